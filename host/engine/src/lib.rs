@@ -1,1 +1,86 @@
-//! .
+//! Decides what one command does to one account of Signalbox.
+//!
+//! Sans-IO: no clock, randomness, files, sockets, threads or async; time and content arrive as arguments. The manifest
+//! holds no crate that could do any of it, and `clippy.toml` beside it bans the standard library's own.
+//!
+//! - [`decide`] reads an [`Account`] and answers with events or a [`Rejection`]. It changes nothing.
+//! - [`Account::apply`] is the only code that changes state. It is total: an event that was decided can be applied.
+//!
+//! Invariant: applying the events of every accepted command, in order, gives the state that is stored.
+
+mod account;
+mod calendar;
+mod command;
+mod condition;
+mod content;
+mod decide;
+mod decision;
+mod document;
+mod event;
+mod id;
+mod rejection;
+mod response;
+mod segment;
+mod validate;
+mod workflow;
+
+pub use account::{Account, Frame, Live, QueuePosition, State, StateKind, Visit};
+pub use calendar::{Calendar, CalendarError, Exception, Hours, Weekday};
+pub use command::{Answer, Command, Submission};
+pub use condition::{Condition, ConditionError};
+pub use content::{Category, Content, Entry, Facts, Message, Skill};
+pub use decide::{Decided, decide, reads};
+pub use decision::{
+    Action, AssetNeed, Decision, Destination, Failure, Manifest, Outcome, Reply, Request, Target,
+};
+pub use document::{
+    Binding, Configuration, Deployment, Document, DocumentKey, DocumentKind, OnFailure, Queue,
+    Role, Share, Table, Token, Webhook,
+};
+pub use event::{Delivery, DeliveryKey, DeliveryState, Event, MessageKind, OutboxMessage, Park};
+pub use id::{CallId, Digest, InteractionId, Name, NameError, Sequence, UnixMillis};
+pub use rejection::Rejection;
+pub use response::{Rendered, Response, ResponseText};
+pub use segment::Segment;
+pub use validate::{Fault, validate};
+pub use workflow::{Connector, Element, ElementKind, Flow, Workflow};
+
+/// Bounds that the engine holds commands, documents and strategies' answers to.
+pub mod limits {
+    /// Interactions of one account that have not ended. Bounds the lane's memory: about 400 bytes each.
+    pub const LIVE_MAX: usize = 5_000_000;
+    /// Strategy calls of one account that wait for their turn; a submit beyond is refused as busy.
+    pub const CALLS_WAITING_MAX: usize = 20_000;
+    /// Actions in one decision.
+    pub const ACTIONS_MAX: usize = 64;
+    /// Bytes of a decision's reason; a longer one is cut.
+    pub const REASON_BYTES_MAX: usize = 4 * 1024;
+    /// Bytes of a text reply.
+    pub const REPLY_BYTES_MAX: usize = 64 * 1024;
+    /// Bytes of a key of user data, a category's or a skill's name, a disposition code.
+    pub const KEY_BYTES_MAX: usize = 128;
+    /// Bytes of a value of user data.
+    pub const VALUE_BYTES_MAX: usize = 8 * 1024;
+    /// Items of user data, and also categories, of one interaction.
+    pub const ENTRIES_MAX: usize = 256;
+    /// Highest priority.
+    pub const PRIORITY_MAX: u16 = 1000;
+    /// How often one interaction may be forwarded or redirected.
+    pub const HOPS_MAX: u8 = 16;
+    /// How deep sub-workflows may nest.
+    pub const DEPTH_MAX: usize = 8;
+    /// How often one interaction may enter one element; beyond, it is parked.
+    pub const VISITS_MAX: u32 = 1000;
+    /// Elements walked in one step, so that no document can hold the lane.
+    pub const WALK_MAX: usize = 512;
+    /// Elements of one workflow.
+    pub const ELEMENTS_MAX: usize = 500;
+    /// Connectors of one workflow.
+    pub const CONNECTORS_MAX: usize = 4000;
+    /// Attempts to deliver one message to one webhook before it is parked.
+    pub const ATTEMPTS_MAX: u32 = 12;
+    /// Documents of one kind in one account.
+    pub const DOCUMENTS_MAX: usize = 10_000;
+    /// Entries of one table.
+    pub const TABLE_ENTRIES_MAX: usize = 100_000;
+}
