@@ -9,6 +9,6 @@ wit_bindgen::generate!({
     generate_unused_types: true,
     pub_export_macro: true,
     export_macro_name: "export_component",
-    default_bindings_module: "signalbox_sdk::__glue::bindings",
-    runtime_path: "::signalbox_sdk::__glue::wit_bindgen",
+    default_bindings_module: "signalbox_sdk::bindings",
+    runtime_path: "::signalbox_sdk::glue::rt",
 });
