@@ -28,7 +28,7 @@
 //! #     const NAME: &'static str = "vip";
 //! #     const VERSION: &'static str = "1.0.0";
 //! #     const DESCRIPTION: &'static str = "";
-//! #     const OUTCOMES: &'static [(&'static str, &'static str)] = &[("vip", ""), ("regular", "")];
+//! #     const OUTCOMES: Outcomes = &[("vip", ""), ("regular", "")];
 //! #     fn configure(settings: Settings, _: Assets) -> Result<Self, String> { Ok(Vip(settings)) }
 //! #     fn route(&self, request: &Request) -> Result<Decision, Failure> {
 //! #         let sender = request.interaction.sender.as_deref().unwrap_or_default();
@@ -70,7 +70,7 @@ pub use bindings::signalbox::strategy::types::{
     UnixMillis,
 };
 pub use host::{calendars, log, responses, statistics, tables};
-pub use strategy::{Assets, Need, Strategy, standing_outcomes};
+pub use strategy::{Assets, Need, Outcomes, Strategy, standing_outcomes};
 
 /// Exports a [`Strategy`] as the component's one strategy. Once in a crate.
 ///

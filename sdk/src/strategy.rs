@@ -28,7 +28,7 @@ pub trait Strategy: Sized + Send + Sync + 'static {
     ///
     /// A name has lower case letters, digits and hyphens, at most 64 bytes. These are what the designer shows before
     /// there are settings.
-    const OUTCOMES: &'static [(&'static str, &'static str)];
+    const OUTCOMES: Outcomes;
 
     /// The files that it takes at deployment. None unless said.
     const ASSETS: &'static [Need] = &[];
@@ -63,6 +63,9 @@ pub fn standing_outcomes<S: Strategy>() -> Vec<Outcome> {
         .map(|(name, description)| Outcome::new(*name, *description))
         .collect()
 }
+
+/// Outcomes known to the compiler: each a name and a sentence for the designer.
+pub type Outcomes = &'static [(&'static str, &'static str)];
 
 /// A file that a strategy takes at deployment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
