@@ -2,7 +2,7 @@
 //!
 //! The limits are those of `wit/strategy.wit`. The server checks again; nothing here is what keeps it safe.
 
-use crate::{Action, Decision, Destination, Entry, Manifest, Reply, Target};
+use crate::{Action, Decision, Destination, Entry, Manifest, Outcome, Reply, Target};
 use std::collections::BTreeSet;
 
 /// Longest name of a strategy or of an outcome, in bytes.
@@ -88,14 +88,12 @@ pub fn check_manifest(manifest: &Manifest) -> Result<(), String> {
 ///
 /// # Errors
 /// The first thing that is wrong with it, in words.
-pub fn check_decision(decision: &Decision, manifest: &Manifest) -> Result<(), String> {
-    if !manifest
-        .outcomes
+pub fn check_decision(decision: &Decision, outcomes: &[Outcome]) -> Result<(), String> {
+    if !outcomes
         .iter()
         .any(|outcome| outcome.name == decision.outcome)
     {
-        let known: Vec<_> = manifest
-            .outcomes
+        let known: Vec<_> = outcomes
             .iter()
             .map(|outcome| outcome.name.as_str())
             .collect();

@@ -133,7 +133,7 @@ impl<S: Strategy> Bench<S> {
         *server = back;
         drop(server);
         if let Ok(decision) = &result
-            && let Err(why) = limits::check_decision(decision, &self.describe())
+            && let Err(why) = limits::check_decision(decision, &self.strategy.outcomes())
         {
             panic!("the server would refuse this decision: {why}\n{decision:#?}");
         }
