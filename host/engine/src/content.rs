@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::event::{Event, MessageKind};
 use crate::id::{Name, UnixMillis};
 
 /// A key and its value.
@@ -87,8 +88,29 @@ pub struct Content {
 }
 
 impl Facts {
+    /// Changes them as the event says. Answers whether it says anything of them.
+    pub(crate) fn apply(&mut self, event: &Event) -> bool {
+        match event {
+            Event::UserDataSet { key, value, .. } => {
+                self.attach(Entry { key: key.clone(), value: value.clone() });
+            }
+            Event::Categorized { category, .. } => self.categorize(category.clone()),
+            Event::LanguageSet { language, .. } => self.language = Some(language.clone()),
+            Event::PrioritySet { priority, .. } => self.priority = *priority,
+            Event::SkillRequired { skill, .. } => self.require(skill.clone()),
+            Event::Hopped { .. } => self.hops = self.hops.saturating_add(1),
+            Event::MessageQueued { message, .. }
+                if matches!(message.kind, MessageKind::Acknowledgement | MessageKind::Reply) =>
+            {
+                self.answered = true;
+            }
+            _ => return false,
+        }
+        true
+    }
+
     /// Adds a category or replaces its relevancy, keeping the order.
-    pub fn categorize(&mut self, category: Category) {
+    fn categorize(&mut self, category: Category) {
         self.categories.retain(|c| c.name != category.name);
         let at = self.categories.partition_point(|c| {
             (std::cmp::Reverse(c.relevancy), &c.name) < (std::cmp::Reverse(category.relevancy), &category.name)
@@ -97,7 +119,7 @@ impl Facts {
     }
 
     /// Adds a skill; the higher level wins.
-    pub fn require(&mut self, skill: Skill) {
+    fn require(&mut self, skill: Skill) {
         match self.skills.iter_mut().find(|s| s.name == skill.name) {
             Some(known) => known.level = known.level.max(skill.level),
             None => self.skills.push(skill),
@@ -105,7 +127,7 @@ impl Facts {
     }
 
     /// Sets an item of user data; an empty value removes it.
-    pub fn attach(&mut self, entry: Entry) {
+    fn attach(&mut self, entry: Entry) {
         if entry.value.is_empty() {
             self.user_data.remove(&entry.key);
         } else {

@@ -7,10 +7,27 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::calendar::Calendar;
-use crate::decision::Outcome;
+use crate::decision::{Manifest, Outcome};
 use crate::id::{Digest, Name, UnixMillis};
 use crate::response::Response;
 use crate::workflow::{Flow, Workflow};
+
+/// A binary that was uploaded: a strategy version, or an asset of one. Its bytes are kept as a blob.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Upload {
+    /// SHA-256 of the bytes, by which it is named.
+    #[schema(value_type = String)]
+    pub digest: Digest,
+    /// How many bytes.
+    pub size_bytes: u64,
+    /// What a strategy says of itself before it is configured; none for an asset.
+    pub manifest: Option<Manifest>,
+    /// Name of the token that uploaded it.
+    pub created_by: String,
+    /// When.
+    #[schema(value_type = u64)]
+    pub created_at: UnixMillis,
+}
 
 /// A strategy version with its settings baked in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -161,6 +178,8 @@ pub struct Webhook {
 /// A document that is put, or that stands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Document {
+    /// An uploaded binary.
+    Upload(Arc<Upload>),
     /// A workflow and its version.
     Workflow(Arc<Workflow>, u32),
     /// A deployment.
@@ -184,6 +203,8 @@ pub enum Document {
 /// Kinds of documents, in the order in which they are loaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum DocumentKind {
+    /// See [`Document::Upload`].
+    Upload,
     /// See [`Document::Workflow`].
     Workflow,
     /// See [`Document::Deployment`].
@@ -217,12 +238,21 @@ pub struct DocumentKey {
     pub version: u32,
 }
 
+impl Upload {
+    /// Its digest, as a name.
+    #[must_use]
+    pub fn name(&self) -> Name {
+        Name::new(&self.digest.to_string()).unwrap_or_else(|e| panic!("64 hexadecimal digits are a name: {e}"))
+    }
+}
+
 impl Document {
     /// What it is found by.
     #[must_use]
     pub fn key(&self) -> DocumentKey {
         let key = |kind, name: &Name| DocumentKey { kind, name: name.clone(), element: None, version: 0 };
         match self {
+            Self::Upload(upload) => key(DocumentKind::Upload, &upload.name()),
             Self::Workflow(workflow, version) => {
                 DocumentKey { version: *version, ..key(DocumentKind::Workflow, &workflow.name) }
             }
@@ -244,6 +274,8 @@ impl Document {
 /// All documents of an account. A clone is cheap: a running call keeps what it began with.
 #[derive(Debug, Clone, Default)]
 pub struct Configuration {
+    /// By digest.
+    pub uploads: BTreeMap<Name, Arc<Upload>>,
     /// Every version of every workflow that something may still be in, by name and version.
     pub workflows: BTreeMap<Name, BTreeMap<u32, Arc<Flow>>>,
     /// By name.
@@ -286,6 +318,7 @@ impl Configuration {
     /// Puts a document in the place of the one with its key.
     pub fn put(&mut self, document: &Document) {
         match document.clone() {
+            Document::Upload(u) => drop(self.uploads.insert(u.name(), u)),
             Document::Workflow(workflow, version) => {
                 let name = workflow.name.clone();
                 let flow = Flow::new(Arc::unwrap_or_clone(workflow), version)
@@ -307,6 +340,7 @@ impl Configuration {
     pub fn remove(&mut self, key: &DocumentKey) {
         let name = key.name.as_str();
         match key.kind {
+            DocumentKind::Upload => drop(self.uploads.remove(name)),
             DocumentKind::Workflow => {
                 if let Some(versions) = self.workflows.get_mut(name) {
                     versions.remove(&key.version);
@@ -335,7 +369,11 @@ impl Configuration {
         let workflows = self.workflows.values().flat_map(|versions| {
             versions.iter().map(|(v, flow)| Document::Workflow(Arc::new(flow.workflow.clone()), *v))
         });
-        workflows
+        self.uploads
+            .values()
+            .cloned()
+            .map(Document::Upload)
+            .chain(workflows)
             .chain(self.deployments.values().cloned().map(Document::Deployment))
             .chain(self.bindings.values().cloned().map(Document::Binding))
             .chain(self.queues.values().cloned().map(Document::Queue))

@@ -9,6 +9,7 @@
 //! Invariant: applying the events of every accepted command, in order, gives the state that is stored.
 
 mod account;
+mod actions;
 mod calendar;
 mod command;
 mod condition;
@@ -16,15 +17,19 @@ mod content;
 mod decide;
 mod decision;
 mod document;
+mod documents;
 mod event;
 mod id;
+mod live;
+mod outgoing;
 mod rejection;
 mod response;
 mod segment;
 mod validate;
+mod walk;
 mod workflow;
 
-pub use account::{Account, Frame, Live, QueuePosition, State, StateKind, Visit};
+pub use account::Account;
 pub use calendar::{Calendar, CalendarError, Exception, Hours, Weekday};
 pub use command::{Answer, Command, Submission};
 pub use condition::{Condition, ConditionError};
@@ -35,9 +40,10 @@ pub use decision::{
 };
 pub use document::{
     Binding, Configuration, Deployment, Document, DocumentKey, DocumentKind, OnFailure, Queue,
-    Role, Share, Table, Token, Webhook,
+    Role, Share, Table, Token, Upload, Webhook,
 };
-pub use event::{Delivery, DeliveryKey, DeliveryState, Event, MessageKind, OutboxMessage, Park};
+pub use event::{Delivery, DeliveryKey, DeliveryState, Event, MessageKind, OutboxMessage, Park, Record};
+pub use live::{Ended, Frame, Live, QueuePosition, State, StateKind, Visit};
 pub use id::{CallId, Digest, InteractionId, Name, NameError, Sequence, UnixMillis};
 pub use rejection::Rejection;
 pub use response::{Rendered, Response, ResponseText};
@@ -79,6 +85,10 @@ pub mod limits {
     pub const CONNECTORS_MAX: usize = 4000;
     /// Attempts to deliver one message to one webhook before it is parked.
     pub const ATTEMPTS_MAX: u32 = 12;
+    /// Deliveries of one account that have not succeeded. Beyond, messages are only kept in the outbox.
+    pub const DELIVERIES_MAX: usize = 200_000;
+    /// Versions of one workflow; the oldest that nothing is in makes room.
+    pub const VERSIONS_MAX: usize = 100;
     /// Documents of one kind in one account.
     pub const DOCUMENTS_MAX: usize = 10_000;
     /// Entries of one table.

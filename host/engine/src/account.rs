@@ -1,0 +1,250 @@
+//! The routing state of one account: what is live, where it waits, what is awaited from outside.
+//!
+//! Content is not here. [`Account::apply`] is the only code that changes an account once it is loaded; its indices
+//! (queues, timers, calls, deliveries) are derived from the rows and never stored.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::document::{Configuration, Document};
+use crate::event::{Delivery, DeliveryKey, DeliveryState, Event, Record};
+use crate::id::{CallId, InteractionId, Name, Sequence, UnixMillis};
+use crate::live::{Ended, Live, Rank, State, intern, queue_rank};
+
+/// The routing state of one account.
+#[derive(Debug, Clone, Default)]
+pub struct Account {
+    sequence: Sequence,
+    configuration: Arc<Configuration>,
+    live: BTreeMap<InteractionId, Live>,
+    queues: BTreeMap<Name, BTreeSet<Rank>>,
+    timers: BTreeSet<(UnixMillis, InteractionId)>,
+    calls: BTreeMap<CallId, InteractionId>,
+    deliveries: BTreeMap<DeliveryKey, Delivery>,
+    deliveries_due: BTreeSet<(UnixMillis, DeliveryKey)>,
+    names: BTreeSet<Name>,
+}
+
+impl Account {
+    /// Number of the last command that was accepted.
+    #[must_use]
+    pub fn sequence(&self) -> Sequence {
+        self.sequence
+    }
+
+    /// All documents. A clone of it stays as it is.
+    #[must_use]
+    pub fn configuration(&self) -> &Arc<Configuration> {
+        &self.configuration
+    }
+
+    /// One that has not ended.
+    #[must_use]
+    pub fn live(&self, id: InteractionId) -> Option<&Live> {
+        self.live.get(&id)
+    }
+
+    /// All that have not ended, by identifier.
+    pub fn lives(&self) -> impl Iterator<Item = (InteractionId, &Live)> {
+        self.live.iter().map(|(id, live)| (*id, live))
+    }
+
+    /// How many have not ended.
+    #[must_use]
+    pub fn live_count(&self) -> usize {
+        self.live.len()
+    }
+
+    /// Those that wait in a queue, the next one first.
+    pub fn queue(&self, name: &str) -> impl Iterator<Item = InteractionId> + '_ {
+        self.queues.get(name).into_iter().flatten().map(|rank| rank.3)
+    }
+
+    /// How many wait in a queue.
+    #[must_use]
+    pub fn queue_len(&self, name: &str) -> usize {
+        self.queues.get(name).map_or(0, BTreeSet::len)
+    }
+
+    /// The calls whose answer is awaited, in the order in which they were requested.
+    pub fn calls(&self) -> impl Iterator<Item = (CallId, InteractionId)> + '_ {
+        self.calls.iter().map(|(call, id)| (*call, *id))
+    }
+
+    /// How many calls are awaited.
+    #[must_use]
+    pub fn calls_len(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// Deliveries that are to be tried, and when, the earliest first.
+    pub fn deliveries_due(&self) -> impl Iterator<Item = (UnixMillis, &DeliveryKey)> {
+        self.deliveries_due.iter().map(|(due, key)| (*due, key))
+    }
+
+    /// How many deliveries are pending.
+    #[must_use]
+    pub fn deliveries_pending(&self) -> usize {
+        self.deliveries_due.len()
+    }
+
+    /// A delivery that has not succeeded.
+    #[must_use]
+    pub fn delivery(&self, key: &DeliveryKey) -> Option<&Delivery> {
+        self.deliveries.get(key)
+    }
+
+    /// The first interaction whose timer is due by `now`.
+    #[must_use]
+    pub fn timer_due(&self, now: UnixMillis) -> Option<InteractionId> {
+        self.timers.first().filter(|(due, _)| *due <= now).map(|(_, id)| *id)
+    }
+
+    /// When the next timer is due.
+    #[must_use]
+    pub fn next_timer(&self) -> Option<UnixMillis> {
+        self.timers.first().map(|(due, _)| *due)
+    }
+
+    /// Changes the account as an accepted command said. Answers with what has ended by it.
+    ///
+    /// # Panics
+    /// Where a record is applied out of order: the caller lost one, and going on would corrupt the store.
+    pub fn apply(&mut self, record: &Record) -> Vec<(InteractionId, Ended)> {
+        assert_eq!(record.sequence, self.sequence.next(), "records are applied in order");
+        self.sequence = record.sequence;
+        let mut ended = Vec::new();
+        for event in &record.events {
+            self.apply_event(event, record.at, &mut ended);
+        }
+        ended
+    }
+
+    fn apply_event(&mut self, event: &Event, at: UnixMillis, ended: &mut Vec<(InteractionId, Ended)>) {
+        match event {
+            Event::Submitted { id, media_type, priority, hops, .. } => {
+                self.live.insert(*id, Live::new(media_type.clone(), *priority, *hops, at));
+            }
+            Event::Completed { id, .. } | Event::Cancelled { id, .. } => {
+                if let Some(live) = self.live.remove(id) {
+                    self.unindex(*id, &live);
+                    ended.extend(live.ended(event, at).map(|e| (*id, e)));
+                }
+            }
+            Event::DocumentPut { document, .. } => Arc::make_mut(&mut self.configuration).put(document),
+            Event::DocumentRemoved { key, .. } => Arc::make_mut(&mut self.configuration).remove(key),
+            Event::MessageQueued { message, webhooks } => {
+                for webhook in webhooks {
+                    let key = DeliveryKey { message: message.id, webhook: webhook.clone() };
+                    let delivery =
+                        Delivery { state: DeliveryState::Pending(at), attempts: 0, error: None };
+                    self.set_delivery(key, delivery);
+                }
+            }
+            Event::DeliveryChanged { delivery, state } => self.set_delivery(delivery.clone(), state.clone()),
+            other => {
+                let Some(id) = other.interaction() else { return };
+                // Taken out and put back, so that the indices follow from the row before and after, whatever changed.
+                let Some(mut live) = self.live.remove(&id) else { return };
+                self.unindex(id, &live);
+                live.apply(other, at);
+                self.index(id, &live);
+                self.live.insert(id, live);
+            }
+        }
+    }
+
+    fn set_delivery(&mut self, key: DeliveryKey, delivery: Delivery) {
+        if let Some(Delivery { state: DeliveryState::Pending(due), .. }) = self.deliveries.get(&key) {
+            self.deliveries_due.remove(&(*due, key.clone()));
+        }
+        match delivery.state {
+            DeliveryState::Delivered => drop(self.deliveries.remove(&key)),
+            DeliveryState::Parked => drop(self.deliveries.insert(key, delivery)),
+            DeliveryState::Pending(due) => {
+                self.deliveries_due.insert((due, key.clone()));
+                self.deliveries.insert(key, delivery);
+            }
+        }
+    }
+
+    fn index(&mut self, id: InteractionId, live: &Live) {
+        match &live.state {
+            State::Queued(position) => {
+                let rank = queue_rank(live, position, id);
+                match self.queues.get_mut(&position.queue) {
+                    Some(queue) => drop(queue.insert(rank)),
+                    None => drop(self.queues.insert(position.queue.clone(), BTreeSet::from([rank]))),
+                }
+            }
+            State::Routing { call, .. } => drop(self.calls.insert(*call, id)),
+            _ => {}
+        }
+        if let Some(due) = live.timer() {
+            self.timers.insert((due, id));
+        }
+    }
+
+    fn unindex(&mut self, id: InteractionId, live: &Live) {
+        match &live.state {
+            State::Queued(position) => {
+                if let Some(queue) = self.queues.get_mut(&position.queue) {
+                    queue.remove(&queue_rank(live, position, id));
+                    if queue.is_empty() {
+                        self.queues.remove(&position.queue);
+                    }
+                }
+            }
+            State::Routing { call, .. } => drop(self.calls.remove(call)),
+            _ => {}
+        }
+        if let Some(due) = live.timer() {
+            self.timers.remove(&(due, id));
+        }
+    }
+}
+
+/// Loading: rows in, in any order but documents by kind. Nothing here decides anything.
+impl Account {
+    /// An account as it was after this command; its rows are still to be loaded.
+    #[must_use]
+    pub fn loading(sequence: Sequence) -> Self {
+        Self { sequence, ..Self::default() }
+    }
+
+    /// Loads a document's row.
+    pub fn load_document(&mut self, document: &Document) {
+        Arc::make_mut(&mut self.configuration).put(document);
+    }
+
+    /// Loads the row of a live interaction.
+    pub fn load_live(&mut self, id: InteractionId, mut live: Live) {
+        intern(&mut live, &mut self.names);
+        self.index(id, &live);
+        self.live.insert(id, live);
+    }
+
+    /// Loads the row of a delivery.
+    pub fn load_delivery(&mut self, key: DeliveryKey, delivery: Delivery) {
+        self.set_delivery(key, delivery);
+    }
+
+    /// Whether two accounts hold the same: rows and indices.
+    ///
+    /// # Errors
+    /// A sentence that names the first difference.
+    pub fn same(&self, other: &Self) -> Result<(), String> {
+        fn check<T: PartialEq + std::fmt::Debug>(what: &str, a: &T, b: &T) -> Result<(), String> {
+            if a == b { Ok(()) } else { Err(format!("{what} differ: {a:?} and {b:?}")) }
+        }
+        check("sequences", &self.sequence, &other.sequence)?;
+        check("live interactions", &self.live, &other.live)?;
+        check("queues", &self.queues, &other.queues)?;
+        check("timers", &self.timers, &other.timers)?;
+        check("calls", &self.calls, &other.calls)?;
+        check("deliveries", &self.deliveries, &other.deliveries)?;
+        check("due deliveries", &self.deliveries_due, &other.deliveries_due)?;
+        let documents = |account: &Self| account.configuration.documents().collect::<Vec<_>>();
+        check("documents", &documents(self), &documents(other))
+    }
+}

@@ -1,0 +1,231 @@
+//! Decides what one command does to one account.
+//!
+//! Pure: no clock, randomness, I/O or async; time arrives as `now`, content as `content`. Reads state and returns
+//! events; only [`Account::apply`] changes state.
+
+use std::sync::Arc;
+
+use crate::account::Account;
+use crate::command::{Command, Submission};
+use crate::content::{Content, Entry};
+use crate::event::{Delivery, DeliveryKey, DeliveryState, Event, Record};
+use crate::id::{CallId, InteractionId, Name, UnixMillis};
+use crate::limits;
+use crate::live::{Live, State};
+use crate::rejection::Rejection;
+use crate::walk::Draft;
+use crate::{documents, outgoing};
+
+/// What an accepted command does.
+#[derive(Debug, Clone)]
+pub struct Decided {
+    /// To be stored and then applied.
+    pub record: Record,
+    /// The content of each interaction whose content is new or has changed, as it is afterwards.
+    pub contents: Vec<(InteractionId, Content)>,
+}
+
+/// The interaction whose content [`decide`] has to be given for this command, if any.
+#[must_use]
+pub fn reads(account: &Account, command: &Command) -> Option<InteractionId> {
+    let id = match command {
+        Command::StrategyAnswered { interaction, .. }
+        | Command::TimerDue { interaction }
+        | Command::SetUserData { interaction, .. }
+        | Command::Resume { interaction, .. }
+        | Command::Complete { interaction, .. } => *interaction,
+        _ => return None,
+    };
+    account.live(id).map(|_| id)
+}
+
+/// Says what a command does, or why it is refused.
+///
+/// # Errors
+/// [`Rejection`]: the command was understood and refused; nothing changes.
+///
+/// # Panics
+/// Where `content` is missing although [`reads`] asked for it.
+pub fn decide(
+    account: &Account,
+    command: Command,
+    content: Option<Content>,
+    now: UnixMillis,
+) -> Result<Decided, Rejection> {
+    let sequence = account.sequence().next();
+    let draft = |id: InteractionId, live: &Live| {
+        let content = content.clone().unwrap_or_else(|| panic!("content of {id} was asked for and not given"));
+        Draft::new(account, id, live.clone(), content, sequence, now)
+    };
+    let mut contents = Vec::new();
+    let mut events = match command {
+        Command::Submit(submission) => {
+            let draft = submit(account, *submission, now)?;
+            draft.finish(&mut contents)
+        }
+        Command::StrategyAnswered { call, interaction, answer } => {
+            let live = awaited(account, interaction, call)?;
+            let mut draft = draft(interaction, live);
+            draft.answered(call, answer.result);
+            draft.finish(&mut contents)
+        }
+        Command::TimerDue { interaction } => {
+            let live = find(account, interaction)?;
+            if live.timer().is_none_or(|due| due > now) {
+                return Err(Rejection::NotDue);
+            }
+            let outcome = if matches!(live.state, State::Queued(_)) { "timeout" } else { "next" };
+            let mut draft = draft(interaction, live);
+            draft.go_on(outcome);
+            draft.finish(&mut contents)
+        }
+        Command::SetUserData { interaction, entries } => {
+            let mut draft = draft(interaction, find(account, interaction)?);
+            check_user_data(draft.content(), &entries)?;
+            for Entry { key, value } in entries {
+                draft.push(Event::UserDataSet { id: interaction, key, value });
+            }
+            draft.finish(&mut contents)
+        }
+        Command::Cancel { interaction, reason, by } => {
+            find(account, interaction)?;
+            check_bytes("reason", &reason, limits::VALUE_BYTES_MAX)?;
+            vec![Event::Cancelled { id: interaction, reason, by }]
+        }
+        Command::Resume { interaction, element, by } => {
+            let live = find(account, interaction)?;
+            let State::Parked(_) = live.state else { return Err(wrong(live, "parked")) };
+            let mut draft = draft(interaction, live);
+            draft.resume(element, by)?;
+            draft.finish(&mut contents)
+        }
+        Command::Take { queue, by } => {
+            if !account.configuration().queues.contains_key(&queue) {
+                return Err(Rejection::QueueUnknown(queue));
+            }
+            let id = account.queue(queue.as_str()).next().ok_or(Rejection::QueueEmpty(queue))?;
+            vec![Event::Taken { id, by }]
+        }
+        Command::Release { interaction, by } => {
+            let live = find(account, interaction)?;
+            let State::Assigned { .. } = live.state else { return Err(wrong(live, "assigned")) };
+            vec![Event::Released { id: interaction, by }]
+        }
+        Command::Complete { interaction, disposition, by } => {
+            let live = find(account, interaction)?;
+            let State::Assigned { .. } = live.state else { return Err(wrong(live, "assigned")) };
+            check_bytes("disposition", &disposition, limits::KEY_BYTES_MAX)?;
+            let mut draft = draft(interaction, live);
+            draft.work_done(disposition, by);
+            draft.finish(&mut contents)
+        }
+        Command::Put { document, by } => documents::put(account, document, by)?,
+        Command::Remove { key, by } => documents::remove(account, key, by)?,
+        Command::DeliveryAttempted { delivery, result } => {
+            vec![attempted(account, delivery, result.err(), now)?]
+        }
+        Command::Redeliver { delivery, by: _ } => {
+            let parked = account
+                .delivery(&delivery)
+                .filter(|d| d.state == DeliveryState::Parked)
+                .ok_or_else(|| Rejection::DeliveryUnknown(delivery.clone()))?;
+            let state = Delivery { state: DeliveryState::Pending(now), attempts: 0, error: parked.error.clone() };
+            vec![Event::DeliveryChanged { delivery, state }]
+        }
+    };
+    outgoing::announce(account, &mut events, sequence);
+    Ok(Decided { record: Record { sequence, at: now, events }, contents })
+}
+
+fn submit(account: &Account, submission: Submission, now: UnixMillis) -> Result<Draft<'_>, Rejection> {
+    let Submission { id, workflow, message, facts } = submission;
+    let flow = account
+        .configuration()
+        .workflow(workflow.as_str())
+        .ok_or_else(|| Rejection::WorkflowUnknown(workflow.clone()))?;
+    if account.live(id).is_some() {
+        return Err(Rejection::InteractionExists(id));
+    }
+    if account.live_count() >= limits::LIVE_MAX {
+        return Err(Rejection::Full { what: "live interactions", limit: limits::LIVE_MAX });
+    }
+    if account.calls_len() >= limits::CALLS_WAITING_MAX {
+        return Err(Rejection::Busy(account.calls_len()));
+    }
+    if facts.priority > limits::PRIORITY_MAX {
+        return Err(invalid("priority", format!("at most {}", limits::PRIORITY_MAX)));
+    }
+    let none = Content { message: message.clone(), facts: crate::content::Facts::default() };
+    let entries: Vec<Entry> =
+        facts.user_data.iter().map(|(key, value)| Entry { key: key.clone(), value: value.clone() }).collect();
+    check_user_data(&none, &entries)?;
+    Ok(Draft::submit(account, id, flow, Content { message, facts }, now))
+}
+
+fn awaited(account: &Account, id: InteractionId, call: CallId) -> Result<&Live, Rejection> {
+    account.live(id).filter(|live| live.call() == Some(call)).ok_or(Rejection::NotAwaited)
+}
+
+fn find(account: &Account, id: InteractionId) -> Result<&Live, Rejection> {
+    account.live(id).ok_or(Rejection::InteractionUnknown(id))
+}
+
+fn wrong(live: &Live, wanted: &'static str) -> Rejection {
+    Rejection::StateWrong { state: live.state.kind().name(), wanted }
+}
+
+pub(crate) fn invalid(field: &'static str, message: impl Into<String>) -> Rejection {
+    Rejection::Invalid { field, message: message.into() }
+}
+
+fn check_bytes(field: &'static str, text: &str, max: usize) -> Result<(), Rejection> {
+    if text.is_empty() || text.len() > max {
+        return Err(invalid(field, format!("1 to {max} bytes")));
+    }
+    Ok(())
+}
+
+fn check_user_data(content: &Content, entries: &[Entry]) -> Result<(), Rejection> {
+    for Entry { key, value } in entries {
+        check_bytes("user_data", key, limits::KEY_BYTES_MAX)?;
+        if value.len() > limits::VALUE_BYTES_MAX {
+            return Err(invalid("user_data", format!("the value of `{key}` has more than {} bytes", limits::VALUE_BYTES_MAX)));
+        }
+    }
+    let known = &content.facts.user_data;
+    let new = entries.iter().filter(|e| !known.contains_key(&e.key)).count();
+    if known.len() + new > limits::ENTRIES_MAX {
+        return Err(invalid("user_data", format!("at most {} items", limits::ENTRIES_MAX)));
+    }
+    Ok(())
+}
+
+/// Pauses grow fourfold from 1 s to 1 h: twelve attempts span about seven hours.
+fn attempted(
+    account: &Account,
+    key: DeliveryKey,
+    error: Option<String>,
+    now: UnixMillis,
+) -> Result<Event, Rejection> {
+    let delivery = account
+        .delivery(&key)
+        .filter(|d| matches!(d.state, DeliveryState::Pending(_)))
+        .ok_or_else(|| Rejection::DeliveryUnknown(key.clone()))?;
+    let attempts = delivery.attempts + 1;
+    let pause_ms = 1000_u64.saturating_mul(4_u64.saturating_pow(attempts - 1)).min(3_600_000);
+    let state = match &error {
+        None => DeliveryState::Delivered,
+        Some(_) if attempts >= limits::ATTEMPTS_MAX => DeliveryState::Parked,
+        Some(_) => DeliveryState::Pending(now.plus(pause_ms)),
+    };
+    Ok(Event::DeliveryChanged { delivery: key, state: Delivery { state, attempts, error } })
+}
+
+/// The account's webhooks that take a topic, by name.
+pub(crate) fn webhooks_for(account: &Account, topic: &str) -> Vec<Name> {
+    if account.deliveries_pending() >= limits::DELIVERIES_MAX {
+        return Vec::new();
+    }
+    let takes = |webhook: &Arc<crate::document::Webhook>| webhook.types.iter().any(|t| t == "*" || t == topic);
+    account.configuration().webhooks.values().filter(|w| takes(w)).map(|w| w.name.clone()).collect()
+}

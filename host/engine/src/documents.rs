@@ -1,0 +1,261 @@
+//! Decides what may be put into an account's configuration, and taken out of it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::account::Account;
+use crate::decide::invalid;
+use crate::document::{Binding, Configuration, Document, DocumentKey, DocumentKind, Queue, Webhook};
+use crate::event::Event;
+use crate::id::Name;
+use crate::limits;
+use crate::live::State;
+use crate::rejection::Rejection;
+use crate::validate::validate;
+use crate::workflow::{ElementKind, Flow, Workflow};
+
+/// Puts a document.
+pub(crate) fn put(account: &Account, document: Document, by: String) -> Result<Vec<Event>, Rejection> {
+    let configuration = account.configuration();
+    room(configuration, &document)?;
+    let document = match document {
+        Document::Workflow(workflow, _) => return put_workflow(account, Arc::unwrap_or_clone(workflow), by),
+        Document::Deployment(deployment) => {
+            if configuration.deployments.contains_key(&deployment.name) {
+                return Err(Rejection::DeploymentExists(deployment.name.clone()));
+            }
+            if !(1..=5000).contains(&deployment.deadline_ms) {
+                return Err(invalid("deadline_ms", "1 to 5000"));
+            }
+            Document::Deployment(deployment)
+        }
+        Document::Binding(binding) => {
+            check_binding(configuration, &binding)?;
+            Document::Binding(binding)
+        }
+        Document::Table(name, table) => {
+            if table.entries.len() > limits::TABLE_ENTRIES_MAX {
+                return Err(Rejection::Full { what: "entries in a table", limit: limits::TABLE_ENTRIES_MAX });
+            }
+            Document::Table(name, table)
+        }
+        Document::Webhook(webhook) => {
+            check_webhook(&webhook)?;
+            Document::Webhook(webhook)
+        }
+        Document::Token(token) => {
+            if token.roles.is_empty() {
+                return Err(invalid("roles", "a token has at least one role"));
+            }
+            Document::Token(token)
+        }
+        other @ (Document::Upload(_) | Document::Queue(_) | Document::Calendar(..) | Document::Response(_)) => other,
+    };
+    Ok(vec![Event::DocumentPut { document, by }])
+}
+
+/// Takes a document away.
+pub(crate) fn remove(account: &Account, key: DocumentKey, by: String) -> Result<Vec<Event>, Rejection> {
+    let configuration = account.configuration();
+    if !contains(configuration, &key) {
+        return Err(Rejection::DocumentUnknown(key));
+    }
+    if let Some(user) = user_of(account, &key) {
+        return Err(Rejection::DocumentInUse(user));
+    }
+    Ok(vec![Event::DocumentRemoved { key, by }])
+}
+
+/// The versions of workflows that a live interaction is in.
+fn versions_in_use(account: &Account, workflow: &Name) -> BTreeSet<u32> {
+    let frames = account.lives().flat_map(|(_, live)| &live.frames);
+    frames.filter(|f| f.workflow == *workflow).map(|f| f.version).collect()
+}
+
+fn put_workflow(account: &Account, workflow: Workflow, by: String) -> Result<Vec<Event>, Rejection> {
+    let configuration = account.configuration();
+    let faults = validate(&workflow, configuration);
+    if !faults.is_empty() {
+        return Err(Rejection::WorkflowFaulty(faults));
+    }
+    let versions = configuration.workflows.get(&workflow.name);
+    let newest = versions.and_then(|v| v.last_key_value()).map_or(0, |(version, _)| *version);
+    let queues: BTreeSet<&Name> = workflow
+        .elements
+        .iter()
+        .filter_map(|element| match &element.kind {
+            ElementKind::Queue { queue, .. } if !configuration.queues.contains_key(queue) => Some(queue),
+            _ => None,
+        })
+        .collect();
+    if configuration.queues.len() + queues.len() > limits::DOCUMENTS_MAX {
+        return Err(Rejection::Full { what: "queues", limit: limits::DOCUMENTS_MAX });
+    }
+    let mut events: Vec<Event> = queues
+        .into_iter()
+        .map(|name| Event::DocumentPut {
+            document: Document::Queue(Queue { name: name.clone(), description: String::new() }),
+            by: by.clone(),
+        })
+        .collect();
+    if versions.is_some_and(|v| v.len() >= limits::VERSIONS_MAX) {
+        let used = versions_in_use(account, &workflow.name);
+        let oldest = versions.and_then(|v| v.keys().find(|version| **version < newest && !used.contains(version)));
+        let version = *oldest.ok_or(Rejection::Full { what: "versions of a workflow", limit: limits::VERSIONS_MAX })?;
+        let key = DocumentKey { kind: DocumentKind::Workflow, name: workflow.name.clone(), element: None, version };
+        events.push(Event::DocumentRemoved { key, by: by.clone() });
+    }
+    events.push(Event::DocumentPut { document: Document::Workflow(Arc::new(workflow), newest + 1), by });
+    Ok(events)
+}
+
+fn check_binding(configuration: &Configuration, binding: &Binding) -> Result<(), Rejection> {
+    let flow = configuration
+        .workflow(binding.workflow.as_str())
+        .ok_or_else(|| Rejection::WorkflowUnknown(binding.workflow.clone()))?;
+    let index = flow.find(binding.element.as_str()).ok_or_else(|| Rejection::ElementUnknown {
+        workflow: binding.workflow.clone(),
+        element: binding.element.clone(),
+    })?;
+    if !matches!(flow.element(index).kind, ElementKind::Strategy) {
+        return Err(Rejection::ElementNotStrategy(binding.element.clone()));
+    }
+    if binding.shares.is_empty() || binding.shares.len() > 16 {
+        return Err(invalid("shares", "1 to 16 deployments"));
+    }
+    if binding.shares.iter().any(|s| !(1..=1_000_000).contains(&s.weight)) {
+        return Err(invalid("shares", "a weight is 1 to 1000000"));
+    }
+    if binding.on_failure.retries > 5 {
+        return Err(invalid("on_failure.retries", "0 to 5"));
+    }
+    for share in &binding.shares {
+        let deployment = configuration
+            .deployments
+            .get(&share.deployment)
+            .ok_or_else(|| Rejection::DeploymentUnknown(share.deployment.clone()))?;
+        for outcome in &deployment.outcomes {
+            connected(flow, index, binding, share.deployment.as_str(), &outcome.name)?;
+        }
+    }
+    match &binding.on_failure.outcome {
+        Some(outcome) => connected(flow, index, binding, "on_failure", outcome.as_str()),
+        None => Ok(()),
+    }
+}
+
+fn connected(flow: &Flow, index: u16, binding: &Binding, deployment: &str, outcome: &str) -> Result<(), Rejection> {
+    if flow.next(index, outcome).is_some() {
+        return Ok(());
+    }
+    Err(Rejection::OutcomeUnconnected {
+        deployment: deployment.to_owned(),
+        outcome: outcome.to_owned(),
+        workflow: binding.workflow.clone(),
+        element: binding.element.clone(),
+    })
+}
+
+fn check_webhook(webhook: &Webhook) -> Result<(), Rejection> {
+    let host = webhook.url.strip_prefix("https://").or_else(|| webhook.url.strip_prefix("http://"));
+    if host.is_none_or(|h| h.is_empty() || h.starts_with('/')) || webhook.url.len() > 2048 {
+        return Err(invalid("url", "an http or https address of at most 2048 bytes"));
+    }
+    if webhook.types.is_empty() || webhook.types.len() > 64 {
+        return Err(invalid("types", "1 to 64 types; `*` for all"));
+    }
+    if webhook.secret.len() < 16 || webhook.secret.len() > 256 {
+        return Err(invalid("secret", "16 to 256 bytes"));
+    }
+    Ok(())
+}
+
+fn room(configuration: &Configuration, document: &Document) -> Result<(), Rejection> {
+    let key = document.key();
+    let (what, held) = match key.kind {
+        DocumentKind::Upload => ("uploads", configuration.uploads.len()),
+        DocumentKind::Workflow => ("workflows", configuration.workflows.len()),
+        DocumentKind::Deployment => ("deployments", configuration.deployments.len()),
+        DocumentKind::Binding => ("bindings", configuration.bindings.len()),
+        DocumentKind::Queue => ("queues", configuration.queues.len()),
+        DocumentKind::Calendar => ("calendars", configuration.calendars.len()),
+        DocumentKind::Response => ("standard responses", configuration.responses.len()),
+        DocumentKind::Token => ("tokens", configuration.tokens.len()),
+        DocumentKind::Webhook => ("webhooks", configuration.webhooks.len()),
+        DocumentKind::Table => ("tables", configuration.tables.len()),
+    };
+    if held >= limits::DOCUMENTS_MAX && !contains(configuration, &key) {
+        return Err(Rejection::Full { what, limit: limits::DOCUMENTS_MAX });
+    }
+    Ok(())
+}
+
+fn contains(configuration: &Configuration, key: &DocumentKey) -> bool {
+    let name = key.name.as_str();
+    match key.kind {
+        DocumentKind::Upload => configuration.uploads.contains_key(name),
+        DocumentKind::Workflow => configuration.flow(name, key.version).is_some(),
+        DocumentKind::Deployment => configuration.deployments.contains_key(name),
+        DocumentKind::Binding => {
+            key.element.as_ref().is_some_and(|element| configuration.binding(&key.name, element).is_some())
+        }
+        DocumentKind::Queue => configuration.queues.contains_key(name),
+        DocumentKind::Calendar => configuration.calendars.contains_key(name),
+        DocumentKind::Response => configuration.responses.contains_key(name),
+        DocumentKind::Token => configuration.tokens.contains_key(name),
+        DocumentKind::Webhook => configuration.webhooks.contains_key(name),
+        DocumentKind::Table => configuration.tables.contains_key(name),
+    }
+}
+
+/// What still needs a document, in words.
+fn user_of(account: &Account, key: &DocumentKey) -> Option<String> {
+    let configuration = account.configuration();
+    match key.kind {
+        DocumentKind::Workflow => {
+            let newest = configuration.workflow(key.name.as_str()).is_some_and(|flow| flow.version == key.version);
+            let bound = configuration.bindings.keys().find(|(workflow, _)| *workflow == key.name);
+            if let (true, Some((_, element))) = (newest, bound) {
+                return Some(format!("a strategy is bound to its element `{element}`"));
+            }
+            let used = versions_in_use(account, &key.name).contains(&key.version);
+            used.then(|| format!("interactions are in version {}", key.version))
+        }
+        DocumentKind::Deployment => {
+            let bound = configuration.bindings.values().find(|b| b.shares.iter().any(|s| s.deployment == key.name));
+            if let Some(binding) = bound {
+                return Some(format!("it is bound to `{}` in `{}`", binding.element, binding.workflow));
+            }
+            let awaited = account.calls().any(|(_, id)| {
+                matches!(account.live(id).map(|l| &l.state), Some(State::Routing { deployment, .. }) if *deployment == key.name)
+            });
+            awaited.then(|| "calls of it are awaited".to_owned())
+        }
+        DocumentKind::Upload => {
+            let used = configuration.deployments.values().find(|d| {
+                key.name == d.digest.to_string().as_str() || d.assets.values().any(|a| key.name == a.to_string().as_str())
+            });
+            used.map(|d| format!("the deployment `{}` is made from it", d.name))
+        }
+        DocumentKind::Queue => {
+            let waiting = account.queue_len(key.name.as_str());
+            if waiting > 0 {
+                return Some(format!("{waiting} interactions wait in it"));
+            }
+            let names = |flow: &&Arc<Flow>| {
+                flow.workflow.elements.iter().any(|e| matches!(&e.kind, ElementKind::Queue { queue, .. } if *queue == key.name))
+            };
+            let flow = configuration.workflows.values().flat_map(|v| v.values()).find(names);
+            flow.map(|f| format!("the workflow `{}` names it", f.workflow.name))
+        }
+        DocumentKind::Webhook => {
+            let pending = account.deliveries_due().any(|(_, delivery)| delivery.webhook == key.name);
+            pending.then(|| "messages to it are pending".to_owned())
+        }
+        DocumentKind::Binding
+        | DocumentKind::Calendar
+        | DocumentKind::Response
+        | DocumentKind::Token
+        | DocumentKind::Table => None,
+    }
+}

@@ -1,0 +1,442 @@
+//! What happened. Events are facts: they are stored, told to others, and never refused.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::content::{Category, Skill};
+use crate::decision::{Failure, Target};
+use crate::document::{Document, DocumentKey};
+use crate::id::{CallId, InteractionId, Name, Sequence, UnixMillis};
+
+/// What one accepted command did: a row of the journal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Its number.
+    pub sequence: Sequence,
+    /// When.
+    pub at: UnixMillis,
+    /// In order.
+    pub events: Vec<Event>,
+}
+
+/// Something that happened to one account.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Event {
+    /// An interaction came, from a client or as a copy of another.
+    Submitted {
+        /// Which.
+        id: InteractionId,
+        /// Its medium.
+        media_type: Name,
+        /// Its priority.
+        priority: u16,
+        /// How often it was forwarded before.
+        hops: u8,
+        /// The interaction that it is a copy of.
+        copy_of: Option<InteractionId>,
+    },
+    /// It entered an element, from the one before by an outcome.
+    Entered {
+        /// Which.
+        id: InteractionId,
+        /// The outcome that it came by; none at the start.
+        by: Option<Name>,
+        /// The element.
+        element: Name,
+        /// The element's index in this version.
+        index: u16,
+        /// Why, where the reason is not the strategy's own.
+        why: Option<String>,
+    },
+    /// It entered a workflow: its own at the beginning, or a sub-workflow.
+    WorkflowEntered {
+        /// Which.
+        id: InteractionId,
+        /// The workflow.
+        workflow: Name,
+        /// Its version.
+        version: u32,
+        /// Index of its start element.
+        start: u16,
+    },
+    /// A sub-workflow ended; it is back in the one that called.
+    WorkflowLeft {
+        /// Which.
+        id: InteractionId,
+        /// The outcome.
+        outcome: Name,
+    },
+    /// It left every workflow: a redirect moved it out.
+    WorkflowsLeft {
+        /// Which.
+        id: InteractionId,
+    },
+    /// A strategy is to be called.
+    CallRequested {
+        /// Which.
+        id: InteractionId,
+        /// The call.
+        call: CallId,
+        /// Which deployment answers it.
+        deployment: Name,
+        /// 1 the first time this interaction is at this element.
+        visit: u32,
+        /// 0, then one more with each retry.
+        attempt: u8,
+    },
+    /// The strategy decided.
+    Answered {
+        /// Which.
+        id: InteractionId,
+        /// The call.
+        call: CallId,
+        /// The deployment that decided.
+        deployment: Name,
+        /// The connector.
+        outcome: String,
+        /// In its words.
+        reason: String,
+    },
+    /// The strategy gave no decision.
+    Failed {
+        /// Which.
+        id: InteractionId,
+        /// The call.
+        call: CallId,
+        /// The deployment.
+        deployment: Name,
+        /// Why.
+        failure: Failure,
+    },
+    /// An item of user data was set, or with an empty value removed.
+    UserDataSet {
+        /// Which.
+        id: InteractionId,
+        /// The item.
+        key: String,
+        /// Its value.
+        value: String,
+    },
+    /// A category was found.
+    Categorized {
+        /// Which.
+        id: InteractionId,
+        /// The category.
+        category: Category,
+    },
+    /// The language was found.
+    LanguageSet {
+        /// Which.
+        id: InteractionId,
+        /// BCP 47 tag.
+        language: String,
+    },
+    /// The priority changed.
+    PrioritySet {
+        /// Which.
+        id: InteractionId,
+        /// 0 to 1000.
+        priority: u16,
+    },
+    /// A skill is wanted.
+    SkillRequired {
+        /// Which.
+        id: InteractionId,
+        /// The skill.
+        skill: Skill,
+    },
+    /// Who is to get it was set, or with none used up.
+    TargetSet {
+        /// Which.
+        id: InteractionId,
+        /// Who.
+        target: Option<Target>,
+    },
+    /// It was forwarded or redirected.
+    Hopped {
+        /// Which.
+        id: InteractionId,
+        /// Where to.
+        to: String,
+    },
+    /// A message leaves the house.
+    MessageQueued {
+        /// The message.
+        message: OutboxMessage,
+        /// The webhooks that take it; without any it can only be read in the outbox.
+        webhooks: Vec<Name>,
+    },
+    /// It waits for a time.
+    Waiting {
+        /// Which.
+        id: InteractionId,
+        /// Until when.
+        until: UnixMillis,
+    },
+    /// It waits in a queue.
+    Queued {
+        /// Which.
+        id: InteractionId,
+        /// The queue.
+        queue: Name,
+        /// Orders those that came at the same moment.
+        ticket: Sequence,
+        /// When it leaves by `timeout`.
+        timeout: Option<UnixMillis>,
+    },
+    /// Somebody took it out of its queue.
+    Taken {
+        /// Which.
+        id: InteractionId,
+        /// Who.
+        by: String,
+    },
+    /// It went back to its place in the queue.
+    Released {
+        /// Which.
+        id: InteractionId,
+        /// Who put it back.
+        by: String,
+    },
+    /// The work on it is done.
+    WorkDone {
+        /// Which.
+        id: InteractionId,
+        /// Disposition code.
+        disposition: String,
+        /// Who.
+        by: String,
+    },
+    /// It ended at the end of its workflow, or by a strategy's action.
+    Completed {
+        /// Which.
+        id: InteractionId,
+        /// How.
+        disposition: String,
+    },
+    /// It was cancelled.
+    Cancelled {
+        /// Which.
+        id: InteractionId,
+        /// In words.
+        reason: String,
+        /// Who.
+        by: String,
+    },
+    /// It cannot go on until an operator resumes it.
+    Parked {
+        /// Which.
+        id: InteractionId,
+        /// Why.
+        park: Park,
+    },
+    /// An operator resumed it at an element of a version.
+    Resumed {
+        /// Which.
+        id: InteractionId,
+        /// Who.
+        by: String,
+        /// The version that it goes on in.
+        version: u32,
+    },
+    /// A document was put.
+    DocumentPut {
+        /// The document; secrets of tokens are hashes.
+        #[serde(with = "as_json")]
+        document: Document,
+        /// Who.
+        by: String,
+    },
+    /// A document was taken away.
+    DocumentRemoved {
+        /// Which.
+        key: DocumentKey,
+        /// Who.
+        by: String,
+    },
+    /// An attempt to deliver a message failed or succeeded.
+    DeliveryChanged {
+        /// Which.
+        delivery: DeliveryKey,
+        /// What it is now.
+        state: Delivery,
+    },
+}
+
+impl Event {
+    /// The interaction that it happened to.
+    #[must_use]
+    pub fn interaction(&self) -> Option<InteractionId> {
+        match self {
+            Self::Submitted { id, .. }
+            | Self::Entered { id, .. }
+            | Self::WorkflowEntered { id, .. }
+            | Self::WorkflowLeft { id, .. }
+            | Self::WorkflowsLeft { id }
+            | Self::CallRequested { id, .. }
+            | Self::Answered { id, .. }
+            | Self::Failed { id, .. }
+            | Self::UserDataSet { id, .. }
+            | Self::Categorized { id, .. }
+            | Self::LanguageSet { id, .. }
+            | Self::PrioritySet { id, .. }
+            | Self::SkillRequired { id, .. }
+            | Self::TargetSet { id, .. }
+            | Self::Hopped { id, .. }
+            | Self::Waiting { id, .. }
+            | Self::Queued { id, .. }
+            | Self::Taken { id, .. }
+            | Self::Released { id, .. }
+            | Self::WorkDone { id, .. }
+            | Self::Completed { id, .. }
+            | Self::Cancelled { id, .. }
+            | Self::Parked { id, .. }
+            | Self::Resumed { id, .. } => Some(*id),
+            Self::MessageQueued { message, .. } => message.interaction,
+            Self::DocumentPut { .. } | Self::DocumentRemoved { .. } | Self::DeliveryChanged { .. } => None,
+        }
+    }
+
+    /// The name under which others are told of it: in the timeline, and as the type of a CloudEvent.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Submitted { .. } => "interaction.submitted",
+            Self::Entered { .. } => "interaction.entered",
+            Self::WorkflowEntered { .. } => "interaction.workflow-entered",
+            Self::WorkflowLeft { .. } | Self::WorkflowsLeft { .. } => "interaction.workflow-left",
+            Self::CallRequested { .. } => "strategy.called",
+            Self::Answered { .. } => "strategy.answered",
+            Self::Failed { .. } => "strategy.failed",
+            Self::UserDataSet { .. } => "interaction.user-data-set",
+            Self::Categorized { .. } => "interaction.categorized",
+            Self::LanguageSet { .. } => "interaction.language-set",
+            Self::PrioritySet { .. } => "interaction.priority-set",
+            Self::SkillRequired { .. } => "interaction.skill-required",
+            Self::TargetSet { .. } => "interaction.target-set",
+            Self::Hopped { .. } => "interaction.hopped",
+            Self::MessageQueued { .. } => "message.queued",
+            Self::Waiting { .. } => "interaction.waiting",
+            Self::Queued { .. } => "interaction.queued",
+            Self::Taken { .. } => "interaction.assigned",
+            Self::Released { .. } => "interaction.released",
+            Self::WorkDone { .. } => "interaction.work-done",
+            Self::Completed { .. } => "interaction.completed",
+            Self::Cancelled { .. } => "interaction.cancelled",
+            Self::Parked { .. } => "interaction.parked",
+            Self::Resumed { .. } => "interaction.resumed",
+            Self::DocumentPut { .. } => "document.put",
+            Self::DocumentRemoved { .. } => "document.removed",
+            Self::DeliveryChanged { .. } => "delivery.changed",
+        }
+    }
+}
+
+/// Why an interaction cannot go on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Park {
+    /// Stable: `no-connector`, `strategy-unbound`, `strategy-failed`, `action-failed`, `condition-failed`,
+    /// `response-failed`, `forward-failed`, `queue-unknown`, `workflow-unknown`, `visits-exceeded`, `loop`.
+    pub code: String,
+    /// What happened and what to do.
+    pub message: String,
+}
+
+/// What kind of message leaves the house.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum MessageKind {
+    /// A receipt to the customer.
+    Acknowledgement,
+    /// An answer to the customer.
+    Reply,
+    /// An interaction, to an address outside.
+    Forward,
+    /// News of an event, to an application.
+    Event,
+}
+
+/// A message that leaves the house. Never changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutboxMessage {
+    /// Its number within the account.
+    pub id: u64,
+    /// What it is.
+    pub kind: MessageKind,
+    /// CloudEvents type: `acknowledgement`, `reply`, `forward` or an event's name.
+    pub topic: String,
+    /// What it is about.
+    pub interaction: Option<InteractionId>,
+    /// Where it goes in place of the webhook's own address.
+    pub url: Option<String>,
+    /// JSON text: the CloudEvent's data.
+    pub data: String,
+}
+
+/// One message on its way to one webhook.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct DeliveryKey {
+    /// The message.
+    pub message: u64,
+    /// The webhook.
+    pub webhook: Name,
+}
+
+impl fmt::Display for DeliveryKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.message, self.webhook)
+    }
+}
+
+impl FromStr for DeliveryKey {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (message, webhook) = text.split_once(':').ok_or("a delivery is named MESSAGE:WEBHOOK")?;
+        Ok(Self {
+            message: message.parse().map_err(|_| "a message is a number")?,
+            webhook: Name::new(webhook).map_err(|_| "a webhook has a name")?,
+        })
+    }
+}
+
+/// How far a delivery is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delivery {
+    /// Where it stands.
+    pub state: DeliveryState,
+    /// Attempts that have ended.
+    pub attempts: u32,
+    /// Why the last one failed.
+    pub error: Option<String>,
+}
+
+/// Where a delivery stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DeliveryState {
+    /// The next attempt is due then.
+    Pending(UnixMillis),
+    /// The webhook took it.
+    Delivered,
+    /// It failed too often, or too many were waiting; an operator can have it tried again.
+    Parked,
+}
+
+/// Documents are tagged and open-ended, which only a self-describing format can hold: in any format they stand as JSON.
+mod as_json {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error as _, ser::Error as _};
+
+    use crate::document::Document;
+
+    pub fn serialize<S: Serializer>(document: &Document, serializer: S) -> Result<S::Ok, S::Error> {
+        let text = serde_json::to_string(document).map_err(S::Error::custom)?;
+        serializer.serialize_str(&text)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Document, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        serde_json::from_str(&text).map_err(D::Error::custom)
+    }
+}

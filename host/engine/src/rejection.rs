@@ -1,0 +1,144 @@
+//! Why a well-formed command was refused. Nothing was written.
+
+use crate::document::{DocumentKey, DocumentKind};
+use crate::event::DeliveryKey;
+use crate::id::{InteractionId, Name};
+use crate::validate::Fault;
+
+/// Why a well-formed command was refused. Nothing was written.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Rejection {
+    /// No such interaction among those that have not ended.
+    #[error("there is no live interaction {0}")]
+    InteractionUnknown(InteractionId),
+    /// The identifier is in use: make another.
+    #[error("there is already an interaction {0}")]
+    InteractionExists(InteractionId),
+    /// No such workflow: put it first.
+    #[error("there is no workflow `{0}`")]
+    WorkflowUnknown(Name),
+    /// No such element in the workflow.
+    #[error("the workflow `{workflow}` has no element `{element}`")]
+    ElementUnknown {
+        /// The workflow.
+        workflow: Name,
+        /// The element.
+        element: Name,
+    },
+    /// The element is no strategy element, so nothing can be bound to it.
+    #[error("the element `{0}` is not a strategy element")]
+    ElementNotStrategy(Name),
+    /// No such queue.
+    #[error("there is no queue `{0}`")]
+    QueueUnknown(Name),
+    /// Nothing waits there.
+    #[error("nothing waits in the queue `{0}`")]
+    QueueEmpty(Name),
+    /// No such deployment.
+    #[error("there is no deployment `{0}`")]
+    DeploymentUnknown(Name),
+    /// A deployment's name is never used for another.
+    #[error("there is already a deployment `{0}`")]
+    DeploymentExists(Name),
+    /// The interaction is in a state in which this can't be done.
+    #[error("the interaction is {state}; this can be done only while it is {wanted}")]
+    StateWrong {
+        /// The state it is in.
+        state: &'static str,
+        /// The state it would have to be in.
+        wanted: &'static str,
+    },
+    /// Nobody waits for this answer any more: the call was answered, or its interaction has gone on.
+    #[error("this answer is not awaited")]
+    NotAwaited,
+    /// The timer is not due.
+    #[error("the timer is not due")]
+    NotDue,
+    /// No such pending delivery.
+    #[error("there is no delivery {0} in that state")]
+    DeliveryUnknown(DeliveryKey),
+    /// A field of the command breaks a rule.
+    #[error("{field}: {message}")]
+    Invalid {
+        /// Which field.
+        field: &'static str,
+        /// The rule, and what to do.
+        message: String,
+    },
+    /// The workflow has faults; all of them.
+    #[error("the workflow has {} fault(s)", .0.len())]
+    WorkflowFaulty(Vec<Fault>),
+    /// A deployment can answer an outcome that the workflow has no connector for.
+    #[error("`{deployment}` can answer `{outcome}`, for which `{element}` in `{workflow}` has neither a connector nor `default`")]
+    OutcomeUnconnected {
+        /// The deployment, or "on_failure".
+        deployment: String,
+        /// The outcome.
+        outcome: String,
+        /// The workflow.
+        workflow: Name,
+        /// The element.
+        element: Name,
+    },
+    /// No such document.
+    #[error("there is no such {}", kind_word(.0.kind))]
+    DocumentUnknown(DocumentKey),
+    /// The document is needed by another, or by a live interaction.
+    #[error("still in use: {0}")]
+    DocumentInUse(String),
+    /// Strategy calls wait in too great a number: try again in a moment.
+    #[error("{0} strategy calls are waiting; try again in a moment")]
+    Busy(usize),
+    /// The account holds as much as it may.
+    #[error("the account holds {limit} {what}, which is its limit")]
+    Full {
+        /// Of what.
+        what: &'static str,
+        /// How many.
+        limit: usize,
+    },
+}
+
+impl Rejection {
+    /// Stable code, as in the API's errors.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::InteractionUnknown(_) => "interaction-unknown",
+            Self::InteractionExists(_) => "interaction-exists",
+            Self::WorkflowUnknown(_) => "workflow-unknown",
+            Self::ElementUnknown { .. } => "element-unknown",
+            Self::ElementNotStrategy(_) => "element-not-strategy",
+            Self::QueueUnknown(_) => "queue-unknown",
+            Self::QueueEmpty(_) => "queue-empty",
+            Self::DeploymentUnknown(_) => "deployment-unknown",
+            Self::DeploymentExists(_) => "deployment-exists",
+            Self::StateWrong { .. } => "state-wrong",
+            Self::NotAwaited => "not-awaited",
+            Self::NotDue => "not-due",
+            Self::DeliveryUnknown(_) => "delivery-unknown",
+            Self::Invalid { .. } => "invalid",
+            Self::WorkflowFaulty(_) => "workflow-faulty",
+            Self::OutcomeUnconnected { .. } => "outcome-unconnected",
+            Self::DocumentUnknown(_) => "document-unknown",
+            Self::DocumentInUse(_) => "document-in-use",
+            Self::Busy(_) => "busy",
+            Self::Full { .. } => "full",
+        }
+    }
+}
+
+fn kind_word(kind: DocumentKind) -> &'static str {
+    match kind {
+        DocumentKind::Upload => "upload",
+        DocumentKind::Workflow => "workflow",
+        DocumentKind::Deployment => "deployment",
+        DocumentKind::Binding => "binding",
+        DocumentKind::Queue => "queue",
+        DocumentKind::Calendar => "calendar",
+        DocumentKind::Response => "standard response",
+        DocumentKind::Token => "token",
+        DocumentKind::Webhook => "webhook",
+        DocumentKind::Table => "table",
+    }
+}

@@ -1,0 +1,433 @@
+//! Moves one interaction through its workflow, from where it stands to where it has to wait, or to its end.
+//!
+//! Works on a draft: a copy of the interaction that every event is applied to as it is decided, so that the next
+//! element sees what the one before did.
+
+use std::sync::Arc;
+
+use crate::account::Account;
+use crate::content::Content;
+use crate::decision::{Decision, Failure, Target};
+use crate::event::{Event, Park};
+use crate::id::{CallId, InteractionId, Name, Sequence, UnixMillis};
+use crate::limits;
+use crate::live::{Live, State};
+use crate::rejection::Rejection;
+use crate::segment;
+use crate::workflow::{ElementKind, Flow};
+
+/// An interaction while it is being moved.
+#[derive(Debug, Clone)]
+pub(crate) struct Draft<'a> {
+    pub(crate) account: &'a Account,
+    pub(crate) id: InteractionId,
+    pub(crate) sequence: Sequence,
+    pub(crate) now: UnixMillis,
+    pub(crate) copies: Vec<(InteractionId, Content)>,
+    live: Live,
+    content: Content,
+    content_changed: bool,
+    events: Vec<Event>,
+}
+
+/// What went wrong at an element: the outcome that it should be left by, and how it is parked without a connector.
+struct Fault {
+    outcome: &'static str,
+    code: &'static str,
+    message: String,
+}
+
+impl Fault {
+    fn error(code: &'static str, message: impl Into<String>) -> Self {
+        Self { outcome: "error", code, message: message.into() }
+    }
+}
+
+/// What is to be done after an element has done its part.
+enum Step {
+    /// Leave by this outcome.
+    Leave(String),
+    /// It stands at another element already.
+    Again,
+    /// It waits, or it has ended.
+    Stop,
+}
+
+impl<'a> Draft<'a> {
+    pub(crate) fn new(
+        account: &'a Account,
+        id: InteractionId,
+        live: Live,
+        content: Content,
+        sequence: Sequence,
+        now: UnixMillis,
+    ) -> Self {
+        Self {
+            account,
+            id,
+            sequence,
+            now,
+            copies: Vec::new(),
+            live,
+            content,
+            content_changed: false,
+            events: Vec::new(),
+        }
+    }
+
+    /// A new interaction, walked from the start of its workflow.
+    pub(crate) fn submit(
+        account: &'a Account,
+        id: InteractionId,
+        flow: &Arc<Flow>,
+        content: Content,
+        now: UnixMillis,
+    ) -> Self {
+        let media_type = content.message.media_type.clone();
+        let (priority, hops) = (content.facts.priority, content.facts.hops);
+        let live = Live::new(media_type.clone(), priority, hops, now);
+        let mut draft = Self::new(account, id, live, content, account.sequence().next(), now);
+        draft.content_changed = true;
+        draft.push(Event::Submitted { id, media_type, priority, hops, copy_of: None });
+        draft.enter_workflow(flow);
+        draft.walk();
+        draft
+    }
+
+    /// The events, and the contents that changed.
+    pub(crate) fn finish(self, contents: &mut Vec<(InteractionId, Content)>) -> Vec<Event> {
+        if self.content_changed {
+            contents.push((self.id, self.content));
+        }
+        contents.extend(self.copies);
+        self.events
+    }
+
+    pub(crate) fn content(&self) -> &Content {
+        &self.content
+    }
+
+    /// How many events there are so far: numbers the messages and copies that this command makes.
+    pub(crate) fn event_count(&self) -> usize {
+        self.events.len()
+    }
+
+    pub(crate) fn push(&mut self, event: Event) {
+        if event.interaction() == Some(self.id) {
+            self.live.apply(&event, self.now);
+            self.content_changed |= self.content.facts.apply(&event);
+        }
+        self.events.push(event);
+    }
+
+    /// Leaves the element at which it waited, and goes on.
+    pub(crate) fn go_on(&mut self, outcome: &str) {
+        self.live.state = State::Moving;
+        let stopped = if outcome == "timeout" {
+            self.leave_after(Fault { outcome: "timeout", code: "no-connector", message: "it waited too long".into() })
+        } else {
+            self.leave(outcome, None)
+        };
+        if !stopped {
+            self.walk();
+        }
+    }
+
+    /// The work on it is done: the queue element is left by `completed`; outside any workflow it ends.
+    pub(crate) fn work_done(&mut self, disposition: String, by: String) {
+        let id = self.id;
+        self.push(Event::WorkDone { id, disposition: disposition.clone(), by });
+        if self.live.frame().is_none() {
+            self.push(Event::Completed { id, disposition });
+            return;
+        }
+        // Kept where conditions and the next elements can see it.
+        self.push(Event::UserDataSet { id, key: "disposition".into(), value: disposition });
+        self.go_on("completed");
+    }
+
+    /// Goes on with a parked interaction.
+    pub(crate) fn resume(&mut self, element: Option<Name>, by: String) -> Result<(), Rejection> {
+        let id = self.id;
+        let Some(frame) = self.live.frame().cloned() else {
+            return Err(Rejection::StateWrong { state: "parked outside any workflow", wanted: "parked in a workflow" });
+        };
+        let configuration = self.account.configuration();
+        let old = self.flow(&frame.workflow, frame.version);
+        let element = element.unwrap_or_else(|| old.element(frame.element).id.clone());
+        let newest = configuration.workflow(frame.workflow.as_str()).unwrap_or(&old);
+        let flow = [newest, &old]
+            .into_iter()
+            .find(|flow| flow.find(element.as_str()).is_some())
+            .ok_or_else(|| Rejection::ElementUnknown { workflow: frame.workflow.clone(), element: element.clone() })?
+            .clone();
+        let index = flow.find(element.as_str()).unwrap_or(flow.start());
+        self.live.visits.retain(|v| v.element != element || v.workflow != frame.workflow);
+        self.push(Event::Resumed { id, by, version: flow.version });
+        self.push(Event::Entered { id, by: None, element, index, why: None });
+        self.walk();
+        Ok(())
+    }
+
+    /// A strategy call has ended.
+    pub(crate) fn answered(&mut self, call: CallId, result: Result<Decision, Failure>) {
+        let State::Routing { deployment, attempt, visit, .. } = self.live.state.clone() else { return };
+        let result = result.and_then(|decision| self.take(call, &deployment, decision));
+        let stopped = match result {
+            Ok(None) => true,
+            Ok(Some(outcome)) => self.leave(&outcome, None),
+            Err(failure) => self.failed(call, deployment, visit, attempt, failure),
+        };
+        if !stopped {
+            self.walk();
+        }
+    }
+
+    /// Takes a decision with all its actions, or with none where one of them can't be done. Answers with the outcome to
+    /// leave by, unless an action ended it.
+    fn take(&mut self, call: CallId, deployment: &Name, decision: Decision) -> Result<Option<String>, Failure> {
+        let declared = self.account.configuration().deployments.get(deployment);
+        if !declared.is_some_and(|d| d.outcomes.iter().any(|o| o.name == decision.outcome)) {
+            return Err(Failure::Refused(format!("`{}` is not among its declared outcomes", decision.outcome)));
+        }
+        let mut draft = self.clone();
+        let Decision { outcome, actions, mut reason } = decision;
+        cut(&mut reason, limits::REASON_BYTES_MAX);
+        draft.push(Event::Answered {
+            id: self.id,
+            call,
+            deployment: deployment.clone(),
+            outcome: outcome.clone(),
+            reason,
+        });
+        let stopped = draft.act_all(actions).map_err(Failure::Refused)?;
+        *self = draft;
+        Ok((!stopped).then_some(outcome))
+    }
+
+    fn failed(&mut self, call: CallId, deployment: Name, visit: u32, attempt: u8, failure: Failure) -> bool {
+        let id = self.id;
+        let message = failure.to_string();
+        let outcome = if matches!(failure, Failure::Overrun { .. }) { "timeout" } else { "error" };
+        self.push(Event::Failed { id, call, deployment, failure });
+        let (workflow, element) = self.place();
+        let policy = self.account.configuration().binding(&workflow, &element).map(|b| b.on_failure.clone());
+        let policy = policy.unwrap_or_default();
+        if attempt < policy.retries {
+            return match self.call(visit, attempt + 1) {
+                Ok(()) => true,
+                Err(fault) => self.leave_after(fault),
+            };
+        }
+        match policy.outcome {
+            Some(outcome) => self.leave(outcome.as_str(), Some(message)),
+            None => self.leave_after(Fault { outcome, code: "strategy-failed", message }),
+        }
+    }
+
+    /// Walks until it has to wait or has ended.
+    fn walk(&mut self) {
+        for _ in 0..limits::WALK_MAX {
+            let stopped = match self.step() {
+                Ok(Step::Stop) => true,
+                Ok(Step::Again) => false,
+                Ok(Step::Leave(outcome)) => self.leave(&outcome, None),
+                Err(fault) => self.leave_after(fault),
+            };
+            if stopped {
+                return;
+            }
+        }
+        let message = format!("it passed {} elements without a wait: break the loop in the workflow", limits::WALK_MAX);
+        self.park("loop", message);
+    }
+
+    /// What the element at which it stands does.
+    fn step(&mut self) -> Result<Step, Fault> {
+        let Some(frame) = self.live.frame().cloned() else { return Ok(Step::Stop) };
+        let flow = self.flow(&frame.workflow, frame.version);
+        let element = flow.element(frame.element);
+        let visit = self.live.visits(frame.workflow.as_str(), element.id.as_str());
+        if visit > limits::VISITS_MAX {
+            let message = format!("it entered `{}` more than {} times", element.id, limits::VISITS_MAX);
+            self.park("visits-exceeded", message);
+            return Ok(Step::Stop);
+        }
+        match &element.kind {
+            ElementKind::Start => Ok(Step::Leave("next".into())),
+            ElementKind::Strategy => self.call(visit, 0).map(|()| Step::Stop),
+            ElementKind::Condition { .. } => {
+                let condition = flow.condition(frame.element).ok_or_else(|| Fault::error("condition-failed", "it has no expression"))?;
+                let holds = condition
+                    .evaluate(self.id, &frame.workflow, &self.content, self.now)
+                    .map_err(|e| Fault::error("condition-failed", e.to_string()))?;
+                Ok(Step::Leave(holds.to_string()))
+            }
+            ElementKind::Segment { by } => {
+                let calendars = &self.account.configuration().calendars;
+                Ok(Step::Leave(by.choose(&element.id, self.id, &self.content, calendars, self.now).to_owned()))
+            }
+            ElementKind::Queue { queue, timeout_ms } => self.queue(queue.clone(), *timeout_ms).map(|()| Step::Stop),
+            ElementKind::Reply { reply, acknowledgement } => {
+                self.reply(reply.clone(), *acknowledgement).map_err(|e| Fault::error("response-failed", e))?;
+                Ok(Step::Leave("next".into()))
+            }
+            ElementKind::Forward { to } => {
+                self.forward(to.clone()).map_err(|e| Fault::error("forward-failed", e))?;
+                Ok(Step::Leave("next".into()))
+            }
+            ElementKind::Wait { duration_ms, until_open } => Ok(self.wait(*duration_ms, until_open.as_ref())),
+            ElementKind::Workflow { workflow } => self.descend(workflow),
+            ElementKind::End { disposition, outcome } => Ok(self.end(disposition.clone(), outcome.clone())),
+        }
+    }
+
+    fn call(&mut self, visit: u32, attempt: u8) -> Result<(), Fault> {
+        let (workflow, element) = self.place();
+        let binding = self.account.configuration().binding(&workflow, &element).ok_or_else(|| {
+            Fault::error("strategy-unbound", format!("no strategy is bound to `{element}` in `{workflow}`: bind one, then resume"))
+        })?;
+        let key = [self.id.0.as_bytes().as_slice(), workflow.as_str().as_bytes(), element.as_str().as_bytes()];
+        let share = segment::pick(&key, binding.shares.iter().map(|s| s.weight))
+            .and_then(|i| binding.shares.get(i))
+            .ok_or_else(|| Fault::error("strategy-unbound", format!("the binding of `{element}` has no shares")))?;
+        self.push(Event::CallRequested {
+            id: self.id,
+            call: CallId(self.sequence.0),
+            deployment: share.deployment.clone(),
+            visit,
+            attempt,
+        });
+        Ok(())
+    }
+
+    fn queue(&mut self, queue: Name, timeout_ms: Option<u64>) -> Result<(), Fault> {
+        let id = self.id;
+        let queue = match self.live.target.as_deref() {
+            Some(Target::Queue(chosen)) => {
+                let chosen = self.known_queue(chosen).map_err(|e| Fault::error("queue-unknown", e))?;
+                self.push(Event::TargetSet { id, target: None });
+                chosen
+            }
+            _ => self.known_queue(queue.as_str()).map_err(|e| Fault::error("queue-unknown", e))?,
+        };
+        let timeout = timeout_ms.map(|ms| self.now.plus(ms));
+        self.push(Event::Queued { id, queue, ticket: self.sequence, timeout });
+        Ok(())
+    }
+
+    /// A queue of the account, by a name that a document or a strategy gave.
+    pub(crate) fn known_queue(&self, queue: &str) -> Result<Name, String> {
+        let known = self.account.configuration().queues.get_key_value(queue);
+        known.map(|(name, _)| name.clone()).ok_or_else(|| format!("there is no queue `{queue}`"))
+    }
+
+    fn wait(&mut self, duration_ms: Option<u64>, until_open: Option<&Name>) -> Step {
+        let until = match (duration_ms, until_open) {
+            (Some(ms), _) => self.now.plus(ms),
+            (None, Some(calendar)) => {
+                let calendar = self.account.configuration().calendars.get(calendar);
+                // A calendar that is gone or never opens keeps nobody waiting for ever.
+                calendar.and_then(|c| c.next_opening(self.now)).unwrap_or(self.now)
+            }
+            (None, None) => self.now,
+        };
+        if until <= self.now {
+            return Step::Leave("next".into());
+        }
+        self.push(Event::Waiting { id: self.id, until });
+        Step::Stop
+    }
+
+    fn descend(&mut self, workflow: &Name) -> Result<Step, Fault> {
+        if self.live.frames.len() >= limits::DEPTH_MAX {
+            return Err(Fault::error("workflow-unknown", format!("sub-workflows nest at most {} deep", limits::DEPTH_MAX)));
+        }
+        let flow = self
+            .account
+            .configuration()
+            .workflow(workflow.as_str())
+            .cloned()
+            .ok_or_else(|| Fault::error("workflow-unknown", format!("there is no workflow `{workflow}`")))?;
+        self.enter_workflow(&flow);
+        Ok(Step::Again)
+    }
+
+    fn end(&mut self, disposition: Option<String>, outcome: Option<Name>) -> Step {
+        let id = self.id;
+        if self.live.frames.len() > 1 {
+            let outcome = outcome.map_or_else(|| "completed".to_owned(), |o| o.to_string());
+            if let Ok(outcome) = Name::new(&outcome) {
+                self.push(Event::WorkflowLeft { id, outcome });
+            }
+            return Step::Leave(outcome);
+        }
+        let known = self.content.facts.user_data.get("disposition").cloned();
+        let disposition = disposition.or(known).unwrap_or_else(|| "completed".into());
+        self.push(Event::Completed { id, disposition });
+        Step::Stop
+    }
+
+    fn enter_workflow(&mut self, flow: &Arc<Flow>) {
+        let (id, start) = (self.id, flow.start());
+        let workflow = flow.workflow.name.clone();
+        self.push(Event::WorkflowEntered { id, workflow, version: flow.version, start });
+        let element = flow.element(start).id.clone();
+        self.push(Event::Entered { id, by: None, element, index: start, why: None });
+    }
+
+    /// Leaves by an outcome, or is parked where nothing leads on. Answers whether it stopped.
+    fn leave(&mut self, outcome: &str, why: Option<String>) -> bool {
+        let Some(frame) = self.live.frame().cloned() else { return true };
+        let flow = self.flow(&frame.workflow, frame.version);
+        if let (Some(index), Ok(by)) = (flow.next(frame.element, outcome), Name::new(outcome)) {
+            let element = flow.element(index).id.clone();
+            self.push(Event::Entered { id: self.id, by: Some(by), element, index, why });
+            return false;
+        }
+        let element = &flow.element(frame.element).id;
+        let mut message = format!("`{element}` in `{}` has no connector for `{outcome}`", frame.workflow);
+        if let Some(why) = why {
+            message = format!("{message}: {why}");
+        }
+        self.park("no-connector", message);
+        true
+    }
+
+    /// Leaves by `error` or `timeout` where there is such a connector, and is parked otherwise.
+    fn leave_after(&mut self, fault: Fault) -> bool {
+        let connected = self.live.frame().is_some_and(|frame| {
+            self.flow(&frame.workflow, frame.version).next(frame.element, fault.outcome).is_some()
+        });
+        if connected {
+            return self.leave(fault.outcome, Some(fault.message));
+        }
+        self.park(fault.code, fault.message);
+        true
+    }
+
+    fn park(&mut self, code: &str, mut message: String) {
+        cut(&mut message, limits::REASON_BYTES_MAX);
+        self.push(Event::Parked { id: self.id, park: Park { code: code.into(), message } });
+    }
+
+    /// The workflow and the element at which it stands.
+    fn place(&self) -> (Name, Name) {
+        let frame = self.live.frame().unwrap_or_else(|| panic!("{} is at a strategy outside any workflow", self.id));
+        let flow = self.flow(&frame.workflow, frame.version);
+        (frame.workflow.clone(), flow.element(frame.element).id.clone())
+    }
+
+    fn flow(&self, workflow: &Name, version: u32) -> Arc<Flow> {
+        let flow = self.account.configuration().flow(workflow.as_str(), version);
+        flow.cloned().unwrap_or_else(|| panic!("version {version} of `{workflow}` is gone while {} is in it", self.id))
+    }
+}
+
+/// Cuts a text to at most `max` bytes, at a character.
+pub(crate) fn cut(text: &mut String, max: usize) {
+    if text.len() > max {
+        let end = (0..=max).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0);
+        text.truncate(end);
+    }
+}

@@ -1,0 +1,181 @@
+//! The store: one RocksDB with one log, so that a batch is atomic across all families.
+//!
+//! Rows are read by anybody and written only by [`Store::commit`], which a lane calls with a whole batch and which answers
+//! when the batch is synced. Keys stand in `key.rs`, values in `row.rs`. It decides nothing.
+
+mod backup;
+mod batch;
+mod key;
+mod read;
+mod row;
+
+use std::path::{Path, PathBuf};
+
+pub use backup::{back_up, restore};
+pub use batch::Batch;
+pub use key::{AccountNumber, Family, Key};
+pub use read::{Cursor, DeliveryRow, Found, Summary};
+pub use row::{AccountRow, DecisionRow, Head, IdempotencyRow};
+
+use rocksdb::{
+    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, Options as DbOptions,
+    WriteOptions,
+};
+
+/// What the store takes up at most, and where it is.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Its directory; made where it is missing.
+    pub directory: PathBuf,
+    /// Cache of blocks read.
+    pub cache_bytes: usize,
+}
+
+/// Why the store could not do something. Each is a failure, not a refusal.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Another process has it open, or the disk or the directory is at fault: see the source.
+    #[error("the store at {0} cannot be opened")]
+    Open(PathBuf, #[source] rocksdb::Error),
+    /// It was written by a newer version: run that version, or restore a backup made by this one.
+    #[error("the store at {path} has format {found}; this version reads formats up to {known}")]
+    NewerFormat {
+        /// Where.
+        path: PathBuf,
+        /// The store's.
+        found: u32,
+        /// The newest that this version knows.
+        known: u32,
+    },
+    /// The disk is full or failing: nothing of the batch was stored.
+    #[error("the store could not write")]
+    Write(#[source] rocksdb::Error),
+    /// The disk is failing.
+    #[error("the store could not read")]
+    Read(#[source] rocksdb::Error),
+    /// A row is not what its key says: the store is damaged, restore a backup.
+    #[error("a row is damaged: {0}")]
+    Damaged(String),
+    /// A row was written by a newer version.
+    #[error("a row of kind {tag:#04x} has format {found}; this version reads up to {known}")]
+    NewerRow {
+        /// The kind of row.
+        tag: u8,
+        /// The row's format.
+        found: u8,
+        /// The newest that this version knows.
+        known: u8,
+    },
+    /// A backup or a restore failed.
+    #[error("backup or restore failed")]
+    Backup(#[source] rocksdb::Error),
+    /// A backup or a restore would overwrite something.
+    #[error("{0}")]
+    BackupRefused(String),
+}
+
+/// Format of the whole store. It changes only where an older binary must not open it.
+const FORMAT: u32 = 1;
+
+/// An open store.
+#[derive(Debug)]
+pub struct Store {
+    db: DB,
+    path: PathBuf,
+}
+
+impl Store {
+    /// Opens the store, and makes it where there is none.
+    ///
+    /// # Errors
+    /// [`Error::Open`] where another process has it or the disk fails, [`Error::NewerFormat`] where a newer version wrote it.
+    pub fn open(options: &Options) -> Result<Self, Error> {
+        let path = options.directory.clone();
+        let cache = Cache::new_lru_cache(options.cache_bytes);
+        let mut db_options = DbOptions::default();
+        db_options.create_if_missing(true);
+        db_options.create_missing_column_families(true);
+        db_options.set_max_background_jobs(2);
+        db_options.set_max_total_wal_size(512 << 20);
+        db_options.set_keep_log_file_num(4);
+        db_options.set_max_open_files(1024);
+        db_options.set_bytes_per_sync(1 << 20);
+        let families = Family::ALL.map(|family| {
+            ColumnFamilyDescriptor::new(family.name(), family_options(family, &cache))
+        });
+        let db = DB::open_cf_descriptors(&db_options, &path, families).map_err(|e| Error::Open(path.clone(), e))?;
+        let store = Self { db, path };
+        store.check_format()?;
+        Ok(store)
+    }
+
+    fn check_format(&self) -> Result<(), Error> {
+        let key = Key::Format.encode();
+        match self.db.get_cf(self.family(Family::Meta), &key).map_err(Error::Read)? {
+            Some(value) => {
+                let found = value.as_slice().try_into().map(u32::from_be_bytes);
+                let found = found.map_err(|_| Error::Damaged("the format row is not 4 bytes".into()))?;
+                if found > FORMAT {
+                    return Err(Error::NewerFormat { path: self.path.clone(), found, known: FORMAT });
+                }
+                Ok(())
+            }
+            None => {
+                let mut options = WriteOptions::default();
+                options.set_sync(true);
+                let family = self.family(Family::Meta);
+                self.db.put_cf_opt(family, &key, FORMAT.to_be_bytes(), &options).map_err(Error::Write)
+            }
+        }
+    }
+
+    /// Stores a batch, whole or not at all, and answers when it is synced.
+    ///
+    /// # Errors
+    /// [`Error::Write`]: nothing of it is stored, and the caller's state has to be loaded again.
+    pub fn commit(&self, batch: Batch) -> Result<(), Error> {
+        let mut options = WriteOptions::default();
+        options.set_sync(true);
+        self.db.write_opt(batch.into_rows(), &options).map_err(Error::Write)
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn family(&self, family: Family) -> &ColumnFamily {
+        self.db
+            .cf_handle(family.name())
+            .unwrap_or_else(|| panic!("the family {} was opened with the store", family.name()))
+    }
+}
+
+fn family_options(family: Family, cache: &Cache) -> DbOptions {
+    let mut block = BlockBasedOptions::default();
+    block.set_block_cache(cache);
+    block.set_bloom_filter(10.0, false);
+    block.set_block_size(16 << 10);
+    block.set_cache_index_and_filter_blocks(true);
+    let mut options = DbOptions::default();
+    options.set_block_based_table_factory(&block);
+    options.set_compression_type(DBCompressionType::Lz4);
+    options.set_write_buffer_size(64 << 20);
+    options.set_max_write_buffer_number(4);
+    options.set_level_compaction_dynamic_level_bytes(true);
+    match family {
+        // Binaries of megabytes: kept apart from the tree, so that compaction does not carry them about.
+        Family::Blobs => {
+            options.set_enable_blob_files(true);
+            options.set_min_blob_size(16 << 10);
+            options.set_enable_blob_gc(true);
+            options.set_write_buffer_size(16 << 20);
+        }
+        // Bodies are written once and never change; history is written once and read rarely.
+        Family::Content | Family::History => options.optimize_universal_style_compaction(256 << 20),
+        Family::Meta | Family::State => {}
+    }
+    options.create_if_missing(true);
+    options
+}

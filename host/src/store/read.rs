@@ -1,0 +1,320 @@
+//! Reads rows: one by key, or a page of them in the order of their keys.
+
+use rocksdb::{Direction, IteratorMode, ReadOptions};
+use serde::de::DeserializeOwned;
+use signalbox_engine::{
+    Account, Content, Delivery, DeliveryKey, Digest, Document, Ended, Facts, InteractionId, Live, Message, Name,
+    OutboxMessage, Record, Sequence,
+};
+
+use super::key::{interaction, name, number, prefix, rest};
+use super::row::{decode, decode_document, decode_tagged};
+use super::{AccountNumber, AccountRow, DecisionRow, Error, Family, Head, IdempotencyRow, Key, Store};
+
+/// An interaction as its row says: live or ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Summary {
+    /// It goes on.
+    Live(Live),
+    /// It has ended.
+    Ended(Ended),
+}
+
+/// One page of a list.
+#[derive(Debug, Clone)]
+pub struct Found<T> {
+    /// What was found, in order.
+    pub items: Vec<T>,
+    /// Where the next page begins; none at the end of the list.
+    pub next: Option<Cursor>,
+}
+
+/// The last key that a page has looked at, behind tag and account.
+pub type Cursor = Vec<u8>;
+
+/// A delivery and how far it is.
+pub type DeliveryRow = (DeliveryKey, Delivery);
+
+impl Store {
+    fn get<T: DeserializeOwned>(&self, key: &Key<'_>) -> Result<Option<T>, Error> {
+        let value = self.db.get_pinned_cf(self.family(key.family()), key.encode()).map_err(Error::Read)?;
+        value.map(|bytes| decode(key, &bytes)).transpose()
+    }
+
+    /// All accounts, by name.
+    ///
+    /// # Errors
+    /// [`Error::Read`] or [`Error::Damaged`].
+    pub fn accounts(&self) -> Result<Vec<(Name, AccountRow)>, Error> {
+        let start = [Key::Account("").tag()];
+        self.scan(Family::Meta, &start, |key, value| {
+            let name = name(&key[1..]).ok_or_else(|| Error::Damaged("the name of an account".into()))?;
+            Ok((name, decode_tagged(start[0], value)?))
+        })
+    }
+
+    /// All rows whose key begins with `start`.
+    fn scan<T>(
+        &self,
+        family: Family,
+        start: &[u8],
+        mut row: impl FnMut(&[u8], &[u8]) -> Result<T, Error>,
+    ) -> Result<Vec<T>, Error> {
+        let mut rows = Vec::new();
+        self.each(family, start, |key, value| {
+            rows.push(row(key, value)?);
+            Ok(())
+        })?;
+        Ok(rows)
+    }
+
+    fn each(
+        &self,
+        family: Family,
+        start: &[u8],
+        mut row: impl FnMut(&[u8], &[u8]) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let mut options = ReadOptions::default();
+        options.set_readahead_size(2 << 20);
+        options.fill_cache(false);
+        options.set_iterate_range(rocksdb::PrefixRange(start));
+        let mode = IteratorMode::From(start, Direction::Forward);
+        for item in self.db.iterator_cf_opt(self.family(family), options, mode) {
+            let (key, value) = item.map_err(Error::Read)?;
+            row(&key, &value)?;
+        }
+        Ok(())
+    }
+
+    /// The routing state of an account, as its last commit left it; none where it has no rows yet.
+    ///
+    /// # Errors
+    /// [`Error::Read`], [`Error::Damaged`] or [`Error::NewerRow`].
+    pub fn load(&self, number: AccountNumber) -> Result<Option<(Account, Head)>, Error> {
+        let Some(head) = self.get::<Head>(&Key::Head(number))? else { return Ok(None) };
+        let mut account = Account::loading(head.sequence);
+        self.each(Family::State, &prefix(0x11, number), |_, value| {
+            let document: Document = decode_document(0x11, value)?;
+            account.load_document(&document);
+            Ok(())
+        })?;
+        self.each(Family::State, &prefix(0x12, number), |key, value| {
+            let id = interaction(rest(key)).ok_or_else(|| Error::Damaged("key of a live interaction".into()))?;
+            account.load_live(id, decode_tagged(0x12, value)?);
+            Ok(())
+        })?;
+        self.each(Family::State, &prefix(0x13, number), |key, value| {
+            account.load_delivery(delivery_key(key)?, decode_tagged(0x13, value)?);
+            Ok(())
+        })?;
+        Ok(Some((account, head)))
+    }
+
+    /// What an interaction holds.
+    ///
+    /// # Errors
+    /// [`Error::Read`], [`Error::Damaged`] or [`Error::NewerRow`].
+    pub fn content(&self, number: AccountNumber, id: InteractionId) -> Result<Option<Content>, Error> {
+        let Some(message) = self.get::<Message>(&Key::Message(number, id))? else { return Ok(None) };
+        let facts = self
+            .get::<Facts>(&Key::Facts(number, id))?
+            .ok_or_else(|| Error::Damaged(format!("interaction {id} has a message and no facts")))?;
+        Ok(Some(Content { message: message.into(), facts }))
+    }
+
+    /// Where an interaction is, or how it ended.
+    ///
+    /// # Errors
+    /// [`Error::Read`], [`Error::Damaged`] or [`Error::NewerRow`].
+    pub fn summary(&self, number: AccountNumber, id: InteractionId) -> Result<Option<Summary>, Error> {
+        if let Some(live) = self.get(&Key::Live(number, id))? {
+            return Ok(Some(Summary::Live(live)));
+        }
+        Ok(self.get(&Key::Ended(number, id))?.map(Summary::Ended))
+    }
+
+    /// Interactions, the newest first, that a filter lets through. Looks at no more than `look_max` rows, so a page may
+    /// be short or empty and still have a next one.
+    ///
+    /// # Errors
+    /// [`Error::Read`], [`Error::Damaged`] or [`Error::NewerRow`].
+    pub fn interactions(
+        &self,
+        number: AccountNumber,
+        before: Option<&[u8]>,
+        limit: usize,
+        look_max: usize,
+        mut filter: impl FnMut(InteractionId, &Summary) -> bool,
+    ) -> Result<Found<(InteractionId, Summary)>, Error> {
+        let mut live = self.backwards(Family::State, 0x12, number, before).peekable();
+        let mut ended = self.backwards(Family::History, 0x33, number, before).peekable();
+        let mut items = Vec::new();
+        let mut last: Option<Vec<u8>> = None;
+        for _ in 0..look_max {
+            let newer = match (live.peek(), ended.peek()) {
+                (None, None) => return Ok(Found { items, next: None }),
+                (Some(Ok((a, _))), Some(Ok((b, _)))) => rest(a) >= rest(b),
+                (Some(_), _) => true,
+                (None, Some(_)) => false,
+            };
+            let row = if newer { live.next() } else { ended.next() };
+            let Some(row) = row else { break };
+            let (key, value) = row.map_err(Error::Read)?;
+            let id = interaction(rest(&key)).ok_or_else(|| Error::Damaged("key of an interaction".into()))?;
+            let summary = if newer {
+                Summary::Live(decode_tagged(0x12, &value)?)
+            } else {
+                Summary::Ended(decode_tagged(0x33, &value)?)
+            };
+            last = Some(rest(&key).to_vec());
+            if filter(id, &summary) {
+                items.push((id, summary));
+                if items.len() == limit {
+                    break;
+                }
+            }
+        }
+        Ok(Found { items, next: last })
+    }
+
+    /// Rows of one kind of an account, the last first, those before a cursor only.
+    fn backwards(
+        &self,
+        family: Family,
+        tag: u8,
+        number: AccountNumber,
+        before: Option<&[u8]>,
+    ) -> impl Iterator<Item = Result<(Box<[u8]>, Box<[u8]>), rocksdb::Error>> + '_ {
+        let start = prefix(tag, number);
+        let mut upper = start.clone();
+        match before {
+            Some(cursor) => upper.extend(cursor),
+            None => upper.extend([0xff; 32]),
+        }
+        let mut options = ReadOptions::default();
+        options.set_iterate_lower_bound(start);
+        options.set_iterate_upper_bound(upper.clone());
+        self.db.iterator_cf_opt(self.family(family), options, IteratorMode::From(&upper, Direction::Reverse))
+    }
+
+    /// The records about an interaction, the oldest first, from `from` on.
+    ///
+    /// # Errors
+    /// [`Error::Read`], [`Error::Damaged`] or [`Error::NewerRow`].
+    pub fn timeline(
+        &self,
+        account: AccountNumber,
+        id: InteractionId,
+        from: Sequence,
+        limit: usize,
+    ) -> Result<Vec<Record>, Error> {
+        let mut start = prefix(0x31, account);
+        start.extend(id.0.as_bytes());
+        let mut options = ReadOptions::default();
+        options.set_iterate_range(rocksdb::PrefixRange(start.as_slice()));
+        let from = Key::Timeline(account, id, from).encode();
+        let mode = IteratorMode::From(&from, Direction::Forward);
+        let mut records = Vec::new();
+        for item in self.db.iterator_cf_opt(self.family(Family::History), options, mode).take(limit) {
+            let (key, _) = item.map_err(Error::Read)?;
+            let sequence = number(key.get(21..).unwrap_or_default()).map(Sequence);
+            let sequence = sequence.ok_or_else(|| Error::Damaged("key of a timeline".into()))?;
+            records.extend(self.record(account, sequence)?);
+        }
+        Ok(records)
+    }
+
+    /// A record of the journal.
+    ///
+    /// # Errors
+    /// [`Error::Read`], [`Error::Damaged`] or [`Error::NewerRow`].
+    pub fn record(&self, number: AccountNumber, sequence: Sequence) -> Result<Option<Record>, Error> {
+        self.get(&Key::Record(number, sequence))
+    }
+
+    /// The decisions about an interaction, in the order in which they were asked for.
+    ///
+    /// # Errors
+    /// [`Error::Read`], [`Error::Damaged`] or [`Error::NewerRow`].
+    pub fn decisions(&self, number: AccountNumber, id: InteractionId) -> Result<Vec<DecisionRow>, Error> {
+        let mut start = prefix(0x32, number);
+        start.extend(id.0.as_bytes());
+        self.scan(Family::History, &start, |_, value| decode_tagged(0x32, value))
+    }
+
+    /// What a submit with this key gave.
+    ///
+    /// # Errors
+    /// [`Error::Read`], [`Error::Damaged`] or [`Error::NewerRow`].
+    pub fn idempotency(&self, number: AccountNumber, key: &str) -> Result<Option<IdempotencyRow>, Error> {
+        self.get(&Key::Idempotency(number, key))
+    }
+
+    /// Outgoing messages, the newest first.
+    ///
+    /// # Errors
+    /// [`Error::Read`], [`Error::Damaged`] or [`Error::NewerRow`].
+    pub fn outbox(
+        &self,
+        account: AccountNumber,
+        before: Option<&[u8]>,
+        limit: usize,
+        look_max: usize,
+        mut filter: impl FnMut(&OutboxMessage) -> bool,
+    ) -> Result<Found<OutboxMessage>, Error> {
+        let mut items = Vec::new();
+        let mut last = None;
+        let mut rows = self.backwards(Family::Content, 0x22, account, before);
+        for _ in 0..look_max {
+            let Some(row) = rows.next() else { return Ok(Found { items, next: None }) };
+            let (key, value) = row.map_err(Error::Read)?;
+            let message: OutboxMessage = decode_tagged(0x22, &value)?;
+            last = Some(rest(&key).to_vec());
+            if filter(&message) {
+                items.push(message);
+                if items.len() == limit {
+                    break;
+                }
+            }
+        }
+        Ok(Found { items, next: last })
+    }
+
+    /// One outgoing message.
+    ///
+    /// # Errors
+    /// [`Error::Read`], [`Error::Damaged`] or [`Error::NewerRow`].
+    pub fn message(&self, number: AccountNumber, message: u64) -> Result<Option<OutboxMessage>, Error> {
+        self.get(&Key::Outbox(number, message))
+    }
+
+    /// The deliveries of an outgoing message: pending, parked and delivered.
+    ///
+    /// # Errors
+    /// [`Error::Read`], [`Error::Damaged`] or [`Error::NewerRow`].
+    pub fn deliveries(&self, number: AccountNumber, message: u64) -> Result<Vec<DeliveryRow>, Error> {
+        let mut rows = Vec::new();
+        for (family, tag) in [(Family::State, 0x13), (Family::History, 0x35)] {
+            let mut start = prefix(tag, number);
+            start.extend(message.to_be_bytes());
+            rows.extend(self.scan(family, &start, |key, value| Ok((delivery_key(key)?, decode_tagged(tag, value)?)))?);
+        }
+        Ok(rows)
+    }
+
+    /// A binary.
+    ///
+    /// # Errors
+    /// [`Error::Read`].
+    pub fn blob(&self, number: AccountNumber, digest: Digest) -> Result<Option<Vec<u8>>, Error> {
+        let key = Key::Blob(number, digest);
+        self.db.get_cf(self.family(key.family()), key.encode()).map_err(Error::Read)
+    }
+}
+
+fn delivery_key(key: &[u8]) -> Result<DeliveryKey, Error> {
+    let damaged = || Error::Damaged("key of a delivery".into());
+    let rest = rest(key);
+    let message = number(rest).ok_or_else(damaged)?;
+    Ok(DeliveryKey { message, webhook: name(&rest[8..]).ok_or_else(damaged)? })
+}
