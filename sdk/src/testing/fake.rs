@@ -1,9 +1,13 @@
 //! The server's side of the imports in native tests: whatever a bench was given, and a log that can be read.
 //!
-//! A call that no bench stands behind finds nothing and logs to standard error.
+//! A call that no bench stands behind finds nothing.
 
 use crate::{UnixMillis, log::Level, statistics::ObjectKind};
-use std::{cell::RefCell, collections::BTreeMap};
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 
 /// One line that a strategy logged.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,10 +43,10 @@ thread_local! {
 
 /// Runs with this server behind the imports of this thread, and gives it back with what was logged.
 ///
-/// After a panic the server stays behind the thread's imports; the next `with` takes its place.
-pub(super) fn with<R>(server: Server, run: impl FnOnce() -> R) -> (Server, R) {
+/// A panic is caught, so that the server comes back whatever happens: the caller goes on with it.
+pub(super) fn with<R>(server: Server, run: impl FnOnce() -> R) -> (Server, std::thread::Result<R>) {
     let outer = SERVER.replace(server);
-    let result = run();
+    let result = catch_unwind(AssertUnwindSafe(run));
     (SERVER.replace(outer), result)
 }
 

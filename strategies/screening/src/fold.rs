@@ -48,16 +48,17 @@ impl Fold {
         folded
     }
 
-    /// The place in the original text, in bytes, of a place in its folding.
-    pub fn place_in_original(&self, original: &str, folded_at: usize) -> usize {
+    /// For each byte of a text's folding, and for its end, the place in the original, in bytes.
+    pub fn places(&self, original: &str) -> Vec<usize> {
+        let mut places = Vec::with_capacity(original.len() + 1);
         let mut folded = String::new();
         for (at, c) in original.char_indices() {
-            if folded.len() >= folded_at {
-                return at;
-            }
+            folded.clear();
             self.push(c, &mut folded);
+            places.resize(places.len() + folded.len(), at);
         }
-        original.len()
+        places.push(original.len());
+        places
     }
 
     fn push(&self, c: char, folded: &mut String) {
@@ -158,6 +159,7 @@ mod tests {
         let original = "Große Straße refund";
         let folded = fold.text(original);
         let at = folded.find("refund").unwrap();
-        assert_eq!(&original[fold.place_in_original(original, at)..], "refund");
+        assert_eq!(&original[fold.places(original)[at]..], "refund");
+        assert_eq!(fold.places(original).len(), folded.len() + 1);
     }
 }

@@ -15,6 +15,8 @@
 
 mod fold;
 mod literals;
+mod look;
+mod prepare;
 mod screen;
 mod settings;
 #[cfg(test)]

@@ -223,6 +223,15 @@ fn many_hits_in_a_large_text_cost_one_entry() {
 }
 
 #[test]
+fn near_misses_in_a_large_text_cost_one_pass() {
+    let bench = one_rule(json!({ "words": ["REFUND"], "case_sensitive": true })).unwrap();
+    let decision = bench
+        .route(&email().body(&"refund ünd ".repeat(90_000)).request())
+        .unwrap();
+    assert_eq!(decision.outcome, "clean");
+}
+
+#[test]
 fn outcomes_are_those_of_the_rules() {
     let names = |manifest: signalbox_sdk::Manifest| -> Vec<_> {
         manifest
