@@ -21,7 +21,9 @@ pub struct Account {
     timers: BTreeSet<(UnixMillis, InteractionId)>,
     calls: BTreeMap<CallId, InteractionId>,
     deliveries: BTreeMap<DeliveryKey, Delivery>,
-    deliveries_due: BTreeSet<(UnixMillis, DeliveryKey)>,
+    deliveries_due: BTreeMap<Name, BTreeSet<(UnixMillis, u64)>>,
+    deliveries_pending: usize,
+    queues_touched: BTreeSet<Name>,
     names: BTreeSet<Name>,
 }
 
@@ -77,15 +79,26 @@ impl Account {
         self.calls.len()
     }
 
-    /// Deliveries that are to be tried, and when, the earliest first.
-    pub fn deliveries_due(&self) -> impl Iterator<Item = (UnixMillis, &DeliveryKey)> {
-        self.deliveries_due.iter().map(|(due, key)| (*due, key))
+    /// The webhooks that deliveries are pending for.
+    pub fn webhooks_due(&self) -> impl Iterator<Item = &Name> {
+        self.deliveries_due.keys()
+    }
+
+    /// The messages that are to be delivered to a webhook, and when, the earliest first. Each webhook's stand apart, so
+    /// that one that is down delays no other.
+    pub fn deliveries_due(&self, webhook: &str) -> impl Iterator<Item = (UnixMillis, u64)> + '_ {
+        self.deliveries_due.get(webhook).into_iter().flatten().copied()
     }
 
     /// How many deliveries are pending.
     #[must_use]
     pub fn deliveries_pending(&self) -> usize {
-        self.deliveries_due.len()
+        self.deliveries_pending
+    }
+
+    /// The queues whose contents have changed since this was last asked.
+    pub fn take_queues_touched(&mut self) -> BTreeSet<Name> {
+        std::mem::take(&mut self.queues_touched)
     }
 
     /// A delivery that has not succeeded.
@@ -156,13 +169,20 @@ impl Account {
 
     fn set_delivery(&mut self, key: DeliveryKey, delivery: Delivery) {
         if let Some(Delivery { state: DeliveryState::Pending(due), .. }) = self.deliveries.get(&key) {
-            self.deliveries_due.remove(&(*due, key.clone()));
+            if let Some(due_there) = self.deliveries_due.get_mut(&key.webhook) {
+                due_there.remove(&(*due, key.message));
+                if due_there.is_empty() {
+                    self.deliveries_due.remove(&key.webhook);
+                }
+            }
+            self.deliveries_pending -= 1;
         }
         match delivery.state {
             DeliveryState::Delivered => drop(self.deliveries.remove(&key)),
             DeliveryState::Parked => drop(self.deliveries.insert(key, delivery)),
             DeliveryState::Pending(due) => {
-                self.deliveries_due.insert((due, key.clone()));
+                self.deliveries_due.entry(key.webhook.clone()).or_default().insert((due, key.message));
+                self.deliveries_pending += 1;
                 self.deliveries.insert(key, delivery);
             }
         }
@@ -171,6 +191,7 @@ impl Account {
     fn index(&mut self, id: InteractionId, live: &Live) {
         match &live.state {
             State::Queued(position) => {
+                self.touch(&position.queue);
                 let rank = queue_rank(live, position, id);
                 match self.queues.get_mut(&position.queue) {
                     Some(queue) => drop(queue.insert(rank)),
@@ -185,9 +206,16 @@ impl Account {
         }
     }
 
+    fn touch(&mut self, queue: &Name) {
+        if !self.queues_touched.contains(queue) {
+            self.queues_touched.insert(queue.clone());
+        }
+    }
+
     fn unindex(&mut self, id: InteractionId, live: &Live) {
         match &live.state {
             State::Queued(position) => {
+                self.touch(&position.queue);
                 if let Some(queue) = self.queues.get_mut(&position.queue) {
                     queue.remove(&queue_rank(live, position, id));
                     if queue.is_empty() {

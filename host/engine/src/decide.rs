@@ -103,8 +103,8 @@ pub fn decide(
             if !account.configuration().queues.contains_key(&queue) {
                 return Err(Rejection::QueueUnknown(queue));
             }
-            let id = account.queue(queue.as_str()).next().ok_or(Rejection::QueueEmpty(queue))?;
-            vec![Event::Taken { id, by }]
+            let id = account.queue(queue.as_str()).next().ok_or_else(|| Rejection::QueueEmpty(queue.clone()))?;
+            vec![Event::Taken { id, queue, by }]
         }
         Command::Release { interaction, by } => {
             let live = find(account, interaction)?;

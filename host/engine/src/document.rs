@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::calendar::Calendar;
-use crate::decision::{Manifest, Outcome};
+use crate::decision::Manifest;
 use crate::id::{Digest, Name, UnixMillis};
 use crate::response::Response;
 use crate::workflow::{Flow, Workflow};
@@ -35,10 +35,6 @@ pub struct Deployment {
     /// Its name within the account; never used for another.
     #[schema(value_type = String)]
     pub name: Name,
-    /// The strategy's name, from its manifest.
-    pub strategy: String,
-    /// The author's version, from its manifest.
-    pub version: String,
     /// SHA-256 of the uploaded component.
     #[schema(value_type = String)]
     pub digest: Digest,
@@ -47,8 +43,8 @@ pub struct Deployment {
     /// Name of each asset and the SHA-256 of its bytes.
     #[schema(value_type = BTreeMap<String, String>)]
     pub assets: BTreeMap<String, Digest>,
-    /// The outcomes that it can answer, after `configure`.
-    pub outcomes: Vec<Outcome>,
+    /// What the configured strategy says of itself.
+    pub manifest: Manifest,
     /// SHA-256 of the pre-initialised component, kept as a blob.
     #[schema(value_type = String)]
     pub component: Digest,

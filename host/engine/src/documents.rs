@@ -134,7 +134,7 @@ fn check_binding(configuration: &Configuration, binding: &Binding) -> Result<(),
             .deployments
             .get(&share.deployment)
             .ok_or_else(|| Rejection::DeploymentUnknown(share.deployment.clone()))?;
-        for outcome in &deployment.outcomes {
+        for outcome in &deployment.manifest.outcomes {
             connected(flow, index, binding, share.deployment.as_str(), &outcome.name)?;
         }
     }
@@ -249,7 +249,7 @@ fn user_of(account: &Account, key: &DocumentKey) -> Option<String> {
             flow.map(|f| format!("the workflow `{}` names it", f.workflow.name))
         }
         DocumentKind::Webhook => {
-            let pending = account.deliveries_due().any(|(_, delivery)| delivery.webhook == key.name);
+            let pending = account.deliveries_due(key.name.as_str()).next().is_some();
             pending.then(|| "messages to it are pending".to_owned())
         }
         DocumentKind::Binding

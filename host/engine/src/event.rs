@@ -190,6 +190,8 @@ pub enum Event {
     Taken {
         /// Which.
         id: InteractionId,
+        /// Out of which queue.
+        queue: Name,
         /// Who.
         by: String,
     },

@@ -187,7 +187,7 @@ impl<'a> Draft<'a> {
     /// leave by, unless an action ended it.
     fn take(&mut self, call: CallId, deployment: &Name, decision: Decision) -> Result<Option<String>, Failure> {
         let declared = self.account.configuration().deployments.get(deployment);
-        if !declared.is_some_and(|d| d.outcomes.iter().any(|o| o.name == decision.outcome)) {
+        if !declared.is_some_and(|d| d.manifest.outcomes.iter().any(|o| o.name == decision.outcome)) {
             return Err(Failure::Refused(format!("`{}` is not among its declared outcomes", decision.outcome)));
         }
         let mut draft = self.clone();

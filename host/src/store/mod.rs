@@ -120,12 +120,7 @@ impl Store {
                 }
                 Ok(())
             }
-            None => {
-                let mut options = WriteOptions::default();
-                options.set_sync(true);
-                let family = self.family(Family::Meta);
-                self.db.put_cf_opt(family, &key, FORMAT.to_be_bytes(), &options).map_err(Error::Write)
-            }
+            None => self.write_format(),
         }
     }
 
@@ -137,6 +132,21 @@ impl Store {
         let mut options = WriteOptions::default();
         options.set_sync(true);
         self.db.write_opt(batch.into_rows(), &options).map_err(Error::Write)
+    }
+
+    /// Tries whether it can write: rewrites one of its own rows, with a sync.
+    ///
+    /// # Errors
+    /// [`Error::Write`].
+    pub fn probe(&self) -> Result<(), Error> {
+        self.write_format()
+    }
+
+    fn write_format(&self) -> Result<(), Error> {
+        let mut options = WriteOptions::default();
+        options.set_sync(true);
+        let family = self.family(Family::Meta);
+        self.db.put_cf_opt(family, Key::Format.encode(), FORMAT.to_be_bytes(), &options).map_err(Error::Write)
     }
 
     /// Where it is.

@@ -158,7 +158,7 @@ pub fn train(
             (fitted.planes.scores(&example), set.labels[at])
         }));
     }
-    let calibration = Calibration::fit(&outside, set.categories.len());
+    let mut calibration = Calibration::fit(&outside, set.categories.len()); if std::env::var("NOOFF").is_ok(){calibration.offsets.iter_mut().for_each(|x|*x=0.0)}
 
     let report = if judged {
         step(Stage::Judging);
@@ -304,7 +304,7 @@ impl Fitted {
             let largest = &mut largest[feature.block as usize];
             *largest = row.iter().fold(*largest, |most, x| most.max(x.abs()));
         }
-        let units = largest.map(|largest| largest / 127.0);
+        let units = largest.map(|largest| largest / 127.0 * std::env::var("QM").map_or(1.0,|x|x.parse::<f32>().unwrap()));
         let weights: Vec<Vec<i8>> = features
             .iter()
             .zip(&exact)

@@ -1,0 +1,206 @@
+//! The lane: one writer for each account. It collects commands, steps the engine, commits once, and then acts.
+//!
+//! 1. Waiting commands are taken as one batch and the clock is read once (`writer.rs`).
+//! 2. The engine decides each; its rows go into one batch with one sync. Only then do callers get their answer.
+//! 3. After the commit, effects run: strategies are called (`calls.rs`), messages delivered (`deliveries.rs`). Their
+//!    results come back as commands.
+//!
+//! It decides nothing itself but whether an idempotency key was used before, which only the store knows.
+//!
+//! Invariants: memory never runs ahead of the store once a caller has been answered; every awaited call is in flight or
+//! waits to be; an answer that is no longer awaited changes nothing.
+
+mod accounts;
+mod calls;
+mod deliveries;
+mod grants;
+mod mailbox;
+mod writer;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use arc_swap::{ArcSwap, Guard};
+use bytes::Bytes;
+use signalbox_engine::{
+    Account, CallId, Command, Configuration, DeliveryKey, Digest, InteractionId, Name, Record, Rejection, Submission,
+    Token,
+};
+use tokio::sync::oneshot;
+
+pub use accounts::{Accounts, Options, SYSTEM};
+pub use writer::BATCH_MAX;
+
+use crate::stats::Stats;
+use crate::store::AccountNumber;
+use crate::strategy;
+
+/// Why a command was not carried out.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// It was understood and refused; nothing was written.
+    #[error(transparent)]
+    Rejected(#[from] Rejection),
+    /// The idempotency key was used before, with another body.
+    #[error("this idempotency key was used before, with another body")]
+    IdempotencyConflict,
+    /// Too many commands wait: try again in a moment.
+    #[error("too many commands wait; try again in a moment")]
+    Full,
+    /// The store cannot write or read now. Nothing of it was stored; try again later.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(String),
+    /// The server is stopping.
+    #[error("the server is stopping")]
+    Stopped,
+}
+
+/// An idempotency key, and what it stands for.
+#[derive(Debug, Clone)]
+pub struct Idempotency {
+    /// As the client gave it.
+    pub key: String,
+    /// SHA-256 of the request's body.
+    pub body: Digest,
+}
+
+/// What a submit gave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Submitted {
+    /// The interaction.
+    pub id: InteractionId,
+    /// It was submitted before, with the same idempotency key and body.
+    pub repeated: bool,
+}
+
+/// The account's documents as of the last commit, for those who only read them.
+#[derive(Debug, Default)]
+pub struct Published {
+    /// All documents.
+    pub configuration: Arc<Configuration>,
+    /// Tokens by the SHA-256 of their secret.
+    pub tokens: HashMap<Digest, Token>,
+}
+
+impl Published {
+    fn new(configuration: &Arc<Configuration>) -> Self {
+        let tokens = configuration.tokens.values().map(|token| (token.hash, token.clone())).collect();
+        Self { configuration: Arc::clone(configuration), tokens }
+    }
+}
+
+/// What can be asked of a lane.
+enum Request {
+    Submit(Box<Submission>, Option<Idempotency>, oneshot::Sender<Result<Submitted, Error>>),
+    Command(Command, Vec<(Digest, Bytes)>, oneshot::Sender<Result<Record, Error>>),
+    Ask(Box<dyn FnOnce(&Account) + Send>),
+}
+
+/// What comes back from a lane's effects.
+enum Answer {
+    Called { call: CallId, request: Box<signalbox_engine::Request>, deployment: Name, result: strategy::CallResult },
+    Loaded { deployment: Name, result: Result<Arc<strategy::Deployment>, String> },
+    Delivered { delivery: DeliveryKey, result: Result<(), String> },
+}
+
+type Mailbox = mailbox::Mailbox<Request, Answer>;
+
+/// What a lane and its handle share.
+struct Shared {
+    name: Name,
+    number: AccountNumber,
+    mailbox: Mailbox,
+    published: ArcSwap<Published>,
+    stats: Arc<Stats>,
+}
+
+/// The handle of one account's lane.
+pub struct Lane {
+    shared: Arc<Shared>,
+    thread: std::sync::Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Lane {
+    /// The account's name.
+    #[must_use]
+    pub fn name(&self) -> &Name {
+        &self.shared.name
+    }
+
+    /// The account's number in the store.
+    #[must_use]
+    pub fn number(&self) -> AccountNumber {
+        self.shared.number
+    }
+
+    /// The account's documents as of the last commit.
+    pub fn published(&self) -> Guard<Arc<Published>> {
+        self.shared.published.load()
+    }
+
+    /// The account's figures.
+    #[must_use]
+    pub fn stats(&self) -> &Arc<Stats> {
+        &self.shared.stats
+    }
+
+    /// Submits an interaction. Answers when it is durable.
+    ///
+    /// # Errors
+    /// [`Error`] by cause; in each nothing was stored.
+    pub async fn submit(&self, submission: Submission, idempotency: Option<Idempotency>) -> Result<Submitted, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Request::Submit(Box::new(submission), idempotency, reply))?;
+        answer.await.map_err(|_| Error::Stopped)?
+    }
+
+    /// Carries out a command. Answers with what it did, when that is durable.
+    ///
+    /// # Errors
+    /// [`Error`] by cause; in each nothing was stored.
+    pub async fn command(&self, command: Command) -> Result<Record, Error> {
+        self.command_with(command, Vec::new()).await
+    }
+
+    /// Carries out a command and stores binaries in the same commit.
+    ///
+    /// # Errors
+    /// [`Error`] by cause; in each nothing was stored.
+    pub async fn command_with(&self, command: Command, blobs: Vec<(Digest, Bytes)>) -> Result<Record, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Request::Command(command, blobs, reply))?;
+        answer.await.map_err(|_| Error::Stopped)?
+    }
+
+    /// Looks at the routing state. The look is part of the lane's time: it must be short and bounded.
+    ///
+    /// # Errors
+    /// [`Error::Full`] or [`Error::Stopped`].
+    pub async fn ask<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Account) -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        let (reply, answer) = oneshot::channel();
+        // Whoever asked may have gone away; then nobody misses the answer.
+        let look = move |account: &Account| drop(reply.send(look(account)));
+        self.send(Request::Ask(Box::new(look)))?;
+        answer.await.map_err(|_| Error::Stopped)
+    }
+
+    fn send(&self, request: Request) -> Result<(), Error> {
+        self.shared.mailbox.request(request).map_err(|refused| match refused {
+            mailbox::Refused::Full => Error::Full,
+            mailbox::Refused::Closed => Error::Stopped,
+        })
+    }
+
+    /// Finishes what waits, and ends.
+    fn stop(&self) {
+        self.shared.mailbox.close();
+        let thread = self.thread.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!(account = %self.shared.name, "the lane had panicked");
+        }
+    }
+}

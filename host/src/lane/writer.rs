@@ -1,0 +1,498 @@
+//! The lane's thread: takes commands as a batch, steps the engine, commits once, answers, and lets effects run.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use signalbox_engine::{
+    self as engine, Account, Command, Content, Digest, Ended, Event, InteractionId, Record, UnixMillis,
+};
+use tokio::sync::oneshot;
+
+use super::calls::Calls;
+use super::deliveries::Deliveries;
+use super::{Answer, Error, Idempotency, Published, Request, Shared, Submitted};
+use crate::store::{self, Batch, DecisionRow, Head, IdempotencyRow, Store};
+
+/// Commands in one commit. More would make the first of them wait for the last.
+pub const BATCH_MAX: usize = 512;
+/// Timers that fire in one batch; the next batch follows at once.
+const TIMERS_MAX: usize = 256;
+/// Bytes of a batch after which no more commands join it.
+const BATCH_BYTES_MAX: usize = 8 << 20;
+/// How long an idempotency key is remembered.
+const IDEMPOTENCY_MS: u64 = 24 * 60 * 60 * 1000;
+/// Bodies of interactions under way that are kept at hand.
+const CONTENTS_BYTES_MAX: usize = 64 << 20;
+/// Pause between two tries to write after the store failed.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// The lane's thread and what it owns.
+pub(super) struct Writer {
+    shared: Arc<Shared>,
+    store: Arc<Store>,
+    epoch: u64,
+    account: Account,
+    contents: Contents,
+    calls: Calls,
+    deliveries: Deliveries,
+    now: UnixMillis,
+    /// Set while the store cannot write: requests are refused until then, answers wait.
+    down_until: Option<Instant>,
+}
+
+/// A caller that waits for the commit.
+enum Waiting {
+    Submit(oneshot::Sender<Result<Submitted, Error>>, Result<Submitted, Error>),
+    Command(oneshot::Sender<Result<Record, Error>>, Result<usize, Error>),
+}
+
+/// One commit in the making.
+struct Work {
+    batch: Batch,
+    records: Vec<Record>,
+    ended: Vec<(InteractionId, Ended)>,
+    keys: BTreeMap<String, IdempotencyRow>,
+    waiting: Vec<Waiting>,
+    configuration_changed: bool,
+}
+
+impl Writer {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        store: Arc<Store>,
+        epoch: u64,
+        account: Account,
+        calls: Calls,
+        deliveries: Deliveries,
+    ) -> Self {
+        let mut writer = Self {
+            shared,
+            store,
+            epoch,
+            account,
+            contents: Contents::default(),
+            calls,
+            deliveries,
+            now: UnixMillis(0),
+            down_until: None,
+        };
+        writer.loaded();
+        writer
+    }
+
+    /// After a load: what waits for effects is what the account says.
+    fn loaded(&mut self) {
+        self.account.take_queues_touched();
+        self.contents = Contents::default();
+        self.calls.reset(&self.account);
+        self.publish();
+        self.shared.stats.reset(&self.account);
+    }
+
+    fn publish(&self) {
+        self.shared.published.store(Arc::new(Published::new(self.account.configuration())));
+    }
+
+    /// Runs until the mailbox is closed and empty.
+    pub(super) fn run(mut self) {
+        // A lane that panicked would leave its account half alive: the process ends, and the next start is sound.
+        let name = self.shared.name.clone();
+        let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || self.turn_until_closed()));
+        if ended.is_err() {
+            tracing::error!(account = %name, "the lane broke one of its invariants; the process ends");
+            std::process::abort();
+        }
+    }
+
+    fn turn_until_closed(&mut self) {
+        self.read_clock();
+        self.act();
+        loop {
+            let mail = self.shared.mailbox.take(BATCH_MAX, self.pause());
+            let closed = mail.closed && mail.requests.is_empty() && mail.answers.is_empty();
+            self.read_clock();
+            self.turn(mail.answers, mail.requests);
+            if closed {
+                return;
+            }
+        }
+    }
+
+    /// The clock is read once a turn and never goes back.
+    fn read_clock(&mut self) {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = UnixMillis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
+        self.now = self.now.max(now);
+    }
+
+    /// How long there is nothing to do unless somebody writes.
+    fn pause(&self) -> Option<Duration> {
+        if let Some(until) = self.down_until {
+            return Some(until.saturating_duration_since(Instant::now()));
+        }
+        let next = [self.account.next_timer(), self.deliveries.next(&self.account)].into_iter().flatten().min()?;
+        Some(Duration::from_millis(next.0.saturating_sub(self.now.0)))
+    }
+
+    fn turn(&mut self, answers: Vec<Answer>, requests: Vec<Request>) {
+        if let Some(until) = self.down_until {
+            if Instant::now() < until || !self.recover() {
+                self.refuse(answers, requests);
+                return;
+            }
+        }
+        let mut work = Work {
+            batch: Batch::new(self.shared.number),
+            records: Vec::new(),
+            ended: Vec::new(),
+            keys: BTreeMap::new(),
+            waiting: Vec::new(),
+            configuration_changed: false,
+        };
+        for answer in answers {
+            self.answer(&mut work, answer);
+        }
+        for (call, interaction, why) in self.calls.take_failed() {
+            let answer = engine::Answer { result: Err(engine::Failure::Unavailable(why)) };
+            self.effect(&mut work, Command::StrategyAnswered { call, interaction, answer });
+        }
+        for _ in 0..TIMERS_MAX {
+            let Some(interaction) = self.account.timer_due(self.now) else { break };
+            if self.down_until.is_some() || self.step(&mut work, Command::TimerDue { interaction }).is_err() {
+                break;
+            }
+        }
+        let mut requests = requests.into_iter();
+        while let Some(request) = requests.next() {
+            if self.down_until.is_some() {
+                self.refuse(Vec::new(), std::iter::once(request).chain(requests).collect());
+                break;
+            }
+            self.request(&mut work, request);
+            if work.batch.size_bytes() > BATCH_BYTES_MAX {
+                self.finish(&mut work);
+            }
+        }
+        self.finish(&mut work);
+        self.act();
+    }
+
+    fn answer(&mut self, work: &mut Work, answer: Answer) {
+        match answer {
+            Answer::Called { call, request, deployment, result } => {
+                self.calls.ended(call);
+                let interaction = request.interaction;
+                let recorded = result.record.encode();
+                let row = DecisionRow {
+                    call,
+                    deployment: deployment.clone(),
+                    workflow: request.workflow,
+                    element: request.element,
+                    visit: request.visit,
+                    now: request.now,
+                    facts: request.content.facts.clone(),
+                    result: result.outcome.clone(),
+                    recorded,
+                    answered_at: self.now,
+                };
+                let answer = engine::Answer { result: result.outcome };
+                let command = Command::StrategyAnswered { call, interaction, answer };
+                if self.effect(work, command) {
+                    work.batch.decision(&self.store, interaction, &row);
+                }
+                self.calls.note(&self.shared.stats, &deployment, interaction, call, self.now, &result.record);
+            }
+            Answer::Loaded { deployment, result } => self.calls.loaded(&deployment, result),
+            Answer::Delivered { delivery, result } => {
+                self.deliveries.ended(&delivery);
+                self.effect(work, Command::DeliveryAttempted { delivery, result });
+            }
+        }
+    }
+
+    /// Takes what an effect has led to. Answers whether it was awaited: it is not where its interaction was cancelled
+    /// meanwhile, or the webhook taken away. Where the store cannot be read, the effect is found again and run again.
+    fn effect(&mut self, work: &mut Work, command: Command) -> bool {
+        match self.step(work, command) {
+            Ok(()) => true,
+            Err(Error::Unavailable(why)) => {
+                tracing::error!(account = %self.shared.name, why, "an answer could not be taken");
+                self.down_until = Some(Instant::now() + RETRY);
+                false
+            }
+            Err(_) => false,
+        }
+    }
+
+    fn request(&mut self, work: &mut Work, request: Request) {
+        match request {
+            Request::Ask(look) => look(&self.account),
+            Request::Submit(submission, idempotency, reply) => {
+                let result = self.submit(work, *submission, idempotency);
+                work.waiting.push(Waiting::Submit(reply, result));
+            }
+            Request::Command(command, blobs, reply) => {
+                let result = self.step(work, command).map(|()| work.records.len() - 1);
+                if result.is_ok() {
+                    for (digest, bytes) in blobs {
+                        work.batch.blob(&self.store, digest, &bytes);
+                    }
+                }
+                work.waiting.push(Waiting::Command(reply, result));
+            }
+        }
+    }
+
+    fn submit(
+        &mut self,
+        work: &mut Work,
+        submission: engine::Submission,
+        idempotency: Option<Idempotency>,
+    ) -> Result<Submitted, Error> {
+        let id = submission.id;
+        if let Some(Idempotency { key, body }) = &idempotency {
+            if let Some(row) = self.known_key(work, key)? {
+                return if row.body == *body {
+                    Ok(Submitted { id: row.interaction, repeated: true })
+                } else {
+                    Err(Error::IdempotencyConflict)
+                };
+            }
+        }
+        self.step(work, Command::Submit(Box::new(submission)))?;
+        if let Some(Idempotency { key, body }) = idempotency {
+            let row = IdempotencyRow { body, interaction: id, at: self.now };
+            work.batch.idempotency(&self.store, &key, &row);
+            work.keys.insert(key, row);
+        }
+        Ok(Submitted { id, repeated: false })
+    }
+
+    /// What a submit with this key gave, in this batch or before.
+    fn known_key(&self, work: &Work, key: &str) -> Result<Option<IdempotencyRow>, Error> {
+        if let Some(row) = work.keys.get(key) {
+            return Ok(Some(row.clone()));
+        }
+        let row = self.store.idempotency(self.shared.number, key).map_err(|e| unavailable(&e))?;
+        Ok(row.filter(|row| row.at.plus(IDEMPOTENCY_MS) > self.now))
+    }
+
+    /// Decides one command, applies it and adds its rows to the batch.
+    ///
+    /// # Errors
+    /// [`Error::Rejected`], or [`Error::Unavailable`] where the content that it needs cannot be read.
+    fn step(&mut self, work: &mut Work, command: Command) -> Result<(), Error> {
+        let content = engine::reads(&self.account, &command).map(|id| self.content(id)).transpose()?;
+        let decided = engine::decide(&self.account, command, content, self.now)?;
+        let record = decided.record;
+        let ended = self.account.apply(&record);
+        work.batch.record(&self.store, &record);
+        for (id, content) in decided.contents {
+            let new = record.events.iter().any(|e| matches!(e, Event::Submitted { id: of, .. } if *of == id));
+            if new {
+                work.batch.message(&self.store, id, &content.message);
+            }
+            work.batch.facts(&self.store, id, &content.facts);
+            self.contents.put(id, content, &self.account);
+        }
+        let mut touched = BTreeSet::new();
+        for event in &record.events {
+            match event {
+                Event::DocumentPut { document, .. } => {
+                    work.configuration_changed = true;
+                    work.batch.document(&self.store, document);
+                }
+                Event::DocumentRemoved { key, .. } => {
+                    work.configuration_changed = true;
+                    work.batch.remove_document(&self.store, key);
+                    if let (engine::DocumentKind::Upload, Ok(digest)) = (key.kind, key.name.as_str().parse::<Digest>()) {
+                        work.batch.remove_blob(&self.store, digest);
+                    }
+                }
+                Event::DeliveryChanged { delivery, state } => work.batch.delivery(&self.store, delivery, state),
+                Event::MessageQueued { message, webhooks } => {
+                    work.batch.outbox(&self.store, message);
+                    for webhook in webhooks {
+                        let key = engine::DeliveryKey { message: message.id, webhook: webhook.clone() };
+                        if let Some(delivery) = self.account.delivery(&key) {
+                            work.batch.delivery(&self.store, &key, delivery);
+                        }
+                    }
+                }
+                _ => touched.extend(event.interaction()),
+            }
+        }
+        for id in touched {
+            if let Some(live) = self.account.live(id) {
+                work.batch.live(&self.store, id, live);
+                match live.call() {
+                    Some(call) => self.calls.requested(call, id),
+                    None => self.contents.forget(id),
+                }
+            }
+        }
+        for (id, ended) in &ended {
+            work.batch.ended(&self.store, *id, ended);
+            self.contents.forget(*id);
+        }
+        work.ended.extend(ended);
+        work.records.push(record);
+        Ok(())
+    }
+
+    /// What an interaction holds: at hand while it is under way, otherwise from the store.
+    fn content(&mut self, id: InteractionId) -> Result<Content, Error> {
+        if let Some(content) = self.contents.get(id) {
+            return Ok((**content).clone());
+        }
+        let content = self.store.content(self.shared.number, id).map_err(|e| unavailable(&e))?;
+        Ok(content.unwrap_or_else(|| panic!("interaction {id} is live and has no content")))
+    }
+
+    /// Commits, publishes and answers. Where the store cannot write, the state goes back to what is stored.
+    fn finish(&mut self, work: &mut Work) {
+        let next = Batch::new(self.shared.number);
+        let mut batch = std::mem::replace(&mut work.batch, next);
+        let records = std::mem::take(&mut work.records);
+        let ended = std::mem::take(&mut work.ended);
+        let waiting = std::mem::take(&mut work.waiting);
+        work.keys.clear();
+        if !records.is_empty() {
+            batch.head(&self.store, Head { sequence: self.account.sequence(), epoch: self.epoch });
+            if let Err(error) = self.store.commit(batch) {
+                self.fail(&error, waiting);
+                return;
+            }
+            if std::mem::take(&mut work.configuration_changed) {
+                self.publish();
+            }
+            let queues = self.account.take_queues_touched();
+            let folded: Vec<&Record> = records.iter().collect();
+            self.shared.stats.fold(&self.account, &folded, &ended, queues);
+        }
+        // Whoever has gone away meanwhile does not need the answer.
+        let mut records: Vec<Option<Record>> = records.into_iter().map(Some).collect();
+        for caller in waiting {
+            match caller {
+                Waiting::Submit(reply, result) => drop(reply.send(result)),
+                Waiting::Command(reply, result) => {
+                    let result = result.map(|n| {
+                        records[n].take().unwrap_or_else(|| panic!("a record is one caller's"))
+                    });
+                    drop(reply.send(result));
+                }
+            }
+        }
+    }
+
+    /// Calls strategies and delivers messages, as far as there is room.
+    fn act(&mut self) {
+        let (store, number) = (Arc::clone(&self.store), self.shared.number);
+        let contents = &self.contents;
+        let content = |id: InteractionId| match contents.get(id) {
+            Some(content) => Ok(Arc::clone(content)),
+            None => store
+                .content(number, id)
+                .and_then(|c| c.ok_or_else(|| store::Error::Damaged(format!("interaction {id} has no content"))))
+                .map(Arc::new),
+        };
+        self.calls.pump(&self.account, &self.shared, content);
+        self.deliveries.pump(&self.account, &self.store, &self.shared, self.now);
+    }
+
+    fn fail(&mut self, error: &store::Error, waiting: Vec<Waiting>) {
+        tracing::error!(account = %self.shared.name, error = error as &dyn std::error::Error, "a commit failed");
+        let failed = unavailable(error);
+        for caller in waiting {
+            match caller {
+                Waiting::Submit(reply, _) => drop(reply.send(Err(failed.clone()))),
+                Waiting::Command(reply, _) => drop(reply.send(Err(failed.clone()))),
+            }
+        }
+        self.down_until = Some(Instant::now() + RETRY);
+        // What was decided is not stored. Nothing more may be decided on top of it.
+        let _ = self.recover();
+    }
+
+    /// Goes back to what is stored. Answers whether the store works again.
+    fn recover(&mut self) -> bool {
+        let loaded = self.store.probe().and_then(|()| self.store.load(self.shared.number));
+        match loaded {
+            Ok(Some((account, _))) => {
+                self.account = account;
+                self.loaded();
+                self.down_until = None;
+                tracing::info!(account = %self.shared.name, "the store works again");
+                true
+            }
+            Ok(None) => panic!("the rows of account {} are gone", self.shared.name),
+            Err(error) => {
+                tracing::warn!(account = %self.shared.name, error = &error as &dyn std::error::Error, "the store still fails");
+                self.down_until = Some(Instant::now() + RETRY);
+                false
+            }
+        }
+    }
+
+    /// While the store cannot write. Answers of strategies are dropped: their calls are still awaited and made again.
+    fn refuse(&mut self, answers: Vec<Answer>, requests: Vec<Request>) {
+        let failed = Error::Unavailable("it cannot write; is the disk full?".into());
+        for answer in answers {
+            match answer {
+                Answer::Called { call, .. } => self.calls.ended(call),
+                Answer::Loaded { deployment, result } => self.calls.loaded(&deployment, result),
+                Answer::Delivered { delivery, .. } => self.deliveries.ended(&delivery),
+            }
+        }
+        for request in requests {
+            match request {
+                Request::Submit(_, _, reply) => drop(reply.send(Err(failed.clone()))),
+                Request::Command(_, _, reply) => drop(reply.send(Err(failed.clone()))),
+                // Its sender is dropped with it, which tells whoever asked.
+                Request::Ask(_) => {}
+            }
+        }
+    }
+}
+
+fn unavailable(error: &store::Error) -> Error {
+    let source = std::error::Error::source(error).map(|s| format!(": {s}")).unwrap_or_default();
+    Error::Unavailable(format!("{error}{source}"))
+}
+
+/// The contents of interactions that strategies are about to see, up to a number of bytes. The rest is read again.
+#[derive(Default)]
+struct Contents {
+    by_id: BTreeMap<InteractionId, Arc<Content>>,
+    bytes: usize,
+}
+
+impl Contents {
+    fn get(&self, id: InteractionId) -> Option<&Arc<Content>> {
+        self.by_id.get(&id)
+    }
+
+    fn put(&mut self, id: InteractionId, content: Content, account: &Account) {
+        self.forget(id);
+        let under_way = account.live(id).is_some_and(|live| live.call().is_some());
+        let bytes = weight(&content);
+        if under_way && self.bytes + bytes <= CONTENTS_BYTES_MAX {
+            self.bytes += bytes;
+            self.by_id.insert(id, Arc::new(content));
+        }
+    }
+
+    fn forget(&mut self, id: InteractionId) {
+        if let Some(content) = self.by_id.remove(&id) {
+            self.bytes -= weight(&content);
+        }
+    }
+}
+
+/// About how many bytes a content holds.
+fn weight(content: &Content) -> usize {
+    let headers: usize = content.message.headers.iter().map(|h| h.key.len() + h.value.len() + 48).sum();
+    let data: usize = content.facts.user_data.iter().map(|(k, v)| k.len() + v.len() + 64).sum();
+    512 + content.message.body.len() + headers + data + content.facts.categories.len() * 64
+}

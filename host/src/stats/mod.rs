@@ -1,0 +1,255 @@
+//! The stat server: figures folded from committed events, never by stopping the engine.
+//!
+//! A lane folds each record once, after its commit; anybody reads. It decides nothing and stores nothing: after a start the
+//! totals begin at zero and the current figures are counted from the account.
+//!
+//! Written out for Prometheus in `prometheus.rs`. Read by strategies through the import `statistics`, by these names:
+//!
+//! | object | statistic | meaning | unit |
+//! |---|---|---|---|
+//! | queue | `waiting` | interactions that wait in it now | number |
+//! | queue | `oldest-wait` | how long the next one has waited | seconds |
+//! | queue | `entered`, `taken`, `left` | since start: came in, were taken, went without being taken | number |
+//! | workflow | `submitted`, `completed`, `cancelled`, `parked` | since start | number |
+//! | media-type | `submitted` | since start | number |
+//! | strategy | `calls`, `answered`, `failed` | since start, of a deployment | number |
+//! | strategy | `call-time` | mean duration of a call since start | seconds |
+
+mod prometheus;
+
+pub use prometheus::Families;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use signalbox_engine::{Account, CallId, Ended, Event, InteractionId, Name, Record, StateKind, UnixMillis};
+
+/// Lines of strategies' logs that are kept for each deployment.
+const LOG_LINES_MAX: usize = 500;
+
+/// Figures of one account.
+#[derive(Debug, Default)]
+pub struct Stats {
+    figures: Mutex<Figures>,
+}
+
+/// A line that a strategy logged, and the call that it came from.
+#[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
+pub struct LogLine {
+    /// When the call's answer was committed.
+    #[schema(value_type = u64)]
+    pub at_ms: UnixMillis,
+    /// The interaction.
+    #[schema(value_type = String)]
+    pub interaction: InteractionId,
+    /// The call.
+    #[schema(value_type = u64)]
+    pub call: CallId,
+    /// `debug`, `info`, `warn` or `error`.
+    pub level: String,
+    /// The line.
+    pub message: String,
+}
+
+#[derive(Debug, Default)]
+struct Figures {
+    queues: BTreeMap<Name, QueueFigures>,
+    workflows: BTreeMap<Name, WorkflowFigures>,
+    media_types: BTreeMap<Name, u64>,
+    deployments: BTreeMap<Name, DeploymentFigures>,
+    logs: BTreeMap<Name, VecDeque<LogLine>>,
+    commits: u64,
+    commands: u64,
+    live: usize,
+    calls_waiting: usize,
+    deliveries_pending: usize,
+}
+
+/// A queue's figures.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct QueueFigures {
+    /// Waiting now.
+    pub waiting: u64,
+    /// When the next one came in.
+    pub head_since: Option<UnixMillis>,
+    /// Came in since start.
+    pub entered: u64,
+    /// Were taken since start.
+    pub taken: u64,
+}
+
+#[derive(Debug, Default)]
+struct WorkflowFigures {
+    submitted: u64,
+    completed: u64,
+    cancelled: u64,
+    parked: u64,
+}
+
+#[derive(Debug, Default)]
+struct DeploymentFigures {
+    calls: u64,
+    outcomes: BTreeMap<String, u64>,
+    failures: BTreeMap<&'static str, u64>,
+    time: Duration,
+    timed: u64,
+}
+
+impl Stats {
+    fn figures(&self) -> MutexGuard<'_, Figures> {
+        self.figures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Folds what one commit did: its records, what ended by it, the queues that it touched. `account` is as it is after it.
+    pub(crate) fn fold(
+        &self,
+        account: &Account,
+        records: &[&Record],
+        ended: &[(InteractionId, Ended)],
+        queues: BTreeSet<Name>,
+    ) {
+        let mut figures = self.figures();
+        figures.commits += 1;
+        figures.commands += records.len() as u64;
+        for event in records.iter().flat_map(|record| &record.events) {
+            figures.fold(account, event);
+        }
+        for (_, ended) in ended {
+            let Some((workflow, _)) = &ended.workflow else { continue };
+            let of = entry(&mut figures.workflows, workflow);
+            match ended.state {
+                StateKind::Cancelled => of.cancelled += 1,
+                _ => of.completed += 1,
+            }
+        }
+        figures.count(account, queues);
+    }
+
+    /// Counts the current figures of an account that was just loaded.
+    pub(crate) fn reset(&self, account: &Account) {
+        self.figures().count(account, account.configuration().queues.keys().cloned().collect());
+    }
+
+    /// Notes how long a call took and what it logged.
+    pub(crate) fn call(&self, deployment: &Name, time: Duration, lines: Vec<LogLine>) {
+        let mut figures = self.figures();
+        let of = entry(&mut figures.deployments, deployment);
+        of.time += time;
+        of.timed += 1;
+        if !lines.is_empty() {
+            let log = entry(&mut figures.logs, deployment);
+            log.extend(lines);
+            let over = log.len().saturating_sub(LOG_LINES_MAX);
+            log.drain(..over);
+        }
+    }
+
+    /// The newest lines that a deployment's calls logged, the oldest of them first.
+    #[must_use]
+    pub fn log(&self, deployment: &str, limit: usize) -> Vec<LogLine> {
+        let figures = self.figures();
+        let log = figures.logs.get(deployment).into_iter().flatten();
+        let skip = figures.logs.get(deployment).map_or(0, VecDeque::len).saturating_sub(limit);
+        log.skip(skip).cloned().collect()
+    }
+
+    /// A queue's figures; none where nothing has happened in it yet.
+    #[must_use]
+    pub fn queue(&self, name: &str) -> Option<QueueFigures> {
+        self.figures().queues.get(name).copied()
+    }
+
+    /// A statistic by its names in the table above; none where there is no such thing.
+    #[must_use]
+    pub fn value(&self, kind: &str, name: &str, statistic: &str, now: UnixMillis) -> Option<f64> {
+        let figures = self.figures();
+        #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
+        let number = |n: u64| n as f64;
+        match kind {
+            "queue" => {
+                let queue = figures.queues.get(name)?;
+                match statistic {
+                    "waiting" => Some(number(queue.waiting)),
+                    "oldest-wait" => Some(number(queue.head_since.map_or(0, |s| now.0.saturating_sub(s.0))) / 1000.0),
+                    "entered" => Some(number(queue.entered)),
+                    "taken" => Some(number(queue.taken)),
+                    "left" => Some(number(queue.entered.saturating_sub(queue.taken).saturating_sub(queue.waiting))),
+                    _ => None,
+                }
+            }
+            "workflow" => {
+                let workflow = figures.workflows.get(name)?;
+                match statistic {
+                    "submitted" => Some(number(workflow.submitted)),
+                    "completed" => Some(number(workflow.completed)),
+                    "cancelled" => Some(number(workflow.cancelled)),
+                    "parked" => Some(number(workflow.parked)),
+                    _ => None,
+                }
+            }
+            "media-type" if statistic == "submitted" => figures.media_types.get(name).map(|n| number(*n)),
+            "strategy" => {
+                let of = figures.deployments.get(name)?;
+                match statistic {
+                    "calls" => Some(number(of.calls)),
+                    "answered" => Some(number(of.outcomes.values().sum())),
+                    "failed" => Some(number(of.failures.values().sum())),
+                    "call-time" => Some(of.time.as_secs_f64() / number(of.timed.max(1))),
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Figures {
+    fn fold(&mut self, account: &Account, event: &Event) {
+        match event {
+            Event::Submitted { media_type, .. } => *entry(&mut self.media_types, media_type) += 1,
+            Event::WorkflowEntered { workflow, .. } => entry(&mut self.workflows, workflow).submitted += 1,
+            Event::Queued { queue, .. } => entry(&mut self.queues, queue).entered += 1,
+            Event::Taken { queue, .. } => entry(&mut self.queues, queue).taken += 1,
+            Event::Parked { id, .. } => {
+                let frame = account.live(*id).and_then(|live| live.frames.first());
+                if let Some(frame) = frame {
+                    entry(&mut self.workflows, &frame.workflow).parked += 1;
+                }
+            }
+            Event::CallRequested { deployment, .. } => entry(&mut self.deployments, deployment).calls += 1,
+            Event::Answered { deployment, outcome, .. } => {
+                let of = entry(&mut self.deployments, deployment);
+                match of.outcomes.get_mut(outcome) {
+                    Some(count) => *count += 1,
+                    None => drop(of.outcomes.insert(outcome.clone(), 1)),
+                }
+            }
+            Event::Failed { deployment, failure, .. } => {
+                *entry(&mut self.deployments, deployment).failures.entry(failure.code()).or_default() += 1;
+            }
+            _ => {}
+        }
+    }
+
+    fn count(&mut self, account: &Account, queues: BTreeSet<Name>) {
+        self.live = account.live_count();
+        self.calls_waiting = account.calls_len();
+        self.deliveries_pending = account.deliveries_pending();
+        for queue in queues {
+            let head = account.queue(queue.as_str()).next().and_then(|id| account.live(id));
+            let figures = entry(&mut self.queues, &queue);
+            figures.waiting = account.queue_len(queue.as_str()) as u64;
+            figures.head_since = head.map(|live| live.since);
+        }
+    }
+}
+
+/// The figures of one name, made where there are none.
+fn entry<'a, T: Default>(figures: &'a mut BTreeMap<Name, T>, name: &Name) -> &'a mut T {
+    // Two look-ups and no clone where it is there, which it nearly always is.
+    if !figures.contains_key(name) {
+        figures.insert(name.clone(), T::default());
+    }
+    figures.get_mut(name).unwrap_or_else(|| panic!("it was just put there"))
+}
