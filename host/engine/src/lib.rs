@@ -30,7 +30,7 @@ mod walk;
 mod workflow;
 
 pub use account::Account;
-pub use calendar::{Calendar, CalendarError, Exception, Hours, Weekday};
+pub use calendar::{Calendar, CalendarError, Exception, ExceptionHours, Hours, TimeOfDay, Weekday};
 pub use command::{Answer, Command, Submission};
 pub use condition::{Condition, ConditionError};
 pub use content::{Category, Content, Entry, Facts, Message, Skill};
@@ -47,7 +47,7 @@ pub use live::{Ended, Frame, Live, QueuePosition, State, StateKind, Visit};
 pub use id::{CallId, Digest, InteractionId, Name, NameError, Sequence, UnixMillis};
 pub use rejection::Rejection;
 pub use response::{Rendered, Response, ResponseText};
-pub use segment::Segment;
+pub use segment::{Case, Segment, Slice};
 pub use validate::{Fault, validate};
 pub use workflow::{Connector, Element, ElementKind, Flow, Workflow};
 
