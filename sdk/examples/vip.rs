@@ -19,9 +19,7 @@ impl Strategy for Vip {
     fn route(&self, request: &Request) -> Result<Decision, Failure> {
         let sender = request.interaction.sender.as_deref().unwrap_or_default();
         Ok(match tables::lookup(&self.table, sender) {
-            Some(level) => Decision::leave_by("vip")
-                .priority(900)
-                .attach("vip.level", level),
+            Some(level) => Decision::leave_by("vip").priority(900).attach("vip.level", level),
             None => Decision::leave_by("regular").because("not on the table"),
         })
     }

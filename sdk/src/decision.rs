@@ -1,18 +1,14 @@
 //! Making decisions, replies and failures in words rather than in nested records.
 
 use crate::{
-    Action, Category, CustomAction, Decision, Destination, Entry, Failure, Outcome, Reply, Skill,
-    StandardReply, Target, TextReply,
+    Action, Category, CustomAction, Decision, Destination, Entry, Failure, Outcome, Reply, Skill, StandardReply,
+    Target, TextReply,
 };
 
 impl Decision {
     /// Leaves by the connector of this name: one of the strategy's outcomes.
     pub fn leave_by(outcome: impl Into<String>) -> Self {
-        Self {
-            outcome: outcome.into(),
-            actions: Vec::new(),
-            reason: String::new(),
-        }
+        Self { outcome: outcome.into(), actions: Vec::new(), reason: String::new() }
     }
 
     /// Says why, in words for the timeline: which rule, which score, which hour. At most 4 KiB.
@@ -44,10 +40,7 @@ impl Decision {
 
     /// Adds a category, or replaces the relevancy of one that is there. Relevancy 0 to 100.
     pub fn categorize(self, name: impl Into<String>, relevancy: u8) -> Self {
-        self.then(Action::Categorize(Category {
-            name: name.into(),
-            relevancy,
-        }))
+        self.then(Action::Categorize(Category { name: name.into(), relevancy }))
     }
 
     /// Sets the language, a BCP 47 tag.
@@ -62,10 +55,7 @@ impl Decision {
 
     /// Adds a skill to what an agent must have, with the lowest level wanted, 1 to 10.
     pub fn require_skill(self, name: impl Into<String>, level: u8) -> Self {
-        self.then(Action::RequireSkill(Skill {
-            name: name.into(),
-            level,
-        }))
+        self.then(Action::RequireSkill(Skill { name: name.into(), level }))
     }
 
     /// Sets who is to get it at the next queue element.
@@ -90,10 +80,7 @@ impl Decision {
 
     /// An action of a later server, by its documented name, with a payload of JSON text.
     pub fn custom(self, name: impl Into<String>, payload: impl Into<String>) -> Self {
-        self.then(Action::Custom(CustomAction {
-            name: name.into(),
-            payload: payload.into(),
-        }))
+        self.then(Action::Custom(CustomAction { name: name.into(), payload: payload.into() }))
     }
 }
 
@@ -105,38 +92,26 @@ impl Reply {
 
     /// One of the account's standard responses; `{{key}}` in its text becomes the field's value.
     pub fn standard_with(name: impl Into<String>, fields: Vec<Entry>) -> Self {
-        Self::Standard(StandardReply {
-            name: name.into(),
-            fields,
-        })
+        Self::Standard(StandardReply { name: name.into(), fields })
     }
 
     /// The strategy's own words, at most 64 KiB; the server makes the subject line from the interaction's.
     pub fn text(body: impl Into<String>) -> Self {
-        Self::Text(TextReply {
-            subject: None,
-            body: body.into(),
-        })
+        Self::Text(TextReply { subject: None, body: body.into() })
     }
 }
 
 impl Entry {
     /// A key and its value.
     pub fn new(key: impl Into<String>, value: impl Into<String>) -> Self {
-        Self {
-            key: key.into(),
-            value: value.into(),
-        }
+        Self { key: key.into(), value: value.into() }
     }
 }
 
 impl Outcome {
     /// A connector's name and a sentence for the designer.
     pub fn new(name: impl Into<String>, description: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            description: description.into(),
-        }
+        Self { name: name.into(), description: description.into() }
     }
 }
 

@@ -33,9 +33,7 @@ impl<S: Strategy> Slot<S> {
     pub fn configure(&self, settings: &str, assets: Vec<Asset>) -> Result<(), String> {
         report_panics();
         let strategy = configure(settings, assets)?;
-        self.0
-            .set(strategy)
-            .map_err(|_| "it is configured already".to_owned())
+        self.0.set(strategy).map_err(|_| "it is configured already".to_owned())
     }
 
     /// The component's `route`.
@@ -45,9 +43,7 @@ impl<S: Strategy> Slot<S> {
     pub fn route(&self, request: &Request) -> Result<Decision, Failure> {
         match self.0.get() {
             Some(strategy) => strategy.route(request),
-            None => Err(Failure::Other(
-                "route was called before configure".to_owned(),
-            )),
+            None => Err(Failure::Other("route was called before configure".to_owned())),
         }
     }
 }
@@ -70,18 +66,11 @@ pub fn describe<S: Strategy>(configured: Option<&S>) -> Manifest {
 /// Settings that do not fit their type, a required file that is not there, the strategy's own refusal, and outcomes
 /// that a server would not take.
 pub fn configure<S: Strategy>(settings: &str, assets: Vec<Asset>) -> Result<S, String> {
-    let settings = if settings.trim().is_empty() {
-        "{}"
-    } else {
-        settings
-    };
+    let settings = if settings.trim().is_empty() { "{}" } else { settings };
     let settings = serde_json::from_str(settings).map_err(|error| format!("settings: {error}"))?;
     for need in S::ASSETS.iter().filter(|need| need.required) {
         if !assets.iter().any(|asset| asset.name == need.name) {
-            return Err(format!(
-                "the file `{}` is required: {}",
-                need.name, need.description
-            ));
+            return Err(format!("the file `{}` is required: {}", need.name, need.description));
         }
     }
     let strategy = S::configure(settings, Assets::new(assets))?;
@@ -91,11 +80,7 @@ pub fn configure<S: Strategy>(settings: &str, assets: Vec<Asset>) -> Result<S, S
 
 impl From<&Need> for AssetNeed {
     fn from(need: &Need) -> Self {
-        Self {
-            name: need.name.to_owned(),
-            description: need.description.to_owned(),
-            required: need.required,
-        }
+        Self { name: need.name.to_owned(), description: need.description.to_owned(), required: need.required }
     }
 }
 

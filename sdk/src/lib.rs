@@ -65,9 +65,8 @@ mod strategy;
 pub mod testing;
 
 pub use bindings::signalbox::strategy::types::{
-    Action, Asset, AssetNeed, Category, CustomAction, Decision, Destination, Entry, Failure,
-    Interaction, Manifest, Outcome, Reply, Request, Skill, StandardReply, Target, TextReply,
-    UnixMillis,
+    Action, Asset, AssetNeed, Category, CustomAction, Decision, Destination, Entry, Failure, Interaction, Manifest,
+    Outcome, Reply, Request, Skill, StandardReply, Target, TextReply, UnixMillis,
 };
 pub use host::{calendars, log, responses, statistics, tables};
 pub use strategy::{Assets, Need, Outcomes, Strategy, standing_outcomes};
@@ -97,13 +96,11 @@ macro_rules! export {
                 ) -> ::std::result::Result<(), ::std::string::String> {
                     SLOT.configure(&settings, assets)
                 }
-                fn route(
-                    request: $crate::Request,
-                ) -> ::std::result::Result<$crate::Decision, $crate::Failure> {
+                fn route(request: $crate::Request) -> ::std::result::Result<$crate::Decision, $crate::Failure> {
                     SLOT.route(&request)
                 }
             }
-    $crate::bindings::export_component!(Component with_types_in $crate::bindings);
+            $crate::bindings::export_component!(Component with_types_in $crate::bindings);
         };
     };
 }

@@ -30,18 +30,10 @@ pub const SKILL_LEVEL_MAX: u8 = 10;
 /// Says what is wrong with it, for an operator.
 pub fn check_name(name: &str) -> Result<(), String> {
     if name.is_empty() || name.len() > NAME_BYTES_MAX {
-        return Err(format!(
-            "`{name}` has {} bytes, and a name has 1 to {NAME_BYTES_MAX}",
-            name.len()
-        ));
+        return Err(format!("`{name}` has {} bytes, and a name has 1 to {NAME_BYTES_MAX}", name.len()));
     }
-    match name
-        .chars()
-        .find(|c| !matches!(c, 'a'..='z' | '0'..='9' | '-'))
-    {
-        Some(odd) => Err(format!(
-            "`{name}` has {odd:?} in it: only lower case letters, digits and hyphens may be"
-        )),
+    match name.chars().find(|c| !matches!(c, 'a'..='z' | '0'..='9' | '-')) {
+        Some(odd) => Err(format!("`{name}` has {odd:?} in it: only lower case letters, digits and hyphens may be")),
         None => Ok(()),
     }
 }
@@ -52,10 +44,7 @@ pub fn check_name(name: &str) -> Result<(), String> {
 /// Says what is wrong with it, for an operator.
 pub fn check_key(key: &str) -> Result<(), String> {
     if key.is_empty() || key.len() > KEY_BYTES_MAX {
-        return Err(format!(
-            "`{key}` has {} bytes, and 1 to {KEY_BYTES_MAX} are allowed",
-            key.len()
-        ));
+        return Err(format!("`{key}` has {} bytes, and 1 to {KEY_BYTES_MAX} are allowed", key.len()));
     }
     Ok(())
 }
@@ -89,34 +78,19 @@ pub fn check_manifest(manifest: &Manifest) -> Result<(), String> {
 /// # Errors
 /// The first thing that is wrong with it, in words.
 pub fn check_decision(decision: &Decision, outcomes: &[Outcome]) -> Result<(), String> {
-    if !outcomes
-        .iter()
-        .any(|outcome| outcome.name == decision.outcome)
-    {
-        let known: Vec<_> = outcomes
-            .iter()
-            .map(|outcome| outcome.name.as_str())
-            .collect();
-        return Err(format!(
-            "`{}` is not among the outcomes {}",
-            decision.outcome,
-            known.join(", ")
-        ));
+    if !outcomes.iter().any(|outcome| outcome.name == decision.outcome) {
+        let known: Vec<_> = outcomes.iter().map(|outcome| outcome.name.as_str()).collect();
+        return Err(format!("`{}` is not among the outcomes {}", decision.outcome, known.join(", ")));
     }
     at_most("the reason", decision.reason.len(), REASON_BYTES_MAX)?;
     if decision.actions.len() > ACTIONS_MAX {
-        return Err(format!(
-            "{} actions, and at most {ACTIONS_MAX} are allowed",
-            decision.actions.len()
-        ));
+        return Err(format!("{} actions, and at most {ACTIONS_MAX} are allowed", decision.actions.len()));
     }
     decision
         .actions
         .iter()
         .enumerate()
-        .try_for_each(|(at, action)| {
-            check_action(action).map_err(|why| format!("action {at}: {why}"))
-        })
+        .try_for_each(|(at, action)| check_action(action).map_err(|why| format!("action {at}: {why}")))
 }
 
 fn check_action(action: &Action) -> Result<(), String> {
@@ -133,9 +107,7 @@ fn check_action(action: &Action) -> Result<(), String> {
             check_key(&skill.name)?;
             match skill.level {
                 1..=SKILL_LEVEL_MAX => Ok(()),
-                level => Err(format!(
-                    "the skill's level is {level}, and 1 to {SKILL_LEVEL_MAX} are allowed"
-                )),
+                level => Err(format!("the skill's level is {level}, and 1 to {SKILL_LEVEL_MAX} are allowed")),
             }
         }
         Action::RouteTo(
@@ -146,12 +118,8 @@ fn check_action(action: &Action) -> Result<(), String> {
             | Target::Skills(name),
         ) => not_empty("the target", name),
         Action::Forward(to) | Action::Redirect(to) => match to {
-            Destination::Queue(name) | Destination::Address(name) => {
-                not_empty("the destination", name)
-            }
-            Destination::Url(url) if url.starts_with("https://") || url.starts_with("http://") => {
-                Ok(())
-            }
+            Destination::Queue(name) | Destination::Address(name) => not_empty("the destination", name),
+            Destination::Url(url) if url.starts_with("https://") || url.starts_with("http://") => Ok(()),
             Destination::Url(url) => Err(format!("`{url}` is not an http or https address")),
         },
         Action::End(disposition) => not_empty("the disposition code", disposition),
@@ -171,25 +139,13 @@ fn check_reply(reply: &Reply) -> Result<(), String> {
 
 fn check_entry(entry: &Entry) -> Result<(), String> {
     check_key(&entry.key)?;
-    at_most(
-        &format!("the value of `{}`", entry.key),
-        entry.value.len(),
-        VALUE_BYTES_MAX,
-    )
+    at_most(&format!("the value of `{}`", entry.key), entry.value.len(), VALUE_BYTES_MAX)
 }
 
 fn not_empty(what: &str, text: &str) -> Result<(), String> {
-    if text.is_empty() {
-        Err(format!("{what} is empty"))
-    } else {
-        Ok(())
-    }
+    if text.is_empty() { Err(format!("{what} is empty")) } else { Ok(()) }
 }
 
 fn at_most<N: PartialOrd + std::fmt::Display>(what: &str, is: N, most: N) -> Result<(), String> {
-    if is > most {
-        Err(format!("{what} is {is}, and at most {most} is allowed"))
-    } else {
-        Ok(())
-    }
+    if is > most { Err(format!("{what} is {is}, and at most {most} is allowed")) } else { Ok(()) }
 }

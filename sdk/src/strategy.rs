@@ -58,10 +58,7 @@ pub trait Strategy: Sized + Send + Sync + 'static {
 
 /// [`Strategy::OUTCOMES`] as values, for an [`outcomes`](Strategy::outcomes) that adds to them.
 pub fn standing_outcomes<S: Strategy>() -> Vec<Outcome> {
-    S::OUTCOMES
-        .iter()
-        .map(|(name, description)| Outcome::new(*name, *description))
-        .collect()
+    S::OUTCOMES.iter().map(|(name, description)| Outcome::new(*name, *description)).collect()
 }
 
 /// Outcomes known to the compiler: each a name and a sentence for the designer.
@@ -81,20 +78,12 @@ pub struct Need {
 impl Need {
     /// A file without which there is no deployment.
     pub const fn required(name: &'static str, description: &'static str) -> Self {
-        Self {
-            name,
-            description,
-            required: true,
-        }
+        Self { name, description, required: true }
     }
 
     /// A file that may be left out.
     pub const fn optional(name: &'static str, description: &'static str) -> Self {
-        Self {
-            name,
-            description,
-            required: false,
-        }
+        Self { name, description, required: false }
     }
 }
 
@@ -110,10 +99,7 @@ impl Assets {
 
     /// The bytes of a file; `None` where it was not handed over.
     pub fn get(&self, name: &str) -> Option<&[u8]> {
-        self.0
-            .iter()
-            .find(|asset| asset.name == name)
-            .map(|asset| asset.content.as_slice())
+        self.0.iter().find(|asset| asset.name == name).map(|asset| asset.content.as_slice())
     }
 
     /// A file's bytes without copying them: memory that is copied and freed still weighs in the snapshot.
@@ -128,10 +114,7 @@ impl Assets {
     /// Where it is not UTF-8, naming the file: hand this to the operator.
     pub fn text(&self, name: &str) -> Result<Option<&str>, String> {
         self.get(name)
-            .map(|bytes| {
-                std::str::from_utf8(bytes)
-                    .map_err(|error| format!("asset `{name}` is not UTF-8: {error}"))
-            })
+            .map(|bytes| std::str::from_utf8(bytes).map_err(|error| format!("asset `{name}` is not UTF-8: {error}")))
             .transpose()
     }
 }

@@ -11,24 +11,14 @@ use signalbox_sdk::{
 use vip::Vip;
 
 fn bench() -> Bench<Vip> {
-    Bench::new(json!({ "table": "vips" }))
-        .unwrap()
-        .table("vips", "ana@example.com", "gold")
+    Bench::new(json!({ "table": "vips" })).unwrap().table("vips", "ana@example.com", "gold")
 }
 
 #[test]
 fn a_customer_on_the_table_goes_first() {
-    let decision = bench()
-        .route(&email().sender("ana@example.com").request())
-        .unwrap();
+    let decision = bench().route(&email().sender("ana@example.com").request()).unwrap();
     assert_eq!(decision.outcome, "vip");
-    assert_eq!(
-        decision.actions,
-        [
-            Action::SetPriority(900),
-            Action::Attach(Entry::new("vip.level", "gold"))
-        ]
-    );
+    assert_eq!(decision.actions, [Action::SetPriority(900), Action::Attach(Entry::new("vip.level", "gold"))]);
 }
 
 #[test]

@@ -71,12 +71,7 @@ pub(crate) mod tables {
     use super::ask;
 
     pub(crate) fn lookup(table: &str, key: &str) -> Option<String> {
-        ask(|server| {
-            server
-                .tables
-                .get(&(table.to_owned(), key.to_owned()))
-                .cloned()
-        })
+        ask(|server| server.tables.get(&(table.to_owned(), key.to_owned())).cloned())
     }
 }
 
@@ -93,10 +88,7 @@ pub(crate) mod calendars {
     pub(crate) fn next_opening(calendar: &str, after: UnixMillis) -> Option<UnixMillis> {
         ask(|server| {
             let spans = server.calendars.get(calendar)?;
-            spans
-                .iter()
-                .find(|&&(_, until)| after < until)
-                .map(|&(from, _)| from.max(after))
+            spans.iter().find(|&&(_, until)| after < until).map(|&(from, _)| from.max(after))
         })
     }
 }
@@ -107,21 +99,14 @@ pub(crate) mod responses {
 
     pub(crate) fn render(name: &str, language: Option<&str>, fields: &[Entry]) -> Option<Rendered> {
         ask(|server| {
-            let find = |language: &str| {
-                server
-                    .responses
-                    .get(&(name.to_owned(), language.to_owned()))
-            };
+            let find = |language: &str| server.responses.get(&(name.to_owned(), language.to_owned()));
             let response = language.and_then(find).or_else(|| find(""))?;
             let fill = |text: &str| {
-                fields.iter().fold(text.to_owned(), |text, field| {
-                    text.replace(&format!("{{{{{}}}}}", field.key), &field.value)
-                })
+                fields
+                    .iter()
+                    .fold(text.to_owned(), |text, field| text.replace(&format!("{{{{{}}}}}", field.key), &field.value))
             };
-            Some(Rendered {
-                subject: response.subject.as_deref().map(fill),
-                body: fill(&response.body),
-            })
+            Some(Rendered { subject: response.subject.as_deref().map(fill), body: fill(&response.body) })
         })
     }
 }
@@ -130,11 +115,6 @@ pub(crate) mod log {
     use super::{Level, Line, ask};
 
     pub(crate) fn write(level: Level, message: &str) {
-        ask(|server| {
-            server.log.push(Line {
-                level,
-                message: message.to_owned(),
-            })
-        });
+        ask(|server| server.log.push(Line { level, message: message.to_owned() }));
     }
 }

@@ -7,9 +7,7 @@ pub const NOW: UnixMillis = 1_772_445_600_000;
 
 /// An email from `customer@example.com` to `support@example.org`, with an empty body.
 pub fn email() -> Draft {
-    interaction("email")
-        .sender("customer@example.com")
-        .recipient("support@example.org")
+    interaction("email").sender("customer@example.com").recipient("support@example.org")
 }
 
 /// A chat from `customer`, with an empty body.
@@ -91,10 +89,7 @@ impl Draft {
 
     /// Adds a header; its name goes to lower case, as the server has it.
     pub fn header(mut self, name: &str, value: &str) -> Self {
-        self.0
-            .interaction
-            .headers
-            .push(Entry::new(name.to_ascii_lowercase(), value));
+        self.0.interaction.headers.push(Entry::new(name.to_ascii_lowercase(), value));
         self
     }
 
@@ -107,10 +102,7 @@ impl Draft {
     /// Adds a category with a relevancy of 0 to 100, in its place: best first.
     pub fn category(mut self, name: &str, relevancy: u8) -> Self {
         let categories = &mut self.0.interaction.categories;
-        categories.push(Category {
-            name: name.to_owned(),
-            relevancy,
-        });
+        categories.push(Category { name: name.to_owned(), relevancy });
         categories.sort_by_key(|category| std::cmp::Reverse(category.relevancy));
         self
     }
