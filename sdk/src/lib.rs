@@ -100,7 +100,7 @@ macro_rules! export {
                     SLOT.route(&request)
                 }
             }
-            $crate::bindings::export_component!(Component with_types_in $crate::bindings);
+    $crate::bindings::export_component!(Component with_types_in $crate::bindings);
         };
     };
 }

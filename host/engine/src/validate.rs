@@ -268,7 +268,7 @@ impl<'a> Check<'a> {
         // Without all of them it is not known what may come out.
         exits.open = deployments.len() < binding.shares.len() || deployments.is_empty();
         exits.required =
-            deployments.iter().flat_map(|d| &d.outcomes).map(|outcome| outcome.name.clone()).collect();
+            deployments.iter().flat_map(|d| &d.manifest.outcomes).map(|outcome| outcome.name.clone()).collect();
         exits.optional.extend(binding.on_failure.outcome.as_ref().map(ToString::to_string));
         exits
     }

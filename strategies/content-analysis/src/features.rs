@@ -63,11 +63,7 @@ pub struct Text {
 impl Text {
     /// Reads the parts of a text in order, at most `bytes_max` bytes in total.
     pub fn read(parts: &[&str], bytes_max: usize) -> Self {
-        let bytes = parts
-            .iter()
-            .map(|part| part.len())
-            .sum::<usize>()
-            .min(bytes_max);
+        let bytes = parts.iter().map(|part| part.len()).sum::<usize>().min(bytes_max);
         let mut reader = Reader::new(bytes);
         let mut left = bytes_max;
         for part in parts {
@@ -82,9 +78,7 @@ impl Text {
 
     /// The tokens in order: the letters of each and the hash of them, which is [`hash`] of the same letters.
     pub fn words(&self) -> impl Iterator<Item = (&[char], u64)> {
-        self.tokens
-            .iter()
-            .map(|token| (&self.letters[token.start..token.end], token.hash))
+        self.tokens.iter().map(|token| (&self.letters[token.start..token.end], token.hash))
     }
 
     /// Every letter, digit and sign, with a space before and after each token.
@@ -134,10 +128,7 @@ impl Text {
         };
         feature(0, (shape.characters / 20).min(12));
         feature(1, (shape.digits + 1).next_power_of_two().trailing_zeros());
-        feature(
-            2,
-            (u64::from(shape.capitals) * 10 / u64::from(shape.characters.max(1))) as u32,
-        );
+        feature(2, (u64::from(shape.capitals) * 10 / u64::from(shape.characters.max(1))) as u32);
         feature(3, shape.exclamations.min(3));
         feature(4, shape.shouted.min(4));
         for length in 1..=NUMBER_DIGITS_MAX {
@@ -150,9 +141,7 @@ impl Text {
 
 /// The hash of a word's letters, which must be in lower case.
 pub fn hash(letters: impl IntoIterator<Item = char>) -> u64 {
-    letters.into_iter().fold(WORD, |hash, letter| {
-        step(hash, u64::from(u32::from(letter)))
-    })
+    letters.into_iter().fold(WORD, |hash, letter| step(hash, u64::from(u32::from(letter))))
 }
 
 const WORD: u64 = 7;
@@ -163,9 +152,7 @@ const NUMBER_DIGITS_MAX: u32 = 12;
 
 /// One step of a multiplicative hash, as in rustc's FxHash, rotated so that high bits come down.
 fn step(hash: u64, value: u64) -> u64 {
-    (hash ^ value)
-        .wrapping_mul(0x9e37_79b9_7f4a_7c15)
-        .rotate_left(29)
+    (hash ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)
 }
 
 /// The finaliser of MurmurHash3 (Appleby 2011): every bit in reaches every bit out.
@@ -192,11 +179,7 @@ impl Reader {
         let mut letters = Vec::with_capacity(bytes + bytes / 8 + 8);
         letters.push(' ');
         Self {
-            text: Text {
-                letters,
-                tokens: Vec::with_capacity(bytes / 4 + 4),
-                shape: Shape::default(),
-            },
+            text: Text { letters, tokens: Vec::with_capacity(bytes / 4 + 4), shape: Shape::default() },
             start: 1,
             hash: WORD,
             run: 0,
@@ -259,11 +242,7 @@ impl Reader {
     fn end_token(&mut self) {
         let end = self.text.letters.len();
         if end > self.start {
-            self.text.tokens.push(Token {
-                start: self.start,
-                end,
-                hash: self.hash,
-            });
+            self.text.tokens.push(Token { start: self.start, end, hash: self.hash });
             self.text.letters.push(' ');
             self.start = end + 1;
             self.hash = WORD;
@@ -287,10 +266,7 @@ mod tests {
     use super::*;
 
     fn words(text: &str) -> Vec<String> {
-        Text::read(&[text], 4096)
-            .words()
-            .map(|(letters, _)| letters.iter().collect())
-            .collect()
+        Text::read(&[text], 4096).words().map(|(letters, _)| letters.iter().collect()).collect()
     }
 
     fn features(parts: &[&str], bytes_max: usize) -> Vec<u64> {
@@ -302,10 +278,7 @@ mod tests {
     #[test]
     fn words_are_in_lower_case_and_signs_stand_alone() {
         for (text, expected) in [
-            (
-                "I can't pay £5.20!",
-                &["i", "cant", "pay", "£", "5", "20", "!"][..],
-            ),
+            ("I can't pay £5.20!", &["i", "cant", "pay", "£", "5", "20", "!"][..]),
             ("Straße, ÉTÉ", &["straße", "été"]),
             ("don’t", &["dont"]),
             ("  \n\t ", &[]),
@@ -331,8 +304,7 @@ mod tests {
 
     #[test]
     fn far_words_pair_in_either_order_and_neighbours_in_one() {
-        let [there, back] =
-            ["card my old lost", "lost my old card"].map(|text| features(&[text], 100));
+        let [there, back] = ["card my old lost", "lost my old card"].map(|text| features(&[text], 100));
         let shared = there.iter().filter(|hash| back.contains(hash)).count();
         assert!(shared > 0 && shared < there.len());
         assert_ne!(features(&["a b"], 9), features(&["b a"], 9));

@@ -133,9 +133,7 @@ impl Model {
             None => return Err(Error::Foreign),
         }
         let found = bytes.len();
-        let (Some(sum), Some(counts), Some(scales)) =
-            (u64_at(&bytes, 8), counts(&bytes), scales(&bytes))
-        else {
+        let (Some(sum), Some(counts), Some(scales)) = (u64_at(&bytes, 8), counts(&bytes), scales(&bytes)) else {
             let expected = HEAD_BYTES;
             return Err(Error::Length { expected, found });
         };
@@ -177,12 +175,7 @@ impl Model {
     }
 
     fn check(&self) -> Result<(), Error> {
-        if !self
-            .scales
-            .iter()
-            .chain(&self.offsets)
-            .all(|x| x.abs() < 1e6)
-        {
+        if !self.scales.iter().chain(&self.offsets).all(|x| x.abs() < 1e6) {
             return Err(Error::Unsound("a number in its head is out of range"));
         }
         let mut empty = 0_usize;
@@ -229,13 +222,7 @@ impl Model {
             let probability = share / sum;
             if best.len() < top || best.last().is_some_and(|l| probability > l.probability) {
                 let at = best.partition_point(|guess| guess.probability >= probability);
-                best.insert(
-                    at,
-                    Guess {
-                        category,
-                        probability,
-                    },
-                );
+                best.insert(at, Guess { category, probability });
                 best.truncate(top);
             }
         }
@@ -299,8 +286,7 @@ fn add_rows(weights: &[u8], rows: &[u32], scale: f32, logits: &mut [f32]) {
             let mut part = [0_i16; LANES];
             for row in rows {
                 let at = *row as usize * stride + chunk * LANES;
-                let Some(lanes) = weights.get(at..).and_then(|row| row.first_chunk::<LANES>())
-                else {
+                let Some(lanes) = weights.get(at..).and_then(|row| row.first_chunk::<LANES>()) else {
                     continue;
                 };
                 for (sum, weight) in part.iter_mut().zip(lanes) {
@@ -323,19 +309,11 @@ fn stride(categories: usize) -> usize {
 }
 
 fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
-    bytes
-        .get(at..)?
-        .first_chunk()
-        .copied()
-        .map(u64::from_le_bytes)
+    bytes.get(at..)?.first_chunk().copied().map(u64::from_le_bytes)
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    bytes
-        .get(at..)?
-        .first_chunk()
-        .copied()
-        .map(u32::from_le_bytes)
+    bytes.get(at..)?.first_chunk().copied().map(u32::from_le_bytes)
 }
 
 fn counts(bytes: &[u8]) -> Option<[usize; 4]> {
@@ -347,10 +325,7 @@ fn counts(bytes: &[u8]) -> Option<[usize; 4]> {
 }
 
 fn scales(bytes: &[u8]) -> Option<[f32; 2]> {
-    Some([
-        f32::from_bits(u32_at(bytes, 32)?),
-        f32::from_bits(u32_at(bytes, 36)?),
-    ])
+    Some([f32::from_bits(u32_at(bytes, 32)?), f32::from_bits(u32_at(bytes, 36)?)])
 }
 
 fn names(mut bytes: &[u8], count: usize) -> Result<Vec<String>, Error> {
@@ -378,10 +353,15 @@ fn checksum(bytes: &[u8]) -> u64 {
     bytes.chunks(8).fold(bytes.len() as u64, |sum, chunk| {
         let mut word = [0; 8];
         word[..chunk.len()].copy_from_slice(chunk);
-        (sum ^ u64::from_le_bytes(word))
-            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
-            .rotate_left(31)
+        (sum ^ u64::from_le_bytes(word)).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(31)
     })
+}
+
+/// Writes the checksum.
+#[cfg(feature = "train")]
+pub(crate) fn seal(bytes: &mut [u8]) {
+    let sum = checksum(&bytes[16..]);
+    bytes[8..16].copy_from_slice(&sum.to_le_bytes());
 }
 
 /// A feature of a model that is being written.
@@ -416,12 +396,7 @@ impl Parts<'_> {
         bytes.extend_from_slice(MAGIC);
         bytes.push(FORMAT);
         bytes.extend_from_slice(&[0; 8]);
-        for count in [
-            self.categories.len(),
-            self.features.len(),
-            slots.trailing_zeros() as usize,
-            name_bytes,
-        ] {
+        for count in [self.categories.len(), self.features.len(), slots.trailing_zeros() as usize, name_bytes] {
             bytes.extend_from_slice(&(count as u32).to_le_bytes());
         }
         for number in self.scales.iter().chain(self.offsets) {
@@ -439,8 +414,7 @@ impl Parts<'_> {
             bytes.extend(row.iter().map(|weight| weight.cast_unsigned()));
             bytes.resize(bytes.len() + stride(row.len()) - row.len(), 0);
         }
-        let sum = checksum(&bytes[16..]);
-        bytes[8..16].copy_from_slice(&sum.to_le_bytes());
+        seal(&mut bytes);
         bytes
     }
 
@@ -451,10 +425,8 @@ impl Parts<'_> {
             while slots[at] != 0 {
                 at = (at + 1) & (count - 1);
             }
-            slots[at] = (feature.hash >> 32)
-                | (row as u64) << 32
-                | (feature.block as u64) << 52
-                | u64::from(feature.idf) << 53;
+            slots[at] =
+                (feature.hash >> 32) | (row as u64) << 32 | (feature.block as u64) << 52 | u64::from(feature.idf) << 53;
         }
         slots
     }

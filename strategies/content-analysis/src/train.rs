@@ -61,7 +61,7 @@ impl Default for TrainOptions {
         Self {
             seed: 1,
             held_out: 0.1,
-            cost: 1.0,
+            cost: 2.0,
             model_bytes_max: 8 << 20,
             text_bytes_max: crate::TEXT_BYTES_MAX,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
@@ -148,8 +148,7 @@ pub fn train(
     let mut outside = Vec::with_capacity(rest.len());
     for fold in 0..FOLDS {
         step(Stage::Calibrating);
-        let (inner, outer): (Vec<_>, Vec<_>) =
-            (0..rest.len()).partition(|position| position % FOLDS != fold);
+        let (inner, outer): (Vec<_>, Vec<_>) = (0..rest.len()).partition(|position| position % FOLDS != fold);
         let pick = |positions: Vec<usize>| positions.into_iter().map(|at| rest[at]).collect();
         let (inner, outer): (Vec<usize>, Vec<usize>) = (pick(inner), pick(outer));
         let fitted = Fitted::new(&set, &inner, options)?;
@@ -158,7 +157,7 @@ pub fn train(
             (fitted.planes.scores(&example), set.labels[at])
         }));
     }
-    let mut calibration = Calibration::fit(&outside, set.categories.len()); if std::env::var("NOOFF").is_ok(){calibration.offsets.iter_mut().for_each(|x|*x=0.0)}
+    let calibration = Calibration::fit(&outside, set.categories.len());
 
     let report = if judged {
         step(Stage::Judging);
@@ -176,11 +175,7 @@ pub fn train(
 }
 
 /// Judges a model by examples, which must not be those it was trained from.
-pub fn judge<'a>(
-    model: &'a Model,
-    examples: impl IntoIterator<Item = &'a Example>,
-    text_bytes_max: usize,
-) -> Report {
+pub fn judge<'a>(model: &'a Model, examples: impl IntoIterator<Item = &'a Example>, text_bytes_max: usize) -> Report {
     evaluate(examples.into_iter().map(|example| {
         let text = Text::read(&[&example.text], text_bytes_max);
         let guess = model.classify(&text, 1);
@@ -304,7 +299,7 @@ impl Fitted {
             let largest = &mut largest[feature.block as usize];
             *largest = row.iter().fold(*largest, |most, x| most.max(x.abs()));
         }
-        let units = largest.map(|largest| largest / 127.0 * std::env::var("QM").map_or(1.0,|x|x.parse::<f32>().unwrap()));
+        let units = largest.map(|largest| largest / 127.0);
         let weights: Vec<Vec<i8>> = features
             .iter()
             .zip(&exact)

@@ -41,10 +41,7 @@ impl Calibration {
             }
             parameters[0] = parameters[0].clamp(-2.0, 4.0);
         }
-        Self {
-            sharpness: parameters[0].exp(),
-            offsets: parameters.split_off(1),
-        }
+        Self { sharpness: parameters[0].exp(), offsets: parameters.split_off(1) }
     }
 }
 

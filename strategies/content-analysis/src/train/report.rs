@@ -53,11 +53,8 @@ pub fn evaluate<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Repo
         *counts.entry((actual, predicted)).or_default() += 1;
     }
     let examples = counts.values().sum();
-    let right: usize = counts
-        .iter()
-        .filter(|((actual, predicted), _)| actual == predicted)
-        .map(|(_, count)| count)
-        .sum();
+    let right: usize =
+        counts.iter().filter(|((actual, predicted), _)| actual == predicted).map(|(_, count)| count).sum();
     let names: BTreeSet<&str> = counts.keys().flat_map(|(a, p)| [*a, *p]).collect();
     let categories: Vec<_> = names.iter().map(|name| category(name, &counts)).collect();
     let mut confusions: Vec<_> = counts
@@ -114,9 +111,7 @@ mod tests {
     fn figures_are_those_worked_out_by_hand() {
         let report = evaluate([("a", "a"), ("a", "b"), ("b", "b"), ("b", "b"), ("c", "a")]);
         assert_eq!((report.examples, report.accuracy), (5, 0.6));
-        let [a, b, c] = &report.categories[..] else {
-            panic!("three categories")
-        };
+        let [a, b, c] = &report.categories[..] else { panic!("three categories") };
         assert_eq!((a.support, a.precision, a.recall, a.f1), (2, 0.5, 0.5, 0.5));
         assert_eq!((b.support, b.precision, b.recall), (3, 1.0, 2.0 / 3.0));
         assert_eq!((c.support, c.precision, c.recall, c.f1), (0, 0.0, 0.0, 0.0));

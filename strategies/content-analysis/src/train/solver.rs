@@ -77,10 +77,7 @@ pub(super) fn solve(problem: &Problem) -> Planes {
         }
     });
     Planes {
-        groups: groups
-            .into_iter()
-            .map(|group| group.into_inner().unwrap_or_else(|e| e.into_inner()))
-            .collect(),
+        groups: groups.into_iter().map(|group| group.into_inner().unwrap_or_else(|e| e.into_inner())).collect(),
         categories: problem.categories,
     }
 }
@@ -90,11 +87,8 @@ fn solve_group(problem: &Problem, first: usize) -> Group {
     let constant = problem.features;
     let mut weights = vec![[0.0_f32; LANES]; problem.features + 1];
     let mut alphas = vec![[0.0_f32; LANES]; problem.examples.len()];
-    let squares: Vec<f32> = problem
-        .examples
-        .iter()
-        .map(|example| example.iter().map(|(_, x)| x * x).sum::<f32>() + 1.0)
-        .collect();
+    let squares: Vec<f32> =
+        problem.examples.iter().map(|example| example.iter().map(|(_, x)| x * x).sum::<f32>() + 1.0).collect();
     let mut order: Vec<usize> = (0..problem.examples.len()).collect();
     let mut random = Random::new(problem.seed);
     for _ in 0..EPOCHS_MAX {
@@ -106,18 +100,10 @@ fn solve_group(problem: &Problem, first: usize) -> Group {
             let mut steps = [0.0_f32; LANES];
             let mut moved = false;
             for lane in 0..LANES {
-                let side = if problem.labels[at] == first + lane {
-                    1.0
-                } else {
-                    -1.0
-                };
+                let side = if problem.labels[at] == first + lane { 1.0 } else { -1.0 };
                 let alpha = alphas[at][lane];
                 let gradient = side * distances[lane] - 1.0 + ridge * alpha;
-                let projected = if alpha == 0.0 {
-                    gradient.min(0.0)
-                } else {
-                    gradient
-                };
+                let projected = if alpha == 0.0 { gradient.min(0.0) } else { gradient };
                 largest = largest.max(projected.abs());
                 if projected.abs() > 1e-6 {
                     let new = (alpha - gradient / (squares[at] + ridge)).max(0.0);

@@ -52,10 +52,7 @@ impl Vocabulary {
             })
             .collect();
         let rows = features.iter().zip(0..).map(|(f, row)| (f.hash, row));
-        Self {
-            rows: rows.collect(),
-            features,
-        }
+        Self { rows: rows.collect(), features }
     }
 
     /// What a known feature weighs in an example before it is normalised.
