@@ -14,7 +14,7 @@ mod report;
 mod solver;
 mod vocabulary;
 
-pub use report::{CategoryReport, Confusion, Report, evaluate};
+pub use report::{CategoryReport, Confusion, LeftOut, Report, Why, evaluate};
 
 use crate::features::Text;
 use crate::model::{CATEGORIES_MAX, Model, NAME_BYTES_MAX, Parts};
@@ -28,6 +28,8 @@ use vocabulary::{BLOCK_SHARE, Features, Vocabulary};
 const FOLDS: usize = 3;
 /// Fewest examples to train from.
 pub const EXAMPLES_MIN: usize = 10;
+/// Fewest examples of a category: one of fewer is left out, and the report says so.
+pub const CATEGORY_EXAMPLES_MIN: usize = 5;
 
 /// A text and the category it has.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,17 +101,16 @@ pub enum Stage {
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Error {
     /// Collect more.
-    #[error("there are {0} examples, and at least {EXAMPLES_MIN} are needed")]
+    #[error("there are {0} examples to learn from, and at least {EXAMPLES_MIN} are needed")]
     ExamplesFew(usize),
-    /// Merge categories, or leave out those that are wrong.
-    #[error("there are {0} categories, and 2 to {CATEGORIES_MAX} are possible")]
+    /// Collect more examples of each, or merge categories.
+    #[error(
+        "there are {0} categories of {CATEGORY_EXAMPLES_MIN} examples or more, and 2 to {CATEGORIES_MAX} are possible"
+    )]
     Categories(usize),
     /// Give it a name that the strategy interface allows.
     #[error("example {0}: a category's name has 1 to {NAME_BYTES_MAX} bytes")]
     Name(usize),
-    /// Nothing to be held out of it and calibrated with.
-    #[error("category `{0}` has fewer than {FOLDS} examples beside those held out")]
-    CategorySmall(String),
     /// No text has a word in common with another.
     #[error("no feature occurs in two examples")]
     Featureless,
@@ -121,7 +122,8 @@ pub enum Error {
     Model(#[from] crate::model::Error),
 }
 
-/// Trains a model from all examples. The report judges one trained in the same way without the examples held out.
+/// Trains a model from all examples but those that say nothing: blank ones, and those of categories too small, which
+/// the report [names](Report::left_out). The report judges one trained in the same way without the examples held out.
 ///
 /// # Errors
 /// Where the examples or the options do not allow it, naming what is at fault.
@@ -139,11 +141,9 @@ pub fn train(
         done += 1;
     };
     step(Stage::Reading);
-    let set = Set::read(examples, options)?;
+    let (examples, left_out) = usable(examples)?;
+    let set = Set::read(&examples, options)?;
     let (rest, held_out) = set.split(options);
-    if let Some(small) = set.small(&rest) {
-        return Err(Error::CategorySmall(small.to_owned()));
-    }
 
     let mut outside = Vec::with_capacity(rest.len());
     for fold in 0..FOLDS {
@@ -159,14 +159,14 @@ pub fn train(
     }
     let calibration = Calibration::fit(&outside, set.categories.len());
 
-    let report = if judged {
+    let mut report = if judged {
         step(Stage::Judging);
         let model = Fitted::new(&set, &rest, options)?.model(&set, &calibration)?;
-        let held_out: Vec<&Example> = held_out.iter().map(|&at| &examples[at]).collect();
-        judge(&model, held_out, options.text_bytes_max)
+        judge(&model, held_out.iter().map(|&at| examples[at]), options.text_bytes_max)
     } else {
         evaluate([])
     };
+    report.left_out = left_out;
     step(Stage::Fitting);
     let all: Vec<usize> = (0..examples.len()).collect();
     let model = Fitted::new(&set, &all, options)?.model(&set, &calibration)?;
@@ -197,6 +197,37 @@ fn check(options: &TrainOptions) -> Result<(), Error> {
     Ok(())
 }
 
+/// The examples that can be learned from, and what is left out.
+fn usable(examples: &[Example]) -> Result<(Vec<&Example>, Vec<LeftOut>), Error> {
+    let mut counts: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    for (at, example) in examples.iter().enumerate() {
+        if example.label.is_empty() || example.label.len() > NAME_BYTES_MAX {
+            return Err(Error::Name(at));
+        }
+        let (usable, blank) = counts.entry(&example.label).or_default();
+        *(if is_blank(example) { blank } else { usable }) += 1;
+    }
+    let mut left_out = Vec::new();
+    for (category, (usable, blank)) in &counts {
+        for (examples, why) in [(*blank, Why::Blank), (*usable, Why::CategorySmall)] {
+            if examples > 0 && (why == Why::Blank || examples < CATEGORY_EXAMPLES_MIN) {
+                let category = (*category).to_owned();
+                left_out.push(LeftOut { category, examples, why });
+            }
+        }
+    }
+    let usable: Vec<&Example> =
+        examples.iter().filter(|e| !is_blank(e) && counts[e.label.as_str()].0 >= CATEGORY_EXAMPLES_MIN).collect();
+    if usable.len() < EXAMPLES_MIN {
+        return Err(Error::ExamplesFew(usable.len()));
+    }
+    Ok((usable, left_out))
+}
+
+fn is_blank(example: &Example) -> bool {
+    example.text.trim().is_empty()
+}
+
 /// The examples, read.
 struct Set {
     features: Vec<Features>,
@@ -205,17 +236,8 @@ struct Set {
 }
 
 impl Set {
-    fn read(examples: &[Example], options: &TrainOptions) -> Result<Self, Error> {
-        if examples.len() < EXAMPLES_MIN {
-            return Err(Error::ExamplesFew(examples.len()));
-        }
-        let mut names: BTreeMap<&str, usize> = BTreeMap::new();
-        for (at, example) in examples.iter().enumerate() {
-            if example.label.is_empty() || example.label.len() > NAME_BYTES_MAX {
-                return Err(Error::Name(at));
-            }
-            names.insert(&example.label, 0);
-        }
+    fn read(examples: &[&Example], options: &TrainOptions) -> Result<Self, Error> {
+        let mut names: BTreeMap<&str, usize> = examples.iter().map(|e| (e.label.as_str(), 0)).collect();
         if !(2..=CATEGORIES_MAX).contains(&names.len()) {
             return Err(Error::Categories(names.len()));
         }
@@ -244,16 +266,6 @@ impl Set {
             rest.extend_from_slice(&category[count..]);
         }
         (rest, held_out)
-    }
-
-    /// A category with too few examples among those given.
-    fn small(&self, among: &[usize]) -> Option<&str> {
-        let mut counts = vec![0_usize; self.categories.len()];
-        for &at in among {
-            counts[self.labels[at]] += 1;
-        }
-        let at = counts.iter().position(|&count| count < FOLDS)?;
-        Some(&self.categories[at])
     }
 }
 

@@ -18,6 +18,29 @@ pub struct Report {
     pub categories: Vec<CategoryReport>,
     /// What is taken for what most often, at most 20, the most frequent first.
     pub confusions: Vec<Confusion>,
+    /// Examples that were not learned from, by category.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// Examples of a category that were not learned from.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct LeftOut {
+    /// The name of the category.
+    pub category: String,
+    /// How many.
+    pub examples: usize,
+    /// Why.
+    pub why: Why,
+}
+
+/// Why examples were not learned from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Why {
+    /// Their text is blank.
+    Blank,
+    /// Their category has fewer than [`CATEGORY_EXAMPLES_MIN`](super::CATEGORY_EXAMPLES_MIN).
+    CategorySmall,
 }
 
 /// How well one category is found.
@@ -74,6 +97,7 @@ pub fn evaluate<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Repo
         macro_f1: categories.iter().map(|c| c.f1).sum::<f64>() / categories.len().max(1) as f64,
         categories,
         confusions,
+        left_out: Vec::new(),
     }
 }
 

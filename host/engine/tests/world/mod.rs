@@ -1,0 +1,267 @@
+//! An account driven by lines of text.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use signalbox_engine::{
+    Account, Action, Answer, Binding, CallId, Category, Command, Content, Decision, DeliveryKey, DeliveryState, Deployment,
+    Destination, Digest, Document, DocumentKey, DocumentKind, Entry, Event, Facts, Failure, InteractionId, Manifest,
+    Message, Name, OnFailure, Outcome, Rejection, Reply, Share, Submission, Target, UnixMillis, Webhook, Workflow, decide,
+    reads,
+};
+use uuid::Uuid;
+
+/// An account and what a lane would keep beside it.
+#[derive(Default)]
+pub struct World {
+    pub account: Account,
+    pub contents: BTreeMap<InteractionId, Content>,
+    submits: u128,
+}
+
+/// Runs a table and compares each line with what it must lead to.
+pub fn scenario(mut world: World, table: &str) {
+    let mut found = String::new();
+    let mut wanted = String::new();
+    for line in table.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        let (command, want) = line.split_once("=>").expect("a line is COMMAND => EVENTS");
+        let (at, command) = command.trim().split_once(' ').expect("a line begins with @MS");
+        let now = UnixMillis(at.trim_start_matches('@').parse().unwrap());
+        let command = command.split_whitespace().collect::<Vec<_>>();
+        let events = world.run(&command, now);
+        let _ = writeln!(found, "{at} {} => {events}", command.join(" "));
+        let _ = writeln!(wanted, "{at} {} => {}", command.join(" "), want.trim());
+    }
+    assert_eq!(found, wanted);
+}
+
+pub fn name(text: &str) -> Name {
+    Name::new(text).unwrap()
+}
+
+pub fn id(n: u128) -> InteractionId {
+    InteractionId(Uuid::from_u128(n))
+}
+
+impl World {
+
+    /// Carries out a command at a moment.
+    pub fn try_at(&mut self, command: Command, now: UnixMillis) -> Result<Vec<Event>, Rejection> {
+        let content = reads(&self.account, &command).map(|id| self.contents[&id].clone());
+        let decided = decide(&self.account, command, content, now)?;
+        for (id, content) in decided.contents {
+            self.contents.insert(id, content);
+        }
+        for (id, _) in self.account.apply(&decided.record) {
+            self.contents.remove(&id);
+        }
+        Ok(decided.record.events)
+    }
+
+    pub fn put(&mut self, document: Document) -> Result<Vec<Event>, Rejection> {
+        self.try_at(Command::Put { document, by: "test".into() }, UnixMillis(0))
+    }
+
+    pub fn workflow(&mut self, json: &str) {
+        let workflow: Workflow = serde_json::from_str(json).unwrap();
+        self.put(Document::Workflow(Arc::new(workflow), 0)).unwrap();
+    }
+
+    pub fn deploy(&mut self, deployment: &str, outcomes: &[&str]) {
+        self.put(deployment_document(deployment, outcomes)).unwrap();
+    }
+
+    pub fn bind(&mut self, workflow: &str, element: &str, deployment: &str, retries: u8, fallback: Option<&str>) {
+        let on_failure = OnFailure { retries, outcome: fallback.map(name) };
+        self.put(binding(workflow, element, deployment, on_failure)).unwrap();
+    }
+
+    pub fn webhook(&mut self, webhook: &str, types: &[&str]) {
+        let webhook = Webhook {
+            name: name(webhook),
+            url: "https://crm.example/hook".into(),
+            secret: "0123456789abcdef".into(),
+            types: types.iter().map(ToString::to_string).collect(),
+        };
+        self.put(Document::Webhook(Arc::new(webhook))).unwrap();
+    }
+
+    fn run(&mut self, words: &[&str], now: UnixMillis) -> String {
+        let command = self.command(words);
+        match self.try_at(command, now) {
+            Ok(events) => {
+                let shown: Vec<String> = events.iter().filter_map(|event| self.show(event)).collect();
+                shown.join(", ")
+            }
+            Err(rejection) => format!("rejected {}", rejection.code()),
+        }
+    }
+
+    fn command(&mut self, words: &[&str]) -> Command {
+        let by = || "test".to_owned();
+        let the = |word: &str| id(word.trim_start_matches('i').parse().unwrap());
+        let call = |world: &Self, id| world.account.live(id).and_then(|live| live.call()).unwrap_or(CallId(0));
+        match *words {
+            ["submit", media_type, workflow] => {
+                self.submits += 1;
+                Command::Submit(Box::new(submission(id(self.submits), media_type, workflow)))
+            }
+            ["answer", i, outcome, ref actions @ ..] => {
+                let decision = Decision { outcome: outcome.into(), actions: parse_actions(actions), reason: "because".into() };
+                let interaction = the(i);
+                Command::StrategyAnswered { call: call(self, interaction), interaction, answer: Answer { result: Ok(decision) } }
+            }
+            ["fail", i, kind] => {
+                let failure = match kind {
+                    "overrun" => Failure::Overrun { deadline_ms: 50 },
+                    _ => Failure::Trap("unreachable".into()),
+                };
+                let interaction = the(i);
+                Command::StrategyAnswered { call: call(self, interaction), interaction, answer: Answer { result: Err(failure) } }
+            }
+            ["time", i] => Command::TimerDue { interaction: the(i) },
+            ["data", i, entry] => Command::SetUserData { interaction: the(i), entries: vec![parse_entry(entry)] },
+            ["cancel", i] => Command::Cancel { interaction: the(i), reason: "test".into(), by: by() },
+            ["resume", i] => Command::Resume { interaction: the(i), element: None, by: by() },
+            ["resume", i, element] => Command::Resume { interaction: the(i), element: Some(name(element)), by: by() },
+            ["take", queue] => Command::Take { queue: name(queue), by: by() },
+            ["release", i] => Command::Release { interaction: the(i), by: by() },
+            ["complete", i, disposition] => Command::Complete { interaction: the(i), disposition: disposition.into(), by: by() },
+            ["bind", workflow, element, deployment] => {
+                Command::Put { document: binding(workflow, element, deployment, OnFailure::default()), by: by() }
+            }
+            ["deploy", deployment] => Command::Put { document: deployment_document(deployment, &["clean"]), by: by() },
+            ["undeploy", deployment] => {
+                let key = DocumentKey { kind: DocumentKind::Deployment, name: name(deployment), element: None, version: 0 };
+                Command::Remove { key, by: by() }
+            }
+            ["delivered", webhook] => Command::DeliveryAttempted { delivery: self.delivery(webhook), result: Ok(()) },
+            ["undelivered", webhook] => {
+                Command::DeliveryAttempted { delivery: self.delivery(webhook), result: Err("down".into()) }
+            }
+            ref other => panic!("no such command: {other:?}"),
+        }
+    }
+
+    fn delivery(&self, webhook: &str) -> DeliveryKey {
+        let message = self.account.deliveries_due(webhook).next().map_or(0, |(_, message)| message);
+        DeliveryKey { message, webhook: name(webhook) }
+    }
+
+    fn show(&self, event: &Event) -> Option<String> {
+        let short = |id: &InteractionId| match id.0.as_u128() {
+            n if n < 1000 => format!("i{n}"),
+            _ => "copy".into(),
+        };
+        Some(match event {
+            Event::Submitted { id, .. } => format!("submitted {}", short(id)),
+            Event::WorkflowEntered { .. } => return None,
+            Event::Entered { element, by: Some(by), .. } => format!("at {element} by {by}"),
+            Event::Entered { element, .. } => format!("at {element}"),
+            Event::WorkflowLeft { outcome, .. } => format!("back by {outcome}"),
+            Event::WorkflowsLeft { .. } => "out of workflows".into(),
+            Event::CallRequested { deployment, attempt: 0, .. } => format!("called {deployment}"),
+            Event::CallRequested { deployment, attempt, .. } => format!("called {deployment} again {attempt}"),
+            Event::Answered { outcome, .. } => format!("answered {outcome}"),
+            Event::Failed { failure, .. } => format!("failed {}", failure.code()),
+            Event::UserDataSet { key, value, .. } => format!("data {key}={value}"),
+            Event::Categorized { category, .. } => format!("category {} {}", category.name, category.relevancy),
+            Event::LanguageSet { language, .. } => format!("language {language}"),
+            Event::PrioritySet { priority, .. } => format!("priority {priority}"),
+            Event::SkillRequired { skill, .. } => format!("skill {} {}", skill.name, skill.level),
+            Event::TargetSet { target: Some(Target::Queue(queue)), .. } => format!("target {queue}"),
+            Event::TargetSet { target, .. } => target.as_ref().map_or_else(|| "target none".into(), |t| format!("target {t:?}")),
+            Event::Hopped { to, .. } => format!("hopped {to}"),
+            Event::MessageQueued { message, .. } => format!("message {}", message.topic),
+            Event::Waiting { until, .. } => format!("waiting until {}", until.0),
+            Event::Queued { queue, .. } => format!("queued {queue}"),
+            Event::Taken { id, queue, .. } => format!("taken {} from {queue}", short(id)),
+            Event::Released { id, .. } => format!("released {}", short(id)),
+            Event::WorkDone { disposition, .. } => format!("done {disposition}"),
+            Event::Completed { disposition, .. } => format!("completed {disposition}"),
+            Event::Cancelled { .. } => "cancelled".into(),
+            Event::Parked { park, .. } => format!("parked {}", park.code),
+            Event::Resumed { version, .. } => format!("resumed {version}"),
+            Event::DocumentPut { .. } => "bound".into(),
+            Event::DocumentRemoved { .. } => "undeployed".into(),
+            Event::DeliveryChanged { state, .. } => match state.state {
+                DeliveryState::Pending(due) => format!("pending {}", due.0),
+                DeliveryState::Delivered => "delivered".into(),
+                DeliveryState::Parked => "parked".into(),
+            },
+        })
+    }
+}
+
+pub fn submission(id: InteractionId, media_type: &str, workflow: &str) -> Submission {
+    let message = Message {
+        media_type: name(media_type),
+        subject: Some("Hello".into()),
+        body: "Where is my order?".into(),
+        sender: Some("ana@example.org".into()),
+        recipient: None,
+        headers: Vec::new(),
+        submitted_at: UnixMillis(0),
+    };
+    Submission { id, workflow: name(workflow), message: message.into(), facts: Facts::default() }
+}
+
+fn deployment_document(deployment: &str, outcomes: &[&str]) -> Document {
+    let outcomes = outcomes.iter().map(|o| Outcome { name: (*o).into(), description: String::new() }).collect();
+    let manifest = Manifest {
+        name: deployment.into(),
+        version: "1.0.0".into(),
+        description: String::new(),
+        outcomes,
+        settings_schema: "{}".into(),
+        assets: Vec::new(),
+    };
+    let zero = Digest([0; 32]);
+    Document::Deployment(Arc::new(Deployment {
+        name: name(deployment),
+        digest: zero,
+        settings: "{}".into(),
+        assets: BTreeMap::new(),
+        manifest,
+        component: zero,
+        image: zero,
+        snapshotted: true,
+        deadline_ms: 50,
+        message: String::new(),
+        created_by: "test".into(),
+        created_at: UnixMillis(0),
+    }))
+}
+
+fn binding(workflow: &str, element: &str, deployment: &str, on_failure: OnFailure) -> Document {
+    let shares = vec![Share { deployment: name(deployment), weight: 1 }];
+    Document::Binding(Arc::new(Binding { workflow: name(workflow), element: name(element), shares, on_failure }))
+}
+
+fn parse_entry(text: &str) -> Entry {
+    let (key, value) = text.split_once('=').unwrap();
+    Entry { key: key.into(), value: value.into() }
+}
+
+fn parse_actions(words: &[&str]) -> Vec<Action> {
+    let reply = || Reply::Text { subject: None, body: "Thank you".into() };
+    let mut words = words.iter();
+    let mut actions = Vec::new();
+    while let Some(word) = words.next() {
+        let mut next = || *words.next().unwrap();
+        actions.push(match *word {
+            "attach" => Action::Attach(parse_entry(next())),
+            "priority" => Action::SetPriority(next().parse().unwrap()),
+            "category" => Action::Categorize(Category { name: next().into(), relevancy: 80 }),
+            "redirect" => Action::Redirect(Destination::Queue(next().into())),
+            "forward" => Action::Forward(Destination::Queue(next().into())),
+            "route" => Action::RouteTo(Target::Queue(next().into())),
+            "acknowledge" => Action::Acknowledge(reply()),
+            "respond" => Action::Respond(reply()),
+            "end" => Action::End(next().into()),
+            other => panic!("no such action: {other}"),
+        });
+    }
+    actions
+}
