@@ -8,8 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use arc_swap::ArcSwap;
 use signalbox_engine::{Account, Name, UnixMillis};
 
-use super::calls::Calls;
-use super::deliveries::Deliveries;
+use super::effects::World;
 use super::writer::Writer;
 use super::{Error, Lane, Published, Shared};
 use crate::outbox::Outbox;
@@ -129,9 +128,15 @@ impl Accounts {
             published: ArcSwap::from_pointee(Published::default()),
             stats: Arc::new(Stats::default()),
         });
-        let calls = Calls::new(Arc::clone(runtime), Arc::clone(&self.pool), Arc::clone(store));
-        let deliveries = Deliveries::new(Arc::clone(outbox));
-        let writer = Writer::new(Arc::clone(&shared), Arc::clone(store), epoch, account, calls, deliveries);
+        let world = World {
+            shared: Arc::clone(&shared),
+            store: Arc::clone(store),
+            runtime: Arc::clone(runtime),
+            pool: Arc::clone(&self.pool),
+            outbox: Arc::clone(outbox),
+            deployments: BTreeMap::new(),
+        };
+        let writer = Writer::new(Arc::clone(&shared), Arc::clone(store), epoch, account, Box::new(world));
         let thread = std::thread::Builder::new().name(format!("lane-{}", number.0)).spawn(move || writer.run())?;
         Ok(Arc::new(Lane { shared, thread: Mutex::new(Some(thread)) }))
     }

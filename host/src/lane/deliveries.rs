@@ -1,25 +1,21 @@
 //! Sees to it that every pending delivery is tried when it is due: a few at a time for each webhook.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use signalbox_engine::{Account, DeliveryKey, Name, UnixMillis};
-
-use super::{Answer, Shared};
-use crate::outbox::{Attempt, Outbox};
-use crate::store::Store;
 
 /// Deliveries to one webhook at a time.
 const WINDOW: usize = 8;
 
+#[derive(Debug, Default)]
 pub(super) struct Deliveries {
-    outbox: Arc<Outbox>,
     in_flight: BTreeMap<Name, BTreeSet<u64>>,
 }
 
 impl Deliveries {
-    pub(super) fn new(outbox: Arc<Outbox>) -> Self {
-        Self { outbox, in_flight: BTreeMap::new() }
+    /// An attempt was begun.
+    pub(super) fn began(&mut self, delivery: &DeliveryKey) {
+        self.in_flight.entry(delivery.webhook.clone()).or_default().insert(delivery.message);
     }
 
     /// An attempt has ended.
@@ -37,43 +33,20 @@ impl Deliveries {
         account.webhooks_due().filter_map(|webhook| self.candidates(account, webhook).next().map(|(due, _)| due)).min()
     }
 
-    /// The deliveries to a webhook that are not in flight, as far as it has room.
-    fn candidates<'a>(&'a self, account: &'a Account, webhook: &Name) -> impl Iterator<Item = (UnixMillis, u64)> + 'a {
-        let busy = self.in_flight.get(webhook);
-        let room = WINDOW - busy.map_or(0, BTreeSet::len).min(WINDOW);
-        let free = move |(_, message): &(UnixMillis, u64)| busy.is_none_or(|busy| !busy.contains(message));
-        account.deliveries_due(webhook.as_str()).filter(free).take(room)
+    /// The deliveries that are due by now, as far as there is room.
+    pub(super) fn due(&self, account: &Account, now: UnixMillis) -> Vec<DeliveryKey> {
+        let due_at = |webhook: &Name| {
+            let due = self.candidates(account, webhook).take_while(|(due, _)| *due <= now);
+            due.map(|(_, message)| DeliveryKey { message, webhook: webhook.clone() }).collect::<Vec<_>>()
+        };
+        account.webhooks_due().flat_map(due_at).collect()
     }
 
-    /// Starts the attempts that are due, as far as there is room.
-    pub(super) fn pump(&mut self, account: &Account, store: &Store, shared: &Arc<Shared>, now: UnixMillis) {
-        let due: Vec<DeliveryKey> = account
-            .webhooks_due()
-            .flat_map(|webhook| {
-                let due = self.candidates(account, webhook).take_while(move |(due, _)| *due <= now);
-                due.map(|(_, message)| DeliveryKey { message, webhook: webhook.clone() })
-            })
-            .collect();
-        for delivery in due {
-            let message = store.message(shared.number, delivery.message);
-            let webhook = account.configuration().webhooks.get(&delivery.webhook);
-            let (message, webhook) = match (message, webhook) {
-                (Ok(Some(message)), Some(webhook)) => (message, Arc::clone(webhook)),
-                (Err(error), _) => {
-                    // Tried again when the lane next acts.
-                    tracing::error!(%delivery, error = &error as &dyn std::error::Error, "a message cannot be read");
-                    continue;
-                }
-                (Ok(None), _) | (_, None) => {
-                    shared.mailbox.answer(Answer::Delivered { delivery, result: Err("the message or the webhook is gone".into()) });
-                    continue;
-                }
-            };
-            self.in_flight.entry(delivery.webhook.clone()).or_default().insert(delivery.message);
-            let (shared, account) = (Arc::clone(shared), shared.name.clone());
-            self.outbox.attempt(Attempt { account, message, webhook }, move |result| {
-                shared.mailbox.answer(Answer::Delivered { delivery, result });
-            });
-        }
+    /// The deliveries to a webhook that are not in flight, as far as it has room, the earliest first.
+    fn candidates<'a>(&'a self, account: &'a Account, webhook: &Name) -> impl Iterator<Item = (UnixMillis, u64)> + 'a {
+        let busy = self.in_flight.get(webhook);
+        let room = WINDOW.saturating_sub(busy.map_or(0, BTreeSet::len));
+        let free = move |(_, message): &(UnixMillis, u64)| busy.is_none_or(|busy| !busy.contains(message));
+        account.deliveries_due(webhook.as_str()).filter(free).take(room)
     }
 }

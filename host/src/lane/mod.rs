@@ -2,8 +2,8 @@
 //!
 //! 1. Waiting commands are taken as one batch and the clock is read once (`writer.rs`).
 //! 2. The engine decides each; its rows go into one batch with one sync. Only then do callers get their answer.
-//! 3. After the commit, effects run: strategies are called (`calls.rs`), messages delivered (`deliveries.rs`). Their
-//!    results come back as commands.
+//! 3. After the commit, effects run: strategies are called (`calls.rs`), messages delivered (`deliveries.rs`), through
+//!    `effects.rs`. Their results come back as commands.
 //!
 //! It decides nothing itself but whether an idempotency key was used before, which only the store knows.
 //!
@@ -13,6 +13,7 @@
 mod accounts;
 mod calls;
 mod deliveries;
+mod effects;
 mod grants;
 mod mailbox;
 mod writer;

@@ -5,14 +5,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use signalbox_engine::{
-    self as engine, Account, Command, Content, Digest, Ended, Event, InteractionId, Record, UnixMillis,
+    self as engine, Account, CallId, Command, Content, DeliveryKey, Digest, Ended, Event, InteractionId, Name, Record,
+    UnixMillis,
 };
 use tokio::sync::oneshot;
 
 use super::calls::Calls;
 use super::deliveries::Deliveries;
+use super::effects::Effects;
+use super::grants::AccountGrants;
 use super::{Answer, Error, Idempotency, Published, Request, Shared, Submitted};
+use crate::outbox::Attempt;
+use crate::stats::LogLine;
 use crate::store::{self, Batch, DecisionRow, Head, IdempotencyRow, Store};
+use crate::strategy::{Grants, Level, Recorded};
 
 /// Commands in one commit. More would make the first of them wait for the last.
 pub const BATCH_MAX: usize = 512;
@@ -36,6 +42,7 @@ pub(super) struct Writer {
     contents: Contents,
     calls: Calls,
     deliveries: Deliveries,
+    effects: Box<dyn Effects>,
     now: UnixMillis,
     /// Set while the store cannot write: requests are refused until then, answers wait.
     down_until: Option<Instant>,
@@ -63,8 +70,7 @@ impl Writer {
         store: Arc<Store>,
         epoch: u64,
         account: Account,
-        calls: Calls,
-        deliveries: Deliveries,
+        effects: Box<dyn Effects>,
     ) -> Self {
         let mut writer = Self {
             shared,
@@ -72,8 +78,9 @@ impl Writer {
             epoch,
             account,
             contents: Contents::default(),
-            calls,
-            deliveries,
+            calls: Calls::default(),
+            deliveries: Deliveries::default(),
+            effects,
             now: UnixMillis(0),
             down_until: None,
         };
@@ -201,9 +208,12 @@ impl Writer {
                 if self.effect(work, command) {
                     work.batch.decision(&self.store, interaction, &row);
                 }
-                self.calls.note(&self.shared.stats, &deployment, interaction, call, self.now, &result.record);
+                self.note(&deployment, interaction, call, &result.record);
             }
-            Answer::Loaded { deployment, result } => self.calls.loaded(&deployment, result),
+            Answer::Loaded { deployment, result } => {
+                let result = self.effects.loaded(&deployment, result);
+                self.calls.loaded(&deployment, &result);
+            }
             Answer::Delivered { delivery, result } => {
                 self.deliveries.ended(&delivery);
                 self.effect(work, Command::DeliveryAttempted { delivery, result });
@@ -327,7 +337,7 @@ impl Writer {
             if let Some(live) = self.account.live(id) {
                 work.batch.live(&self.store, id, live);
                 match live.call() {
-                    Some(call) => self.calls.requested(call, id),
+                    Some(call) => self.calls.requested(call, id, CallId(record.sequence.0)),
                     None => self.contents.forget(id),
                 }
             }
@@ -397,8 +407,44 @@ impl Writer {
                 .and_then(|c| c.ok_or_else(|| store::Error::Damaged(format!("interaction {id} has no content"))))
                 .map(Arc::new),
         };
-        self.calls.pump(&self.account, &self.shared, content);
-        self.deliveries.pump(&self.account, &self.store, &self.shared, self.now);
+        let view = AccountGrants::new(Arc::clone(self.account.configuration()), Arc::clone(&self.shared.stats));
+        let grants: Arc<dyn Grants> = Arc::new(view);
+        let effects = &mut self.effects;
+        self.calls.pump(&self.account, content, |call, deployment, request| {
+            effects.call(call, deployment, request, &grants)
+        });
+        for delivery in self.deliveries.due(&self.account, self.now) {
+            self.deliver(delivery);
+        }
+    }
+
+    fn deliver(&mut self, delivery: DeliveryKey) {
+        let message = match self.store.message(self.shared.number, delivery.message) {
+            Ok(message) => message.unwrap_or_else(|| panic!("the pending message {delivery} is not in the store")),
+            Err(error) => {
+                // Tried again when the lane next acts.
+                tracing::error!(%delivery, error = &error as &dyn std::error::Error, "a message cannot be read");
+                return;
+            }
+        };
+        let webhook = self.account.configuration().webhooks.get(&delivery.webhook);
+        let webhook = webhook.unwrap_or_else(|| panic!("a webhook is kept while messages to it are pending"));
+        let attempt = Attempt { account: self.shared.name.clone(), message, webhook: Arc::clone(webhook) };
+        self.deliveries.began(&delivery);
+        self.effects.deliver(delivery, attempt);
+    }
+
+    /// Keeps what a call logged and how long it took.
+    fn note(&self, deployment: &Name, interaction: InteractionId, call: CallId, recorded: &Recorded) {
+        let lines = recorded.log.iter().map(|line| LogLine {
+            at_ms: self.now,
+            interaction,
+            call,
+            level: level(line.level).to_owned(),
+            message: line.message.clone(),
+        });
+        let time = Duration::from_nanos(recorded.instantiate_ns + recorded.guest_ns);
+        self.shared.stats.call(deployment, time, lines.collect());
     }
 
     fn fail(&mut self, error: &store::Error, waiting: Vec<Waiting>) {
@@ -441,7 +487,10 @@ impl Writer {
         for answer in answers {
             match answer {
                 Answer::Called { call, .. } => self.calls.ended(call),
-                Answer::Loaded { deployment, result } => self.calls.loaded(&deployment, result),
+                Answer::Loaded { deployment, result } => {
+                    let result = self.effects.loaded(&deployment, result);
+                    self.calls.loaded(&deployment, &result);
+                }
                 Answer::Delivered { delivery, .. } => self.deliveries.ended(&delivery),
             }
         }
@@ -453,6 +502,15 @@ impl Writer {
                 Request::Ask(_) => {}
             }
         }
+    }
+}
+
+fn level(level: Level) -> &'static str {
+    match level {
+        Level::Debug => "debug",
+        Level::Info => "info",
+        Level::Warn => "warn",
+        Level::Error => "error",
     }
 }
 

@@ -9,22 +9,10 @@ const PRECEDENCES: [&str; 5] = ["bulk", "junk", "list", "auto_reply", "auto-repl
 /// What Exchange is asked to hold back that a reply of this strategy would be.
 const SUPPRESSED: [&str; 3] = ["all", "autoreply", "oof"];
 /// Headers that only machines write, whatever they say.
-const MARKS: [&str; 6] = [
-    "x-autoreply",
-    "x-autorespond",
-    "x-autoresponder",
-    "x-loop",
-    "x-failed-recipients",
-    "mailing-list",
-];
+const MARKS: [&str; 6] =
+    ["x-autoreply", "x-autorespond", "x-autoresponder", "x-loop", "x-failed-recipients", "mailing-list"];
 /// Senders behind whom nobody reads, before the `@`.
-const DAEMONS: [&str; 5] = [
-    "mailer-daemon",
-    "postmaster",
-    "listserv",
-    "majordomo",
-    "list",
-];
+const DAEMONS: [&str; 5] = ["mailer-daemon", "postmaster", "listserv", "majordomo", "list"];
 
 /// The sign by which it is automatic, in words; `None` where a person may have sent it.
 pub fn sign(interaction: &Interaction) -> Option<String> {
@@ -35,34 +23,20 @@ pub fn sign(interaction: &Interaction) -> Option<String> {
         let automatic = match header.key.as_str() {
             "auto-submitted" => word != "no",
             "precedence" => PRECEDENCES.contains(&word),
-            "x-auto-response-suppress" => value
-                .split(',')
-                .any(|kind| SUPPRESSED.contains(&kind.trim())),
+            "x-auto-response-suppress" => value.split(',').any(|kind| SUPPRESSED.contains(&kind.trim())),
             "return-path" => value.is_empty() || value == "<>",
             "content-type" => word == "multipart/report",
             key => key.starts_with("list-") || MARKS.contains(&key),
         };
         if automatic {
-            return Some(format!(
-                "its header `{}` is `{}`",
-                header.key,
-                header.value.trim()
-            ));
+            return Some(format!("its header `{}` is `{}`", header.key, header.value.trim()));
         }
     }
     let is_mail = interaction.media_type == "email" || !interaction.headers.is_empty();
-    match interaction
-        .sender
-        .as_deref()
-        .map(address)
-        .filter(|sender| !sender.is_empty())
-    {
+    match interaction.sender.as_deref().map(address).filter(|sender| !sender.is_empty()) {
         None if is_mail => Some("it has no sender".to_owned()),
         None => None,
-        Some(sender)
-            if is_mail
-                && interaction.recipient.as_deref().map(address).as_ref() == Some(&sender) =>
-        {
+        Some(sender) if is_mail && interaction.recipient.as_deref().map(address).as_ref() == Some(&sender) => {
             Some(format!("`{sender}` sent it to itself"))
         }
         Some(sender) => nobody_reads(&sender).then(|| format!("nobody reads at `{sender}`")),
@@ -71,10 +45,7 @@ pub fn sign(interaction: &Interaction) -> Option<String> {
 
 /// The bare address of `Ana <ana@example.com>`, in lower case.
 fn address(text: &str) -> String {
-    let inner = text
-        .rsplit_once('<')
-        .and_then(|(_, rest)| rest.split_once('>'))
-        .map_or(text, |(inner, _)| inner);
+    let inner = text.rsplit_once('<').and_then(|(_, rest)| rest.split_once('>')).map_or(text, |(inner, _)| inner);
     inner.trim().to_ascii_lowercase()
 }
 
@@ -85,15 +56,9 @@ fn nobody_reads(sender: &str) -> bool {
     let name = local.split('+').next().unwrap_or(local);
     let letters: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
     DAEMONS.contains(&name)
-        || ["noreply", "donotreply"]
-            .iter()
-            .any(|nobody| letters.contains(nobody))
-        || ["-bounces", "-bounce", "-owner", "-request"]
-            .iter()
-            .any(|list| name.ends_with(list))
-        || ["owner-", "bounce-", "bounces-"]
-            .iter()
-            .any(|list| name.starts_with(list))
+        || ["noreply", "donotreply"].iter().any(|nobody| letters.contains(nobody))
+        || ["-bounces", "-bounce", "-owner", "-request"].iter().any(|list| name.ends_with(list))
+        || ["owner-", "bounce-", "bounces-"].iter().any(|list| name.starts_with(list))
         || matches!(name, "bounce" | "bounces")
 }
 
@@ -107,43 +72,22 @@ mod tests {
         let automatic: Vec<(Draft, bool)> = vec![
             (email(), false),
             (email().header("Auto-Submitted", "no"), false),
-            (
-                email().header("Auto-Submitted", "No (written by hand)"),
-                false,
-            ),
+            (email().header("Auto-Submitted", "No (written by hand)"), false),
             (email().header("Auto-Submitted", "auto-replied"), true),
-            (
-                email().header("Auto-Submitted", "auto-generated; type=x"),
-                true,
-            ),
+            (email().header("Auto-Submitted", "auto-generated; type=x"), true),
             (email().header("Precedence", "Bulk"), true),
             (email().header("Precedence", "list"), true),
             (email().header("Precedence", "auto_reply"), true),
             (email().header("Precedence", "first-class"), false),
             (email().header("List-Id", "<news.example.com>"), true),
-            (
-                email().header("List-Unsubscribe", "<mailto:x@example.com>"),
-                true,
-            ),
-            (
-                email().header("X-Auto-Response-Suppress", "DR, OOF, AutoReply"),
-                true,
-            ),
+            (email().header("List-Unsubscribe", "<mailto:x@example.com>"), true),
+            (email().header("X-Auto-Response-Suppress", "DR, OOF, AutoReply"), true),
             (email().header("X-Auto-Response-Suppress", "All"), true),
             (email().header("X-Auto-Response-Suppress", "None"), false),
             (email().header("Return-Path", "<>"), true),
             (email().header("Return-Path", "<ana@example.com>"), false),
-            (
-                email().header(
-                    "Content-Type",
-                    "multipart/report; report-type=delivery-status",
-                ),
-                true,
-            ),
-            (
-                email().header("Content-Type", "text/plain; charset=utf-8"),
-                false,
-            ),
+            (email().header("Content-Type", "multipart/report; report-type=delivery-status"), true),
+            (email().header("Content-Type", "text/plain; charset=utf-8"), false),
             (email().header("X-Autoreply", "yes"), true),
             (email().sender("MAILER-DAEMON@example.com"), true),
             (email().sender("Postmaster <postmaster@example.com>"), true),

@@ -10,28 +10,15 @@ const HOUR: u64 = 3_600_000;
 
 /// The example, in an account that has what it names and is open from an hour before `NOW` to two hours after.
 fn example() -> Bench<AutoReply> {
-    let names = [
-        "we-are-closed",
-        "how-to-reset-a-password",
-        "refund-received",
-        "received",
-    ];
+    let names = ["we-are-closed", "how-to-reset-a-password", "refund-received", "received"];
     let bench = Bench::new(include_str!("../settings.example.json")).unwrap();
-    let hours = [
-        (NOW - HOUR, NOW + 2 * HOUR),
-        (NOW + 20 * HOUR, NOW + 30 * HOUR),
-    ];
-    names
-        .iter()
-        .fold(bench, |bench, name| bench.response(name, "Hello"))
-        .calendar("support", &hours)
+    let hours = [(NOW - HOUR, NOW + 2 * HOUR), (NOW + 20 * HOUR, NOW + 30 * HOUR)];
+    names.iter().fold(bench, |bench, name| bench.response(name, "Hello")).calendar("support", &hours)
 }
 
 fn sent(decision: &Decision) -> Option<&StandardReply> {
     decision.actions.iter().find_map(|action| match action {
-        Action::Acknowledge(Reply::Standard(reply)) | Action::Respond(Reply::Standard(reply)) => {
-            Some(reply)
-        }
+        Action::Acknowledge(Reply::Standard(reply)) | Action::Respond(Reply::Standard(reply)) => Some(reply),
         _ => None,
     })
 }
@@ -45,82 +32,36 @@ fn the_first_rule_that_applies_sends() {
         (chat(), "not-replied", None),
         (chat().now(late), "acknowledged", Some("we-are-closed")),
         (callback().now(late), "not-replied", None),
-        (
-            email().category("refund", 60),
-            "acknowledged",
-            Some("refund-received"),
-        ),
-        (
-            email().category("refund", 59),
-            "acknowledged",
-            Some("received"),
-        ),
-        (
-            chat().category("return", 100),
-            "acknowledged",
-            Some("refund-received"),
-        ),
-        (
-            chat().category("password-reset", 90).language("pt-BR"),
-            "responded",
-            Some("how-to-reset-a-password"),
-        ),
-        (
-            chat().category("password-reset", 90).language("de"),
-            "not-replied",
-            None,
-        ),
+        (email().category("refund", 60), "acknowledged", Some("refund-received")),
+        (email().category("refund", 59), "acknowledged", Some("received")),
+        (chat().category("return", 100), "acknowledged", Some("refund-received")),
+        (chat().category("password-reset", 90).language("pt-BR"), "responded", Some("how-to-reset-a-password")),
+        (chat().category("password-reset", 90).language("de"), "not-replied", None),
         (chat().category("password-reset", 90), "not-replied", None),
-        (
-            email().category("refund", 90).answered(),
-            "not-replied",
-            None,
-        ),
-        (
-            email().header("Auto-Submitted", "auto-replied"),
-            "automatic",
-            None,
-        ),
-        (
-            email().category("refund", 90).sender("noreply@example.com"),
-            "automatic",
-            None,
-        ),
+        (email().category("refund", 90).answered(), "not-replied", None),
+        (email().header("Auto-Submitted", "auto-replied"), "automatic", None),
+        (email().category("refund", 90).sender("noreply@example.com"), "automatic", None),
     ];
     for (draft, outcome, response) in cases {
         let decision = example().route(&draft.request()).unwrap();
         let name = sent(&decision).map(|reply| reply.name.as_str());
-        assert_eq!(
-            (decision.outcome.as_str(), name),
-            (outcome, response),
-            "{decision:?}"
-        );
+        assert_eq!((decision.outcome.as_str(), name), (outcome, response), "{decision:?}");
     }
 }
 
 #[test]
 fn a_closed_door_says_when_it_opens() {
-    let decision = example()
-        .route(&email().now(NOW + 3 * HOUR + 1).request())
-        .unwrap();
+    let decision = example().route(&email().now(NOW + 3 * HOUR + 1).request()).unwrap();
     assert_eq!(
         sent(&decision).unwrap().fields,
-        [
-            Entry::new("next_opening", "2026-03-03 06:00 UTC"),
-            Entry::new("next_opening.hours", "17")
-        ]
+        [Entry::new("next_opening", "2026-03-03 06:00 UTC"), Entry::new("next_opening.hours", "17")]
     );
 }
 
 #[test]
 fn fields_go_out_with_the_response() {
-    let decision = example()
-        .route(&email().category("refund", 90).request())
-        .unwrap();
-    assert_eq!(
-        sent(&decision).unwrap().fields,
-        [Entry::new("days", "5"), Entry::new("team", "Returns")]
-    );
+    let decision = example().route(&email().category("refund", 90).request()).unwrap();
+    assert_eq!(sent(&decision).unwrap().fields, [Entry::new("days", "5"), Entry::new("team", "Returns")]);
 }
 
 #[test]
@@ -131,19 +72,8 @@ fn an_answer_may_follow_an_acknowledgement_but_no_answer() {
     let bench = bench.unwrap().response("faq", "Hello");
     let first = bench.route(&email().answered().request()).unwrap();
     assert_eq!(first.outcome, "responded");
-    assert!(
-        first
-            .actions
-            .contains(&Action::Attach(Entry::new("auto-reply.responded", "faq")))
-    );
-    let second = bench
-        .route(
-            &email()
-                .answered()
-                .user("auto-reply.responded", "faq")
-                .request(),
-        )
-        .unwrap();
+    assert!(first.actions.contains(&Action::Attach(Entry::new("auto-reply.responded", "faq"))));
+    let second = bench.route(&email().answered().user("auto-reply.responded", "faq").request()).unwrap();
     assert_eq!(second.outcome, "not-replied");
 }
 
@@ -168,21 +98,10 @@ fn what_a_rule_relies_on_must_be_there() {
 
 #[test]
 fn a_response_is_looked_for_in_the_language_of_the_interaction() {
-    let bench = Bench::<AutoReply>::new(
-        json!({ "rules": [{ "name": "r", "send": "response", "response": "faq" }] }),
-    );
+    let bench = Bench::<AutoReply>::new(json!({ "rules": [{ "name": "r", "send": "response", "response": "faq" }] }));
     let bench = bench.unwrap().response_in("faq", "pt", "Olá");
-    assert_eq!(
-        bench
-            .route(&email().language("pt").request())
-            .unwrap()
-            .outcome,
-        "responded"
-    );
-    assert!(matches!(
-        bench.route(&email().language("de").request()),
-        Err(Failure::Missing(_))
-    ));
+    assert_eq!(bench.route(&email().language("pt").request()).unwrap().outcome, "responded");
+    assert!(matches!(bench.route(&email().language("de").request()), Err(Failure::Missing(_))));
 }
 
 #[test]
@@ -203,53 +122,25 @@ fn moments_are_written_to_the_minute() {
 fn bad_settings_are_refused_by_rule_field_and_reason() {
     let rule = |extra: serde_json::Value| {
         let mut rule = json!({ "name": "r", "send": "response", "response": "faq" });
-        rule.as_object_mut()
-            .unwrap()
-            .extend(extra.as_object().unwrap().clone());
+        rule.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
         json!({ "rules": [rule] })
     };
     for (settings, expected) in [
-        (
-            json!({ "rules": [] }),
-            "rules: there are 0, and 1 to 200 are allowed",
-        ),
+        (json!({ "rules": [] }), "rules: there are 0, and 1 to 200 are allowed"),
         (json!({}), "missing field `rules`"),
         (rule(json!({ "name": "" })), "rules[0]): name: "),
-        (
-            rule(json!({ "response": "" })),
-            "rule `r` (rules[0]): response: ",
-        ),
+        (rule(json!({ "response": "" })), "rule `r` (rules[0]): response: "),
         (rule(json!({ "send": "mail" })), "unknown variant `mail`"),
+        (rule(json!({ "fields": { "": "x" } })), "rule `r` (rules[0]): fields: "),
+        (rule(json!({ "fields": { "f": "x".repeat(8193) } })), "fields.f: 8193 bytes"),
+        (rule(json!({ "when": { "categories": { "c": 101 } } })), "when.categories.c: 101, and at most 100 is allowed"),
+        (rule(json!({ "when": { "hours": { "calendar": "", "is": "open" } } })), "when.hours.calendar: "),
+        (rule(json!({ "when": { "hours": { "calendar": "c", "is": "ajar" } } })), "unknown variant `ajar`"),
         (
-            rule(json!({ "fields": { "": "x" } })),
-            "rule `r` (rules[0]): fields: ",
-        ),
-        (
-            rule(json!({ "fields": { "f": "x".repeat(8193) } })),
-            "fields.f: 8193 bytes",
-        ),
-        (
-            rule(json!({ "when": { "categories": { "c": 101 } } })),
-            "when.categories.c: 101, and at most 100 is allowed",
-        ),
-        (
-            rule(json!({ "when": { "hours": { "calendar": "", "is": "open" } } })),
-            "when.hours.calendar: ",
-        ),
-        (
-            rule(json!({ "when": { "hours": { "calendar": "c", "is": "ajar" } } })),
-            "unknown variant `ajar`",
-        ),
-        (
-            rule(
-                json!({ "when": { "hours": { "calendar": "c", "is": "open", "next_opening_as": "" } } }),
-            ),
+            rule(json!({ "when": { "hours": { "calendar": "c", "is": "open", "next_opening_as": "" } } })),
             "when.hours.next_opening_as: ",
         ),
-        (
-            rule(json!({ "when": { "category": "c" } })),
-            "unknown field `category`",
-        ),
+        (rule(json!({ "when": { "category": "c" } })), "unknown field `category`"),
         (
             json!({ "rules": [{ "name": "a", "send": "response", "response": "x" }, { "name": "a", "send": "response", "response": "x" }] }),
             "rule `a` (rules[1]): name: another rule has it already",

@@ -17,7 +17,8 @@ pub const NEUTRAL_BELOW: i32 = 20;
 const SQUASH: f32 = 15.0;
 /// How much a negation leaves, and turned round: "not good" is less bad than "bad".
 const NEGATED: f32 = -0.74;
-/// Words after a negation or an intensifier that it still bears on.
+/// Words after a negation or an intensifier that it still bears on. A negation bears on a bad word only where that
+/// comes next: "not bad", but "does not work, awful".
 const REACH: usize = 3;
 
 /// Tag, valences, negations, intensifiers, diminishers. Words without apostrophes.
@@ -179,7 +180,8 @@ impl Lexicons {
                     Sense::Negates => negation = 0,
                     Sense::Scales(by) => scale = (0, by),
                     Sense::Valence(valence) => {
-                        let turned = if negation <= REACH { NEGATED } else { 1.0 };
+                        let reach = if valence < 0.0 { 1 } else { REACH };
+                        let turned = if negation <= reach { NEGATED } else { 1.0 };
                         // A negation turns one word: "isn't helpful, awful".
                         negation = usize::MAX;
                         let scaled = if scale.0 <= REACH { scale.1 } else { 1.0 };

@@ -34,15 +34,10 @@ pub fn holds(when: &When, interaction: &Interaction) -> Result<Option<Holds>, Fa
 }
 
 fn fits(when: &When, interaction: &Interaction) -> bool {
-    let relevant = |(name, least): (&String, &u8)| {
-        interaction
-            .relevancy(name)
-            .is_some_and(|relevancy| relevancy >= *least)
-    };
+    let relevant =
+        |(name, least): (&String, &u8)| interaction.relevancy(name).is_some_and(|relevancy| relevancy >= *least);
     let has = |(key, values): (&String, &Vec<String>)| {
-        interaction
-            .user(key)
-            .is_some_and(|value| values.is_empty() || values.iter().any(|one| one == value))
+        interaction.user(key).is_some_and(|value| values.is_empty() || values.iter().any(|one| one == value))
     };
     let sender = interaction.sender.as_deref().unwrap_or_default();
     (when.categories.is_empty() || when.categories.iter().any(relevant))
@@ -50,9 +45,7 @@ fn fits(when: &When, interaction: &Interaction) -> bool {
         && (when.languages.is_empty() || when.languages.iter().any(|tag| interaction.speaks(tag)))
         && (when.media_types.is_empty() || when.media_types.contains(&interaction.media_type))
         && (when.senders.is_empty() || when.senders.iter().any(|like| is_like(sender, like)))
-        && when
-            .priority_min
-            .is_none_or(|least| interaction.priority >= least)
+        && when.priority_min.is_none_or(|least| interaction.priority >= least)
 }
 
 /// Whether a text is like another, in which a first `*` stands for anything. Case is not looked at.
@@ -72,27 +65,15 @@ fn is_like(text: &str, like: &str) -> bool {
 fn lookup(table: &Table, interaction: &Interaction) -> Option<String> {
     let key = match &table.key {
         Key::Sender => interaction.sender.as_deref()?.to_lowercase(),
-        Key::SenderDomain => interaction
-            .sender
-            .as_deref()?
-            .rsplit_once('@')?
-            .1
-            .to_lowercase(),
+        Key::SenderDomain => interaction.sender.as_deref()?.rsplit_once('@')?.1.to_lowercase(),
         Key::Recipient => interaction.recipient.as_deref()?.to_lowercase(),
         Key::User(key) => interaction.user(key)?.to_owned(),
     };
-    tables::lookup(&table.name, &key)
-        .filter(|value| table.values.is_empty() || table.values.contains(value))
+    tables::lookup(&table.name, &key).filter(|value| table.values.is_empty() || table.values.contains(value))
 }
 
 fn is_beyond(figure: &Figure) -> Result<bool, Failure> {
-    let Figure {
-        of,
-        name,
-        statistic,
-        above,
-        below,
-    } = figure;
+    let Figure { of, name, statistic, above, below } = figure;
     let value = statistics::value((*of).into(), name, statistic)
         .ok_or_else(|| Failure::Missing(format!("statistic `{statistic}` of `{name}`")))?;
     Ok(above.is_none_or(|bound| value > bound) && below.is_none_or(|bound| value < bound))

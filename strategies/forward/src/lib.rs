@@ -23,8 +23,7 @@ mod trail;
 pub use settings::{Figure, Key, Kind, Onwards, Rule, Settings, Table, To, When};
 
 use signalbox_sdk::{
-    Assets, Decision, Failure, Interaction, Outcome, Outcomes, Request, Strategy, limits,
-    standing_outcomes,
+    Assets, Decision, Failure, Interaction, Outcome, Outcomes, Request, Strategy, limits, standing_outcomes,
 };
 use std::collections::BTreeSet;
 
@@ -38,15 +37,13 @@ impl Strategy for Forward {
     type Settings = Settings;
     const NAME: &'static str = "forward";
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
-    const DESCRIPTION: &'static str = "Sends interactions to another queue, to people with a skill, or out of the house, and reports loops.";
+    const DESCRIPTION: &'static str =
+        "Sends interactions to another queue, to people with a skill, or out of the house, and reports loops.";
     const OUTCOMES: Outcomes = &[
         ("routed", "The next queue element knows who is to get it."),
         ("forwarded", "A copy was sent onwards."),
         ("redirected", "It was sent onwards and ends here."),
-        (
-            "loop",
-            "It would be forwarded too often, or where it was before.",
-        ),
+        ("loop", "It would be forwarded too often, or where it was before."),
         ("unchanged", "No rule holds."),
     ];
 
@@ -65,23 +62,16 @@ impl Strategy for Forward {
     fn configure(settings: Settings, _: Assets) -> Result<Self, String> {
         let rules = &settings.rules;
         if rules.is_empty() || rules.len() > RULES_MAX {
-            return Err(format!(
-                "rules: there are {}, and 1 to {RULES_MAX} are allowed",
-                rules.len()
-            ));
+            return Err(format!("rules: there are {}, and 1 to {RULES_MAX} are allowed", rules.len()));
         }
         if settings.hops_max == 0 {
             return Err("hops_max: 0, and at least 1 is needed".to_owned());
         }
         let mut names = BTreeSet::new();
         for (index, rule) in rules.iter().enumerate() {
-            rule.check()
-                .map_err(|why| format!("rule `{}` (rules[{index}]): {why}", rule.name))?;
+            rule.check().map_err(|why| format!("rule `{}` (rules[{index}]): {why}", rule.name))?;
             if !names.insert(&rule.name) {
-                return Err(format!(
-                    "rule `{}` (rules[{index}]): name: another rule has it already",
-                    rule.name
-                ));
+                return Err(format!("rule `{}` (rules[{index}]): name: another rule has it already", rule.name));
             }
         }
         Ok(Self(settings))
@@ -91,12 +81,9 @@ impl Strategy for Forward {
         let interaction = &request.interaction;
         for rule in &self.0.rules {
             if let Some(holds) = condition::holds(&rule.when, interaction)? {
-                let to = holds
-                    .value
-                    .map_or_else(|| rule.to.clone(), |value| rule.to.with_value(&value));
+                let to = holds.value.map_or_else(|| rule.to.clone(), |value| rule.to.with_value(&value));
                 // A table is edited after deployment, so what it gave is checked only now.
-                to.check()
-                    .map_err(|why| format!("rule `{}`: to: {why}", rule.name))?;
+                to.check().map_err(|why| format!("rule `{}`: to: {why}", rule.name))?;
                 return Ok(rule.send(to, interaction, self.0.hops_max));
             }
         }
@@ -114,12 +101,9 @@ impl Rule {
         }
         let outcome = self.outcome.as_deref().unwrap_or(to.outcome());
         let reason = format!("rule `{}`: {} to {place}", self.name, to.outcome());
-        let decision =
-            Decision::leave_by(outcome).because(limits::cut(&reason, limits::REASON_BYTES_MAX));
+        let decision = Decision::leave_by(outcome).because(limits::cut(&reason, limits::REASON_BYTES_MAX));
         if to.is_hop() {
-            decision
-                .attach(trail::KEY, trail::with(interaction, &place))
-                .then(to.into_action())
+            decision.attach(trail::KEY, trail::with(interaction, &place)).then(to.into_action())
         } else {
             decision.then(to.into_action())
         }
@@ -127,18 +111,12 @@ impl Rule {
 
     fn report_loop(&self, place: &str, interaction: &Interaction, hops_max: u8) -> Decision {
         let why = if interaction.hops >= hops_max {
-            format!(
-                "it was sent on {} times, and {hops_max} is the limit",
-                interaction.hops
-            )
+            format!("it was sent on {} times, and {hops_max} is the limit", interaction.hops)
         } else {
             "it was sent there before".to_owned()
         };
         let trail = interaction.user(trail::KEY).unwrap_or("unknown");
-        let reason = format!(
-            "rule `{}` would send it to {place}, but {why}; trail: {trail}",
-            self.name
-        );
+        let reason = format!("rule `{}` would send it to {place}, but {why}; trail: {trail}", self.name);
         Decision::leave_by("loop").because(limits::cut(&reason, limits::REASON_BYTES_MAX))
     }
 
@@ -151,10 +129,7 @@ impl Rule {
             return Err(format!("to: `{}` needs a table in `when`", to::VALUE));
         }
         // A url may be a value alone: any that is well formed does for the check.
-        self.to
-            .with_value("https://value")
-            .check()
-            .map_err(|why| format!("to: {why}"))?;
+        self.to.with_value("https://value").check().map_err(|why| format!("to: {why}"))?;
         for (name, relevancy) in &self.when.categories {
             if *relevancy > limits::RELEVANCY_MAX {
                 return Err(format!(
@@ -163,15 +138,8 @@ impl Rule {
                 ));
             }
         }
-        if let Some(least) = self
-            .when
-            .priority_min
-            .filter(|least| *least > limits::PRIORITY_MAX)
-        {
-            return Err(format!(
-                "when.priority_min: {least}, and at most {} is allowed",
-                limits::PRIORITY_MAX
-            ));
+        if let Some(least) = self.when.priority_min.filter(|least| *least > limits::PRIORITY_MAX) {
+            return Err(format!("when.priority_min: {least}, and at most {} is allowed", limits::PRIORITY_MAX));
         }
         for (at, figure) in self.when.statistics.iter().enumerate() {
             if figure.above.is_none() && figure.below.is_none() {

@@ -31,9 +31,7 @@ impl To {
             | Self::PlaceGroup(text)
             | Self::Skills(text)
             | Self::Forward(Onwards::Queue(text) | Onwards::Address(text) | Onwards::Url(text))
-            | Self::Redirect(Onwards::Queue(text) | Onwards::Address(text) | Onwards::Url(text)) => {
-                text
-            }
+            | Self::Redirect(Onwards::Queue(text) | Onwards::Address(text) | Onwards::Url(text)) => text,
         }
     }
 
@@ -54,10 +52,7 @@ impl To {
     /// Whether the server can be told so.
     pub(crate) fn check(&self) -> Result<(), String> {
         let text = self.text();
-        let is_url = matches!(
-            self,
-            Self::Forward(Onwards::Url(_)) | Self::Redirect(Onwards::Url(_))
-        );
+        let is_url = matches!(self, Self::Forward(Onwards::Url(_)) | Self::Redirect(Onwards::Url(_)));
         if text.trim().is_empty() {
             Err("is empty".to_owned())
         } else if is_url && !text.starts_with("https://") && !text.starts_with("http://") {
@@ -102,9 +97,7 @@ impl Onwards {
 impl fmt::Display for To {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = match self {
-            Self::Queue(_)
-            | Self::Forward(Onwards::Queue(_))
-            | Self::Redirect(Onwards::Queue(_)) => "queue",
+            Self::Queue(_) | Self::Forward(Onwards::Queue(_)) | Self::Redirect(Onwards::Queue(_)) => "queue",
             Self::Agent(_) => "agent",
             Self::AgentGroup(_) => "agent-group",
             Self::PlaceGroup(_) => "place-group",

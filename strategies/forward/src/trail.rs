@@ -9,9 +9,7 @@ const SEPARATOR: &str = " > ";
 
 /// Whether it was sent there before.
 pub fn has(interaction: &Interaction, place: &str) -> bool {
-    interaction
-        .user(KEY)
-        .is_some_and(|trail| trail.split(SEPARATOR).any(|passed| passed == place))
+    interaction.user(KEY).is_some_and(|trail| trail.split(SEPARATOR).any(|passed| passed == place))
 }
 
 /// The trail with one more place. The oldest places go where it would grow past what user data may hold.

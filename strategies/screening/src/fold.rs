@@ -6,9 +6,7 @@
 //! without regard to ASCII case.
 
 use std::borrow::Cow;
-use unicode_normalization::{
-    IsNormalized, UnicodeNormalization, char::is_combining_mark, is_nfc_quick,
-};
+use unicode_normalization::{IsNormalized, UnicodeNormalization, char::is_combining_mark, is_nfc_quick};
 
 /// The alphabets of Europe, U+0080 up to this, have their foldings ready; others are looked up.
 const READY_END: u32 = 0x0600;
@@ -26,9 +24,7 @@ impl Fold {
         let ready = (0x80..READY_END)
             .map(|code| {
                 let mut folded = String::new();
-                char::from_u32(code)
-                    .into_iter()
-                    .for_each(|c| fold_char(c, loose, &mut folded));
+                char::from_u32(code).into_iter().for_each(|c| fold_char(c, loose, &mut folded));
                 let mut chars = folded.chars();
                 match (chars.next(), chars.next()) {
                     (Some(only), None) => u16::try_from(u32::from(only)).unwrap_or(0),
@@ -65,11 +61,7 @@ impl Fold {
         if c.is_ascii() {
             return folded.push(c.to_ascii_lowercase());
         }
-        let ready = self
-            .ready
-            .get(u32::from(c) as usize - 0x80)
-            .copied()
-            .filter(|&code| code != 0);
+        let ready = self.ready.get(u32::from(c) as usize - 0x80).copied().filter(|&code| code != 0);
         match ready.and_then(|code| char::from_u32(u32::from(code))) {
             Some(one) => folded.push(one),
             None => fold_char(c, self.loose, folded),
@@ -89,9 +81,7 @@ pub fn compose(text: &str) -> Cow<'_, str> {
 fn fold_char(c: char, loose: bool, folded: &mut String) {
     // An iota written below is an accent within a letter, but alone it is an iota.
     if loose && c != '\u{345}' {
-        let parts = std::iter::once(c)
-            .nfkd()
-            .filter(|&part| !is_combining_mark(part));
+        let parts = std::iter::once(c).nfkd().filter(|&part| !is_combining_mark(part));
         parts.for_each(|part| fold_case(part, folded));
     } else {
         fold_case(c, folded);
@@ -104,11 +94,7 @@ fn fold_case(c: char, folded: &mut String) {
     if c == 'ı' {
         return folded.push(c);
     }
-    folded.extend(
-        c.to_lowercase()
-            .flat_map(char::to_uppercase)
-            .flat_map(char::to_lowercase),
-    );
+    folded.extend(c.to_lowercase().flat_map(char::to_uppercase).flat_map(char::to_lowercase));
 }
 
 #[cfg(test)]
@@ -123,11 +109,7 @@ mod tests {
                 let mut same = ClassUnicode::new([ClassUnicodeRange::new(c, c)]);
                 same.case_fold_simple();
                 for other in same.iter().flat_map(|range| range.start()..=range.end()) {
-                    assert_eq!(
-                        fold.text(&c.to_string()),
-                        fold.text(&other.to_string()),
-                        "{c:?} {other:?}"
-                    );
+                    assert_eq!(fold.text(&c.to_string()), fold.text(&other.to_string()), "{c:?} {other:?}");
                 }
             }
         }

@@ -26,9 +26,7 @@ mod words;
 pub use settings::{Condition, Place, Rule, Settings};
 
 use screen::{Evidence, Screen};
-use signalbox_sdk::{
-    Action, Assets, Decision, Failure, Outcome, Outcomes, Request, Strategy, limits,
-};
+use signalbox_sdk::{Action, Assets, Decision, Failure, Outcome, Outcomes, Request, Strategy, limits};
 use std::collections::BTreeSet;
 
 /// Most rules.
@@ -45,36 +43,25 @@ impl Strategy for Screening {
     type Settings = Settings;
     const NAME: &'static str = "screening";
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
-    const DESCRIPTION: &'static str = "Screens interactions by words, phrases and patterns, and leaves by the first rule that holds.";
+    const DESCRIPTION: &'static str =
+        "Screens interactions by words, phrases and patterns, and leaves by the first rule that holds.";
     const OUTCOMES: Outcomes = &[("clean", "No rule holds.")];
 
     fn outcomes(&self) -> Vec<Outcome> {
         let mut outcomes = vec![Outcome::new(&self.otherwise, "No rule holds.")];
         for rule in &self.rules {
             match outcomes.iter_mut().find(|known| known.name == rule.outcome) {
-                Some(known) => known
-                    .description
-                    .push_str(&format!(" Or by rule `{}`.", rule.name)),
-                None => outcomes.push(Outcome::new(
-                    &rule.outcome,
-                    format!("By rule `{}`.", rule.name),
-                )),
+                Some(known) => known.description.push_str(&format!(" Or by rule `{}`.", rule.name)),
+                None => outcomes.push(Outcome::new(&rule.outcome, format!("By rule `{}`.", rule.name))),
             }
         }
         outcomes
     }
 
     fn configure(settings: Settings, _: Assets) -> Result<Self, String> {
-        let Settings {
-            rules,
-            otherwise,
-            loose,
-        } = settings;
+        let Settings { rules, otherwise, loose } = settings;
         if rules.is_empty() || rules.len() > RULES_MAX {
-            return Err(format!(
-                "rules: there are {}, and 1 to {RULES_MAX} are allowed",
-                rules.len()
-            ));
+            return Err(format!("rules: there are {}, and 1 to {RULES_MAX} are allowed", rules.len()));
         }
         limits::check_name(&otherwise).map_err(|why| format!("otherwise: {why}"))?;
         let mut names = BTreeSet::new();
@@ -82,20 +69,11 @@ impl Strategy for Screening {
             let name = &rule.name;
             check(rule).map_err(|why| format!("rule `{name}` (rules[{index}]): {why}"))?;
             if !names.insert(name) {
-                return Err(format!(
-                    "rule `{name}` (rules[{index}]): name: another rule has it already"
-                ));
+                return Err(format!("rule `{name}` (rules[{index}]): name: another rule has it already"));
             }
         }
-        let screen = Screen::new(
-            rules.iter().map(|rule| (rule.name.as_str(), &rule.when)),
-            loose,
-        )?;
-        Ok(Self {
-            screen,
-            rules,
-            otherwise,
-        })
+        let screen = Screen::new(rules.iter().map(|rule| (rule.name.as_str(), &rule.when)), loose)?;
+        Ok(Self { screen, rules, otherwise })
     }
 
     fn route(&self, request: &Request) -> Result<Decision, Failure> {
@@ -115,14 +93,9 @@ impl Rule {
             matches => matches.join(", "),
         };
         let reason = format!("rule `{}`: {matches}", self.name);
-        let mut decision = Decision::leave_by(&self.outcome)
-            .because(limits::cut(&reason, limits::REASON_BYTES_MAX));
-        decision
-            .actions
-            .extend(self.priority.map(Action::SetPriority));
-        decision
-            .actions
-            .extend(self.language.clone().map(Action::SetLanguage));
+        let mut decision = Decision::leave_by(&self.outcome).because(limits::cut(&reason, limits::REASON_BYTES_MAX));
+        decision.actions.extend(self.priority.map(Action::SetPriority));
+        decision.actions.extend(self.language.clone().map(Action::SetLanguage));
         for (name, &relevancy) in &self.categories {
             decision = decision.categorize(name, relevancy);
         }
@@ -133,14 +106,9 @@ impl Rule {
         for (key, value) in &self.attach {
             decision = decision.attach(key, value);
         }
-        let captures = evidence
-            .captures
-            .into_iter()
-            .filter(|capture| !self.attach.contains_key(&capture.key));
+        let captures = evidence.captures.into_iter().filter(|capture| !self.attach.contains_key(&capture.key));
         let room = limits::ACTIONS_MAX.saturating_sub(decision.actions.len());
-        decision
-            .actions
-            .extend(captures.take(room).map(Action::Attach));
+        decision.actions.extend(captures.take(room).map(Action::Attach));
         decision
     }
 }
@@ -149,8 +117,5 @@ fn check(rule: &Rule) -> Result<(), String> {
     limits::check_key(&rule.name).map_err(|why| format!("name: {why}"))?;
     limits::check_name(&rule.outcome).map_err(|why| format!("outcome: {why}"))?;
     let decision = rule.decide(Evidence::default());
-    limits::check_decision(
-        &decision,
-        std::slice::from_ref(&Outcome::new(&rule.outcome, "")),
-    )
+    limits::check_decision(&decision, std::slice::from_ref(&Outcome::new(&rule.outcome, "")))
 }

@@ -24,14 +24,8 @@ type Strings = BTreeSet<String>;
 /// Literals of which any match has one; `None` where there are none worth looking for.
 pub fn required(hir: &Hir, fold: &Fold) -> Option<Strings> {
     match read(hir, fold) {
-        Needs {
-            exactly: Some(strings),
-            also,
-        } => better(Some(strings), also),
-        Needs {
-            exactly: None,
-            also,
-        } => also,
+        Needs { exactly: Some(strings), also } => better(Some(strings), also),
+        Needs { exactly: None, also } => also,
     }
     .filter(|strings| worth(strings) >= LITERAL_BYTES_MIN)
 }
@@ -45,41 +39,25 @@ struct Needs {
 }
 
 fn read(hir: &Hir, fold: &Fold) -> Needs {
-    let exactly = |strings: Strings| Needs {
-        exactly: Some(strings),
-        also: None,
-    };
+    let exactly = |strings: Strings| Needs { exactly: Some(strings), also: None };
     match hir.kind() {
         HirKind::Empty | HirKind::Look(_) => exactly(Strings::from([String::new()])),
         HirKind::Literal(literal) => match std::str::from_utf8(&literal.0) {
             Ok(text) => exactly(Strings::from([fold.text(text)])),
-            Err(_) => Needs {
-                exactly: None,
-                also: None,
-            },
+            Err(_) => Needs { exactly: None, also: None },
         },
         HirKind::Class(Class::Unicode(class)) => {
             let ranges = || class.iter().map(|range| (range.start(), range.end()));
-            let chars = ranges().fold(0, |sum: u32, (start, end)| {
-                sum.saturating_add(u32::from(end) - u32::from(start) + 1)
-            });
+            let chars =
+                ranges().fold(0, |sum: u32, (start, end)| sum.saturating_add(u32::from(end) - u32::from(start) + 1));
             if chars > CLASS_CHARS_MAX {
-                return Needs {
-                    exactly: None,
-                    also: None,
-                };
+                return Needs { exactly: None, also: None };
             }
             exactly(
-                ranges()
-                    .flat_map(|(start, end)| start..=end)
-                    .map(|c| fold.text(c.encode_utf8(&mut [0; 4])))
-                    .collect(),
+                ranges().flat_map(|(start, end)| start..=end).map(|c| fold.text(c.encode_utf8(&mut [0; 4]))).collect(),
             )
         }
-        HirKind::Class(Class::Bytes(_)) => Needs {
-            exactly: None,
-            also: None,
-        },
+        HirKind::Class(Class::Bytes(_)) => Needs { exactly: None, also: None },
         HirKind::Capture(capture) => read(&capture.sub, fold),
         HirKind::Repetition(repetition) => {
             let inner = read(&repetition.sub, fold);
@@ -90,19 +68,10 @@ fn read(hir: &Hir, fold: &Fold) -> Needs {
                         strings.insert(String::new());
                         strings
                     });
-                    Needs {
-                        exactly,
-                        also: None,
-                    }
+                    Needs { exactly, also: None }
                 }
-                (0, _) => Needs {
-                    exactly: None,
-                    also: None,
-                },
-                _ => Needs {
-                    exactly: None,
-                    also: better(inner.exactly, inner.also),
-                },
+                (0, _) => Needs { exactly: None, also: None },
+                _ => Needs { exactly: None, also: better(inner.exactly, inner.also) },
             }
         }
         HirKind::Concat(parts) => concat(parts, fold),
@@ -117,10 +86,7 @@ fn concat(parts: &[Hir], fold: &Fold) -> Needs {
     for part in parts {
         let needs = read(part, fold);
         also = better(also, needs.also);
-        let longer = needs
-            .exactly
-            .as_ref()
-            .and_then(|strings| cross(&run, strings));
+        let longer = needs.exactly.as_ref().and_then(|strings| cross(&run, strings));
         match (longer, needs.exactly) {
             (Some(longer), _) => run = longer,
             // The run ends here, and another begins with this part, or after it.
@@ -131,17 +97,7 @@ fn concat(parts: &[Hir], fold: &Fold) -> Needs {
             }
         }
     }
-    if whole {
-        Needs {
-            exactly: Some(run),
-            also,
-        }
-    } else {
-        Needs {
-            exactly: None,
-            also: better(also, Some(run)),
-        }
-    }
+    if whole { Needs { exactly: Some(run), also } } else { Needs { exactly: None, also: better(also, Some(run)) } }
 }
 
 fn alternate(parts: &[Hir], fold: &Fold) -> Needs {
@@ -166,14 +122,8 @@ fn cross(heads: &Strings, tails: &Strings) -> Option<Strings> {
     if heads.len().checked_mul(tails.len())? > STRINGS_MAX.max(heads.len()).max(tails.len()) {
         return None;
     }
-    let joined: Strings = heads
-        .iter()
-        .flat_map(|head| tails.iter().map(move |tail| format!("{head}{tail}")))
-        .collect();
-    joined
-        .iter()
-        .all(|string| string.len() <= STRING_BYTES_MAX)
-        .then_some(joined)
+    let joined: Strings = heads.iter().flat_map(|head| tails.iter().map(move |tail| format!("{head}{tail}"))).collect();
+    joined.iter().all(|string| string.len() <= STRING_BYTES_MAX).then_some(joined)
 }
 
 /// The strings that fewer texts have: those whose shortest is longer.
@@ -193,15 +143,8 @@ mod tests {
     use super::*;
 
     fn literals(pattern: &str) -> Vec<String> {
-        let hir = regex_syntax::ParserBuilder::new()
-            .case_insensitive(true)
-            .build()
-            .parse(pattern)
-            .unwrap();
-        required(&hir, &Fold::new(false))
-            .into_iter()
-            .flatten()
-            .collect()
+        let hir = regex_syntax::ParserBuilder::new().case_insensitive(true).build().parse(pattern).unwrap();
+        required(&hir, &Fold::new(false)).into_iter().flatten().collect()
     }
 
     #[test]
@@ -260,22 +203,15 @@ mod tests {
         let fold = Fold::new(false);
         let mut matches = 0;
         for pattern in patterns {
-            let regex = regex::RegexBuilder::new(pattern)
-                .case_insensitive(true)
-                .build()
-                .unwrap();
+            let regex = regex::RegexBuilder::new(pattern).case_insensitive(true).build().unwrap();
             let needed = literals(pattern);
             for text in texts.iter().filter(|text| regex.is_match(text)) {
                 matches += 1;
                 let folded = fold.text(text);
-                let found =
-                    needed.is_empty() || needed.iter().any(|literal| folded.contains(literal));
+                let found = needed.is_empty() || needed.iter().any(|literal| folded.contains(literal));
                 assert!(found, "{pattern} matches {text} without {needed:?}");
             }
         }
-        assert!(
-            matches >= 15,
-            "only {matches} matches put this to the proof"
-        );
+        assert!(matches >= 15, "only {matches} matches put this to the proof");
     }
 }

@@ -41,12 +41,7 @@ struct Found {
 impl<'a> Look<'a> {
     /// Reads every text that a rule looks in, once.
     pub fn new(screen: &'a Screen, interaction: &'a Interaction) -> Self {
-        let mut look = Self {
-            screen,
-            texts: Vec::new(),
-            words: Vec::new(),
-            patterns: Vec::new(),
-        };
+        let mut look = Self { screen, texts: Vec::new(), words: Vec::new(), patterns: Vec::new() };
         for (place, kind) in screen.places.iter().enumerate() {
             for_each_text(interaction, kind, |text| look.read(place, text));
         }
@@ -56,12 +51,7 @@ impl<'a> Look<'a> {
     fn read(&mut self, place: usize, text: &'a str) {
         let original = compose(text);
         let folded = (!original.is_ascii()).then(|| self.screen.fold.text(&original));
-        let text = Text {
-            place,
-            original,
-            folded,
-            places: OnceCell::new(),
-        };
+        let text = Text { place, original, folded, places: OnceCell::new() };
         let screen = self.screen;
         for hit in screen.automaton.find_overlapping_iter(text.searched()) {
             for &call in &screen.calls[hit.pattern().as_usize()] {
@@ -87,20 +77,12 @@ impl<'a> Look<'a> {
             return;
         };
         let fold = &self.screen.fold;
-        let (start, end) = (
-            text.place_in_original(start, fold),
-            text.place_in_original(end, fold),
-        );
-        if words.case_sensitive && !words.phrases[phrase].is_written_so(&text.original[start..end])
-        {
+        let (start, end) = (text.place_in_original(start, fold), text.place_in_original(end, fold));
+        if words.case_sensitive && !words.phrases[phrase].is_written_so(&text.original[start..end]) {
             return;
         }
         self.words.resize(self.screen.phrases.len(), None);
-        self.words[test] = Some(Found {
-            text: self.texts.len(),
-            phrase,
-            start,
-        });
+        self.words[test] = Some(Found { text: self.texts.len(), phrase, start });
     }
 
     /// Whether a condition holds, adding to the evidence where it does.
@@ -136,27 +118,18 @@ impl<'a> Look<'a> {
         if pattern.has_literal && !self.patterns.get(test).copied().unwrap_or(false) {
             return false;
         }
-        let looked_at = self
-            .texts
-            .iter()
-            .filter(|text| pattern.places.contains(&text.place));
-        let Some((text, captures)) = looked_at
-            .filter_map(|text| Some((text, pattern.regex.captures(&text.original)?)))
-            .next()
+        let looked_at = self.texts.iter().filter(|text| pattern.places.contains(&text.place));
+        let Some((text, captures)) =
+            looked_at.filter_map(|text| Some((text, pattern.regex.captures(&text.original)?))).next()
         else {
             return false;
         };
         let whole = captures.get_match();
-        evidence
-            .matches
-            .push(self.say(text, whole.start(), whole.as_str()));
+        evidence.matches.push(self.say(text, whole.start(), whole.as_str()));
         let named = pattern.regex.capture_names().flatten();
         evidence.captures.extend(named.filter_map(|name| {
             let value = captures.name(name)?.as_str();
-            Some(Entry::new(
-                name,
-                limits::cut(value, limits::VALUE_BYTES_MAX),
-            ))
+            Some(Entry::new(name, limits::cut(value, limits::VALUE_BYTES_MAX)))
         }));
         true
     }
@@ -164,10 +137,7 @@ impl<'a> Look<'a> {
     fn say(&self, text: &Text<'_>, start: usize, what: &str) -> String {
         let place = &self.screen.places[text.place];
         let character = text.original[..start].chars().count() + 1;
-        format!(
-            "{place} has {:?} at character {character}",
-            limits::cut(what, QUOTE_BYTES_MAX)
-        )
+        format!("{place} has {:?} at character {character}", limits::cut(what, QUOTE_BYTES_MAX))
     }
 }
 
@@ -192,11 +162,7 @@ fn for_each_text<'a>(interaction: &'a Interaction, place: &Place, mut take: impl
         Place::Recipient => interaction.recipient.as_deref().into_iter().for_each(take),
         Place::MediaType => take(&interaction.media_type),
         Place::Header(name) => {
-            interaction
-                .headers
-                .iter()
-                .filter(|header| header.key == *name)
-                .for_each(|header| take(&header.value));
+            interaction.headers.iter().filter(|header| header.key == *name).for_each(|header| take(&header.value));
         }
         Place::User(key) => interaction.user(key).into_iter().for_each(take),
     }

@@ -46,31 +46,19 @@ impl Prepare {
     ///
     /// # Errors
     /// The field and the reason.
-    pub fn node(
-        &mut self,
-        condition: &Condition,
-        field: &str,
-        depth: usize,
-    ) -> Result<Node, String> {
+    pub fn node(&mut self, condition: &Condition, field: &str, depth: usize) -> Result<Node, String> {
         if depth > DEPTH_MAX {
-            return Err(format!(
-                "{field}: conditions stand more than {DEPTH_MAX} deep"
-            ));
+            return Err(format!("{field}: conditions stand more than {DEPTH_MAX} deep"));
         }
         let mut parts = Vec::new();
         if !condition.words.is_empty() {
             parts.push(self.words(condition, field)?);
         }
         if let Some(pattern) = &condition.pattern {
-            parts.push(
-                self.pattern(pattern, condition)
-                    .map_err(|why| format!("{field}.pattern: {why}"))?,
-            );
+            parts.push(self.pattern(pattern, condition).map_err(|why| format!("{field}.pattern: {why}"))?);
         }
         if parts.is_empty() && (condition.case_sensitive || !condition.places.is_empty()) {
-            return Err(format!(
-                "{field}: `in` and `case_sensitive` belong beside `words` or `pattern`"
-            ));
+            return Err(format!("{field}: `in` and `case_sensitive` belong beside `words` or `pattern`"));
         }
         for (name, group, make) in [
             ("all", &condition.all, Node::All as fn(_) -> _),
@@ -79,9 +67,7 @@ impl Prepare {
         ] {
             if !group.is_empty() {
                 let nodes = group.iter().enumerate();
-                let nodes = nodes.map(|(at, inner)| {
-                    self.node(inner, &format!("{field}.{name}[{at}]"), depth + 1)
-                });
+                let nodes = nodes.map(|(at, inner)| self.node(inner, &format!("{field}.{name}[{at}]"), depth + 1));
                 parts.push(make(nodes.collect::<Result<_, _>>()?));
             }
         }
@@ -103,20 +89,13 @@ impl Prepare {
             phrases.push(phrase);
         }
         let places = self.places(condition);
-        self.phrases.push(PhraseTest {
-            phrases,
-            places,
-            case_sensitive: condition.case_sensitive,
-        });
+        self.phrases.push(PhraseTest { phrases, places, case_sensitive: condition.case_sensitive });
         Ok(Node::Words(test))
     }
 
     fn pattern(&mut self, pattern: &str, condition: &Condition) -> Result<Node, String> {
         if pattern.len() > PATTERN_BYTES_MAX {
-            return Err(format!(
-                "{} bytes long, and at most {PATTERN_BYTES_MAX} are allowed",
-                pattern.len()
-            ));
+            return Err(format!("{} bytes long, and at most {PATTERN_BYTES_MAX} are allowed", pattern.len()));
         }
         let pattern = compose(pattern);
         let ignore_case = !condition.case_sensitive;
@@ -139,27 +118,16 @@ impl Prepare {
         let test = self.patterns.len();
         let has_literal = literals.is_some();
         for literal in literals.into_iter().flatten() {
-            self.literals
-                .entry(literal)
-                .or_default()
-                .push(Call::Pattern(test));
+            self.literals.entry(literal).or_default().push(Call::Pattern(test));
         }
         let places = self.places(condition);
-        self.patterns.push(PatternTest {
-            regex,
-            places,
-            has_literal,
-        });
+        self.patterns.push(PatternTest { regex, places, has_literal });
         Ok(Node::Pattern(test))
     }
 
     fn places(&mut self, condition: &Condition) -> Vec<usize> {
         let usual = [Place::Subject, Place::Body];
-        let wanted = if condition.places.is_empty() {
-            &usual[..]
-        } else {
-            &condition.places
-        };
+        let wanted = if condition.places.is_empty() { &usual[..] } else { &condition.places };
         let mut number = |place: &Place| match self.places.iter().position(|known| known == place) {
             Some(at) => at,
             None => {
@@ -182,33 +150,14 @@ impl Prepare {
             ));
         }
         let bytes: usize = self.literals.keys().map(String::len).sum();
-        let kind = if bytes <= TABLE_BYTES_MAX {
-            AhoCorasickKind::DFA
-        } else {
-            AhoCorasickKind::ContiguousNFA
-        };
-        let (literals, calls): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.literals).into_iter().unzip();
+        let kind = if bytes <= TABLE_BYTES_MAX { AhoCorasickKind::DFA } else { AhoCorasickKind::ContiguousNFA };
+        let (literals, calls): (Vec<_>, Vec<_>) = std::mem::take(&mut self.literals).into_iter().unzip();
         let automaton = AhoCorasick::builder()
             .ascii_case_insensitive(true)
             .kind(Some(kind))
             .build(&literals)
             .map_err(|error| format!("rules: the words do not fit one automaton: {error}"))?;
-        let Self {
-            fold,
-            places,
-            phrases,
-            patterns,
-            literals: _,
-        } = self;
-        Ok(Screen {
-            automaton,
-            calls,
-            fold,
-            places,
-            phrases,
-            patterns,
-            conditions,
-        })
+        let Self { fold, places, phrases, patterns, literals: _ } = self;
+        Ok(Screen { automaton, calls, fold, places, phrases, patterns, conditions })
     }
 }

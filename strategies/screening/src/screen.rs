@@ -74,17 +74,12 @@ impl Screen {
     ///
     /// # Errors
     /// The rule, the field and the reason, for the operator.
-    pub fn new<'a>(
-        rules: impl Iterator<Item = (&'a str, &'a Condition)>,
-        loose: bool,
-    ) -> Result<Self, String> {
+    pub fn new<'a>(rules: impl Iterator<Item = (&'a str, &'a Condition)>, loose: bool) -> Result<Self, String> {
         let mut prepare = Prepare::new(loose);
         let conditions = rules
             .enumerate()
             .map(|(index, (name, when))| {
-                prepare
-                    .node(when, "when", 0)
-                    .map_err(|why| format!("rule `{name}` (rules[{index}]): {why}"))
+                prepare.node(when, "when", 0).map_err(|why| format!("rule `{name}` (rules[{index}]): {why}"))
             })
             .collect::<Result<_, _>>()?;
         prepare.finish(conditions)
@@ -94,10 +89,7 @@ impl Screen {
     pub fn first(&self, interaction: &Interaction) -> Option<(usize, Evidence)> {
         let look = Look::new(self, interaction);
         let mut evidence = Evidence::default();
-        let first = self
-            .conditions
-            .iter()
-            .position(|node| look.holds(node, &mut evidence))?;
+        let first = self.conditions.iter().position(|node| look.holds(node, &mut evidence))?;
         Some((first, evidence))
     }
 }

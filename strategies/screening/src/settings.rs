@@ -99,9 +99,7 @@ impl TryFrom<String> for Place {
             ("sender", _) => Self::Sender,
             ("recipient", _) => Self::Recipient,
             ("media-type", _) => Self::MediaType,
-            (_, Some(("header", name))) if !name.is_empty() => {
-                Self::Header(name.to_ascii_lowercase())
-            }
+            (_, Some(("header", name))) if !name.is_empty() => Self::Header(name.to_ascii_lowercase()),
             (_, Some(("user", key))) if !key.is_empty() => Self::User(key.to_owned()),
             _ => {
                 return Err(format!(

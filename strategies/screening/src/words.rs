@@ -19,23 +19,13 @@ impl Phrase {
     /// Where there is nothing to look for.
     pub fn new(written: &str, fold: impl Fn(&str) -> String) -> Result<Self, String> {
         let inner = written.trim();
-        let (open_start, inner) = inner
-            .strip_prefix('*')
-            .map_or((false, inner), |rest| (true, rest));
-        let (open_end, inner) = inner
-            .strip_suffix('*')
-            .map_or((false, inner), |rest| (true, rest));
+        let (open_start, inner) = inner.strip_prefix('*').map_or((false, inner), |rest| (true, rest));
+        let (open_end, inner) = inner.strip_suffix('*').map_or((false, inner), |rest| (true, rest));
         let words: Vec<String> = fold(inner).split_whitespace().map(str::to_owned).collect();
         let Some(anchor) = (0..words.len()).max_by_key(|&at| words[at].len()) else {
             return Err(format!("`{written}` has no word in it"));
         };
-        Ok(Self {
-            written: inner.trim().to_owned(),
-            words,
-            anchor,
-            open_start,
-            open_end,
-        })
+        Ok(Self { written: inner.trim().to_owned(), words, anchor, open_start, open_end })
     }
 
     /// As the rule has it.
@@ -55,25 +45,15 @@ impl Phrase {
         let (mut start, mut end) = (anchor_at, anchor_at + self.anchor().len());
         for word in self.words[..self.anchor].iter().rev() {
             let before = text[..start].trim_end();
-            let at = before
-                .len()
-                .checked_sub(word.len())
-                .filter(|_| before.len() < start)?;
-            start = before.as_bytes()[at..]
-                .eq_ignore_ascii_case(word.as_bytes())
-                .then_some(at)?;
+            let at = before.len().checked_sub(word.len()).filter(|_| before.len() < start)?;
+            start = before.as_bytes()[at..].eq_ignore_ascii_case(word.as_bytes()).then_some(at)?;
         }
         for word in &self.words[self.anchor + 1..] {
             let at = text.len() - text[end..].trim_start().len();
             let until = Some(at + word.len()).filter(|_| at > end)?;
-            end = text
-                .as_bytes()
-                .get(at..until)?
-                .eq_ignore_ascii_case(word.as_bytes())
-                .then_some(until)?;
+            end = text.as_bytes().get(at..until)?.eq_ignore_ascii_case(word.as_bytes()).then_some(until)?;
         }
-        let closed =
-            (self.open_start || is_edge(text, start)) && (self.open_end || is_edge(text, end));
+        let closed = (self.open_start || is_edge(text, start)) && (self.open_end || is_edge(text, end));
         closed.then_some((start, end))
     }
 
@@ -104,8 +84,7 @@ fn is_inside_word(c: char) -> bool {
         | 0xF900..=0xFAFF
         | 0x20000..=0x3FFFF
     );
-    !written_without_spaces
-        && (c.is_alphanumeric() || unicode_normalization::char::is_combining_mark(c))
+    !written_without_spaces && (c.is_alphanumeric() || unicode_normalization::char::is_combining_mark(c))
 }
 
 #[cfg(test)]
@@ -120,11 +99,7 @@ mod tests {
             ("refund*", "refunded", Some("refund")),
             ("*port", "support", Some("port")),
             ("port", "support", None),
-            (
-                "cancel my contract",
-                "please CANCEL  my\r\n contract now",
-                Some("CANCEL  my\r\n contract"),
-            ),
+            ("cancel my contract", "please CANCEL  my\r\n contract now", Some("CANCEL  my\r\n contract")),
             ("cancel my contract", "cancel mycontract", None),
             ("cancel my contract", "my contract", None),
             ("cancel my contract", "cancel your contract", None),
@@ -135,12 +110,7 @@ mod tests {
             let phrase = Phrase::new(phrase, str::to_lowercase).unwrap();
             let anchor = text.to_ascii_lowercase().find(phrase.anchor());
             let place = anchor.and_then(|at| phrase.around(text, at));
-            assert_eq!(
-                place.map(|(start, end)| &text[start..end]),
-                found,
-                "{}",
-                phrase.written()
-            );
+            assert_eq!(place.map(|(start, end)| &text[start..end]), found, "{}", phrase.written());
         }
     }
 

@@ -1,0 +1,130 @@
+//! How a lane touches the world after a commit: strategies are loaded and called, messages are attempted.
+//!
+//! A trait, so that a lane can be driven step by step without a world.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use signalbox_engine::{CallId, Deployment, DeliveryKey, Name, Request};
+
+use super::calls::Handed;
+use super::{Answer, Shared};
+use crate::outbox::{Attempt, Outbox};
+use crate::store::{AccountNumber, Store};
+use crate::strategy::{self, Asset, Grants, Job, Package, Pool, Runtime};
+
+/// Deployments of one account that stay loaded; a fresh load costs under a millisecond.
+const LOADED_MAX: usize = 1024;
+
+/// What a lane does to the world. Each effect ends in an [`Answer`] in the lane's mailbox.
+pub(super) trait Effects: Send {
+    /// Calls a strategy.
+    fn call(&mut self, call: CallId, deployment: &Arc<Deployment>, request: Request, grants: &Arc<dyn Grants>) -> Handed;
+
+    /// A deployment that was asked for is there, or cannot be had.
+    fn loaded(&mut self, deployment: &Name, result: Result<Arc<strategy::Deployment>, String>) -> Result<(), String>;
+
+    /// Attempts to deliver a message.
+    fn deliver(&mut self, delivery: DeliveryKey, attempt: Attempt);
+}
+
+/// The real world.
+pub(super) struct World {
+    pub(super) shared: Arc<Shared>,
+    pub(super) store: Arc<Store>,
+    pub(super) runtime: Arc<Runtime>,
+    pub(super) pool: Arc<Pool>,
+    pub(super) outbox: Arc<Outbox>,
+    pub(super) deployments: BTreeMap<Name, Loading>,
+}
+
+/// How far a deployment is.
+pub(super) enum Loading {
+    Asked,
+    Loaded(Arc<strategy::Deployment>),
+}
+
+impl Effects for World {
+    fn call(&mut self, call: CallId, deployment: &Arc<Deployment>, request: Request, grants: &Arc<dyn Grants>) -> Handed {
+        let loaded = match self.deployments.get(&deployment.name) {
+            Some(Loading::Loaded(loaded)) => Arc::clone(loaded),
+            Some(Loading::Asked) => return Handed::Aside,
+            None => {
+                self.load(deployment);
+                return Handed::Aside;
+            }
+        };
+        let (shared, name, kept) = (Arc::clone(&self.shared), deployment.name.clone(), Box::new(request.clone()));
+        let done = move |result| {
+            shared.mailbox.answer(Answer::Called { call, request: kept, deployment: name, result });
+        };
+        let job = Job { deployment: loaded, request, grants: Arc::clone(grants), done: Box::new(done) };
+        match self.pool.submit(job) {
+            Ok(()) => Handed::InFlight,
+            Err(strategy::Full) => Handed::Full,
+        }
+    }
+
+    fn loaded(&mut self, deployment: &Name, result: Result<Arc<strategy::Deployment>, String>) -> Result<(), String> {
+        self.deployments.remove(deployment);
+        let loaded = result.inspect_err(|why| tracing::error!(%deployment, why, "a deployment could not be loaded"))?;
+        if self.deployments.len() >= LOADED_MAX {
+            self.deployments.retain(|_, loading| matches!(loading, Loading::Asked));
+        }
+        self.deployments.insert(deployment.clone(), Loading::Loaded(loaded));
+        Ok(())
+    }
+
+    fn deliver(&mut self, delivery: DeliveryKey, attempt: Attempt) {
+        let shared = Arc::clone(&self.shared);
+        self.outbox.attempt(attempt, move |result| shared.mailbox.answer(Answer::Delivered { delivery, result }));
+    }
+}
+
+impl World {
+    /// Loads a deployment off the lane's thread.
+    fn load(&mut self, document: &Arc<Deployment>) {
+        self.deployments.insert(document.name.clone(), Loading::Asked);
+        let (shared, runtime, store) = (Arc::clone(&self.shared), Arc::clone(&self.runtime), Arc::clone(&self.store));
+        let document = Arc::clone(document);
+        let load = move || {
+            let result = load(&runtime, &store, shared.number, &document);
+            shared.mailbox.answer(Answer::Loaded { deployment: document.name.clone(), result });
+        };
+        let thread = std::thread::Builder::new().name("load".into()).spawn(load);
+        thread.unwrap_or_else(|e| panic!("the system gives no thread to load a strategy: {e}"));
+    }
+}
+
+fn load(
+    runtime: &Runtime,
+    store: &Store,
+    number: AccountNumber,
+    document: &Deployment,
+) -> Result<Arc<strategy::Deployment>, String> {
+    let blob = |digest| match store.blob(number, digest) {
+        Ok(Some(bytes)) => Ok(bytes),
+        Ok(None) => Err(format!("the binary {digest} is not in the store")),
+        Err(error) => Err(error.to_string()),
+    };
+    let configuration = if document.snapshotted {
+        None
+    } else {
+        let asset = |(name, digest): (&String, _)| Ok(Asset { name: name.clone(), content: blob(digest)? });
+        let assets = document.assets.iter().map(|(name, digest)| asset((name, *digest)));
+        Some((document.settings.clone(), assets.collect::<Result<_, String>>()?))
+    };
+    let package = Package {
+        name: document.name.clone(),
+        manifest: document.manifest.clone(),
+        image: &blob(document.image)?,
+        component: &blob(document.component)?,
+        configuration,
+        deadline: Duration::from_millis(document.deadline_ms),
+    };
+    runtime.load(package).map_err(|error| {
+        let source = std::error::Error::source(&error).map(|s| format!(": {s}")).unwrap_or_default();
+        format!("{error}{source}")
+    })
+}
