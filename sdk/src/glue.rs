@@ -10,9 +10,6 @@ use std::sync::{Once, OnceLock};
 
 pub use wit_bindgen::rt;
 
-/// Free memory that a call finds, in bytes: enough for a request of usual size and the work on it.
-const HEADROOM_BYTES: usize = 512 * 1024;
-
 /// A component's one configured strategy.
 pub struct Slot<S>(OnceLock<S>);
 
@@ -36,9 +33,6 @@ impl<S: Strategy> Slot<S> {
     pub fn configure(&self, settings: &str, assets: Vec<Asset>) -> Result<(), String> {
         report_panics();
         let strategy = configure(settings, assets)?;
-        // Growing the memory costs a call a visit to the operating system. What is freed here stays within reach, and
-        // since nobody writes to it, it does not weigh in the snapshot.
-        drop(std::hint::black_box(Vec::<u8>::with_capacity(HEADROOM_BYTES)));
         self.0.set(strategy).map_err(|_| "it is configured already".to_owned())
     }
 
