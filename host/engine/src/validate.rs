@@ -36,6 +36,8 @@ pub struct Fault {
     pub message: String,
 }
 
+/// Most bytes of all conditions together, so that compiling a document stays well within a second.
+const CONDITIONS_BYTES_MAX: usize = 64 * 1024;
 /// Longest wait: 366 days.
 const WAIT_MS_MAX: u64 = 366 * 24 * 60 * 60 * 1000;
 /// Elements that are named in one message.
@@ -190,7 +192,21 @@ impl<'a> Check<'a> {
                 format!("Shorten the description to at most {VALUE_BYTES_MAX} bytes."),
             );
         }
-        !elements.is_empty() && elements.len() <= ELEMENTS_MAX && connectors.len() <= CONNECTORS_MAX
+        let conditions = elements.iter().filter_map(|element| match &element.kind {
+            ElementKind::Condition { expression } => Some(expression.len()),
+            _ => None,
+        });
+        let conditions: usize = conditions.sum();
+        if conditions > CONDITIONS_BYTES_MAX {
+            let message = format!(
+                "All conditions together have {conditions} bytes, at most {CONDITIONS_BYTES_MAX}: shorten some of them."
+            );
+            self.whole("conditions-too-long", message);
+        }
+        conditions <= CONDITIONS_BYTES_MAX
+            && !elements.is_empty()
+            && elements.len() <= ELEMENTS_MAX
+            && connectors.len() <= CONNECTORS_MAX
     }
 
     fn starts(&mut self) {

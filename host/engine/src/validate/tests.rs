@@ -492,6 +492,17 @@ fn the_longest_workflow_is_walked_without_recursion() {
     );
     let more = drawn("this", &format!("{lines}y end"));
     assert_eq!(codes(&validate(&more, &account())), ["- elements-too-many"]);
+    let wordy = drawn(
+        "this",
+        &lines.replace(
+            "expression=true",
+            &format!("expression=true {}", "//".repeat(99)),
+        ),
+    );
+    assert_eq!(
+        codes(&validate(&wordy, &account())),
+        ["- conditions-too-long"]
+    );
 }
 
 #[test]
