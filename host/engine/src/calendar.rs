@@ -159,8 +159,14 @@ impl Calendar {
         mut exceptions: Vec<Exception>,
     ) -> Result<Self, CalendarError> {
         let unknown = || CalendarError::TimeZoneUnknown(time_zone.chars().take(80).collect());
-        let zone = ZONES.get(&time_zone).map_err(|_| unknown())?;
-        let crowded = exceptions.iter().any(|exception| exception.hours.len() > HOURS_MAX);
+        let zone = ZONES
+            .get(&time_zone)
+            .ok()
+            .filter(|zone| !zone.is_unknown())
+            .ok_or_else(unknown)?;
+        let crowded = exceptions
+            .iter()
+            .any(|exception| exception.hours.len() > HOURS_MAX);
         if weekly.len() > HOURS_MAX || exceptions.len() > EXCEPTIONS_MAX || crowded {
             return Err(CalendarError::TooMany);
         }
@@ -174,10 +180,18 @@ impl Calendar {
             check(hours.from, hours.to)?;
         }
         exceptions.sort_by_key(|exception| exception.date);
-        if let Some(pair) = exceptions.windows(2).find(|pair| pair[0].date == pair[1].date) {
+        if let Some(pair) = exceptions
+            .windows(2)
+            .find(|pair| pair[0].date == pair[1].date)
+        {
             return Err(CalendarError::DateDoubled(pair[0].date));
         }
-        Ok(Self { time_zone, weekly, exceptions, zone })
+        Ok(Self {
+            time_zone,
+            weekly,
+            exceptions,
+            zone,
+        })
     }
 
     /// Name of the time zone, as it was put.
@@ -199,53 +213,77 @@ impl Calendar {
         if self.is_open_at(start) {
             return Some(after);
         }
-        let end = start.checked_add(Span::new().hours(24 * DAYS_AHEAD)).unwrap_or(Timestamp::MAX);
+        let end = start
+            .checked_add(Span::new().hours(24 * DAYS_AHEAD))
+            .unwrap_or(Timestamp::MAX);
         // It opens where hours begin, or where the clock is put to a time that lies within hours.
         let opens = |at: &Timestamp| (start..=end).contains(at) && self.is_open_at(*at);
-        let shifted =
-            self.zone.following(start).map(|t| t.timestamp()).take_while(|at| *at <= end).find(&opens);
+        let shifted = self
+            .zone
+            .following(start)
+            .map(|t| t.timestamp())
+            .take_while(|at| *at <= end)
+            .find(&opens);
         let first_day = self.zone.to_datetime(start).date();
         let mut begun: Option<(Date, Timestamp)> = None;
         for day in first_day.series(1.day()).take_while(|day| {
-            first_day.until(*day).is_ok_and(|span| i64::from(span.get_days()) <= DAYS_AHEAD + 1)
+            first_day
+                .until(*day)
+                .is_ok_and(|span| i64::from(span.get_days()) <= DAYS_AHEAD + 1)
         }) {
             // A day more, for where the clock goes back over midnight a date's hours can lie before the day before's.
             if begun.is_some_and(|(found_on, _)| found_on.tomorrow().is_ok_and(|last| day > last)) {
                 break;
             }
-            let earliest = self.spans(day).flat_map(|(from, _)| self.moments(day, from)).filter(&opens).min();
+            let earliest = self
+                .spans(day)
+                .flat_map(|(from, _)| self.moments(day, from))
+                .filter(&opens)
+                .min();
             begun = match (begun, earliest) {
                 (Some((on, found)), Some(other)) => Some((on, found.min(other))),
                 (None, Some(found)) => Some((day, found)),
                 (known, None) => known,
             };
         }
-        let first = [shifted, begun.map(|(_, at)| at)].into_iter().flatten().min()?;
+        let first = [shifted, begun.map(|(_, at)| at)]
+            .into_iter()
+            .flatten()
+            .min()?;
         u64::try_from(first.as_millisecond()).ok().map(UnixMillis)
     }
 
     fn is_open_at(&self, at: Timestamp) -> bool {
         let now = self.zone.to_datetime(at);
         let minute = minute_of(now);
-        let today =
-            self.spans(now.date()).any(|(from, to)| minute >= from.0 && (to <= from || minute < to.0));
+        let today = self
+            .spans(now.date())
+            .any(|(from, to)| minute >= from.0 && (to <= from || minute < to.0));
         today
-            || now
-                .date()
-                .yesterday()
-                .is_ok_and(|yesterday| self.spans(yesterday).any(|(from, to)| to <= from && minute < to.0))
+            || now.date().yesterday().is_ok_and(|yesterday| {
+                self.spans(yesterday)
+                    .any(|(from, to)| to <= from && minute < to.0)
+            })
     }
 
     /// Hours that begin on a date, from when to when.
     fn spans(&self, date: Date) -> impl Iterator<Item = (TimeOfDay, TimeOfDay)> + '_ {
-        let exception = self.exceptions.binary_search_by_key(&date, |exception| exception.date).ok();
+        let exception = self
+            .exceptions
+            .binary_search_by_key(&date, |exception| exception.date)
+            .ok();
         let exception = exception.map(|i| &self.exceptions[i]);
         let weekday = Weekday::from(date.weekday());
-        let weekly =
-            self.weekly.iter().filter(move |hours| exception.is_none() && hours.days.contains(&weekday));
-        weekly
-            .map(|hours| (hours.from, hours.to))
-            .chain(exception.into_iter().flat_map(|e| &e.hours).map(|hours| (hours.from, hours.to)))
+        let weekly = self
+            .weekly
+            .iter()
+            .filter(move |hours| exception.is_none() && hours.days.contains(&weekday));
+        weekly.map(|hours| (hours.from, hours.to)).chain(
+            exception
+                .into_iter()
+                .flat_map(|e| &e.hours)
+                .map(|hours| (hours.from, hours.to)),
+        )
     }
 
     /// When the clock shows this time on this date: once, or twice where it goes back. Where it jumps over the time, what
@@ -292,13 +330,16 @@ impl FromStr for TimeOfDay {
 
     fn from_str(text: &str) -> Result<Self, CalendarError> {
         let digits = |part: &str| {
-            (part.len() == 2 && part.bytes().all(|b| b.is_ascii_digit())).then(|| part.parse().ok())?
+            (part.len() == 2 && part.bytes().all(|b| b.is_ascii_digit()))
+                .then(|| part.parse().ok())?
         };
         let minutes = text.split_once(':').and_then(|(hour, minute)| {
             let (hour, minute): (u16, u16) = (digits(hour)?, digits(minute)?);
             (minute < 60 && hour * 60 + minute <= Self::MIDNIGHT.0).then_some(hour * 60 + minute)
         });
-        minutes.map(Self).ok_or_else(|| CalendarError::TimeOfDay(text.chars().take(40).collect()))
+        minutes
+            .map(Self)
+            .ok_or_else(|| CalendarError::TimeOfDay(text.chars().take(40).collect()))
     }
 }
 
@@ -316,7 +357,9 @@ impl Serialize for TimeOfDay {
 
 impl<'de> Deserialize<'de> for TimeOfDay {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -331,6 +374,297 @@ impl From<jiff::civil::Weekday> for Weekday {
             Day::Friday => Self::Fri,
             Day::Saturday => Self::Sat,
             Day::Sunday => Self::Sun,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const OFFICE: &str = r#"{
+        "time_zone": "Europe/Berlin",
+        "weekly": [
+            {"days": ["mon", "tue", "wed", "thu", "fri"], "from": "09:00", "to": "17:30"},
+            {"days": ["sat"], "from": "22:00", "to": "06:00"}
+        ],
+        "exceptions": [
+            {"date": "2026-12-25", "hours": []},
+            {"date": "2026-12-24", "hours": [{"from": "09:00", "to": "12:00"}]}
+        ]
+    }"#;
+
+    fn calendar(json: &str) -> Calendar {
+        serde_json::from_str(json).unwrap()
+    }
+
+    fn daily(zone: &str, from: &str, to: &str) -> Calendar {
+        let days = r#"["mon", "tue", "wed", "thu", "fri", "sat", "sun"]"#;
+        calendar(&format!(
+            r#"{{"time_zone": "{zone}", "weekly": [{{"days": {days}, "from": "{from}", "to": "{to}"}}]}}"#
+        ))
+    }
+
+    fn ms(at: &str) -> UnixMillis {
+        let at: Timestamp = at.parse().unwrap();
+        UnixMillis(u64::try_from(at.as_millisecond()).unwrap())
+    }
+
+    fn text(at: Option<UnixMillis>) -> String {
+        at.map_or("never".to_owned(), |at| timestamp(at).unwrap().to_string())
+    }
+
+    /// One line a question: `moment => open`, or `moment => closed, next opening`.
+    fn table(calendar: &Calendar, lines: &str) {
+        for line in lines.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            let (at, expected) = line.split_once("=>").unwrap();
+            let at = ms(at.trim());
+            let state = if calendar.is_open(at) {
+                "open"
+            } else {
+                "closed"
+            };
+            let answer = match calendar.next_opening(at) {
+                Some(next) if next == at => state.to_owned(),
+                next => format!("{state}, {}", text(next)),
+            };
+            assert_eq!(answer, expected.trim(), "{line}");
+        }
+    }
+
+    #[test]
+    fn opening_hours_follow_the_week_and_its_exceptions() {
+        table(
+            &calendar(OFFICE),
+            "
+            2026-11-20T07:59:59.999Z => closed, 2026-11-20T08:00:00Z
+            2026-11-20T08:00:00Z     => open
+            2026-11-20T16:29:59.999Z => open
+            2026-11-20T16:30:00Z     => closed, 2026-11-21T21:00:00Z
+            2026-11-21T12:00:00Z     => closed, 2026-11-21T21:00:00Z
+            2026-11-22T00:00:00Z     => open
+            2026-11-22T04:59:59.999Z => open
+            2026-11-22T05:00:00Z     => closed, 2026-11-23T08:00:00Z
+            2026-12-24T10:59:00Z     => open
+            2026-12-24T11:00:00Z     => closed, 2026-12-26T21:00:00Z
+            2026-12-25T10:00:00Z     => closed, 2026-12-26T21:00:00Z
+            ",
+        );
+    }
+
+    #[test]
+    fn hours_may_end_at_midnight() {
+        let always = daily("Asia/Kathmandu", "00:00", "24:00");
+        table(
+            &always,
+            "
+            2026-11-20T18:14:59.999Z => open
+            2026-11-20T18:15:00Z     => open
+            ",
+        );
+        table(
+            &daily("UTC", "22:00", "00:00"),
+            "
+            2026-11-20T23:59:59Z => open
+            2026-11-21T00:00:00Z => closed, 2026-11-21T22:00:00Z
+            ",
+        );
+    }
+
+    #[test]
+    fn hours_within_the_hour_that_is_left_out_begin_when_the_clock_has_jumped() {
+        // On 2026-03-29 in Berlin, 02:00 is followed by 03:00, at 01:00 UTC.
+        table(
+            &daily("Europe/Berlin", "02:30", "04:00"),
+            "
+            2026-03-29T00:59:59.999Z => closed, 2026-03-29T01:00:00Z
+            2026-03-29T01:59:59Z     => open
+            2026-03-29T02:00:00Z     => closed, 2026-03-30T00:30:00Z
+            ",
+        );
+        table(
+            &daily("Europe/Berlin", "02:15", "02:45"),
+            "2026-03-29T00:30:00Z => closed, 2026-03-30T00:15:00Z",
+        );
+    }
+
+    #[test]
+    fn hours_within_the_hour_that_comes_twice_come_twice() {
+        // On 2026-10-25 in Berlin, 03:00 is followed by 02:00, at 01:00 UTC.
+        table(
+            &daily("Europe/Berlin", "02:15", "02:45"),
+            "
+            2026-10-25T00:00:00Z => closed, 2026-10-25T00:15:00Z
+            2026-10-25T00:45:00Z => closed, 2026-10-25T01:15:00Z
+            2026-10-25T01:44:00Z => open
+            2026-10-25T01:45:00Z => closed, 2026-10-26T01:15:00Z
+            ",
+        );
+        // Closed at 02:30, and open again when the clock is put back to 02:00.
+        table(
+            &daily("Europe/Berlin", "01:00", "02:30"),
+            "2026-10-25T00:30:00Z => closed, 2026-10-25T01:00:00Z",
+        );
+    }
+
+    #[test]
+    fn a_date_that_a_zone_left_out_has_no_hours() {
+        // Samoa went from 2011-12-29 to 2011-12-31, at 10:00 UTC.
+        table(
+            &daily("Pacific/Apia", "09:00", "10:00"),
+            "2011-12-29T20:00:00Z => closed, 2011-12-30T19:00:00Z",
+        );
+    }
+
+    #[test]
+    fn an_opening_beyond_400_days_is_none() {
+        let far = calendar(
+            r#"{"time_zone": "UTC", "exceptions": [
+                {"date": "2027-12-25", "hours": [{"from": "10:00", "to": "11:00"}]}]}"#,
+        );
+        table(
+            &far,
+            "
+            2026-11-20T10:00:00Z     => closed, 2027-12-25T10:00:00Z
+            2026-11-20T09:59:59.999Z => closed, never
+            ",
+        );
+        table(
+            &calendar(r#"{"time_zone": "UTC"}"#),
+            "2026-11-20T09:59:59Z => closed, never",
+        );
+    }
+
+    #[test]
+    fn moments_beyond_the_calendar_are_closed() {
+        let always = daily("UTC", "00:00", "24:00");
+        for at in [u64::MAX, i64::MAX as u64, 253_402_300_800_000] {
+            let at = UnixMillis(at);
+            assert_eq!((always.is_open(at), always.next_opening(at)), (false, None));
+        }
+        let last = UnixMillis(253_402_200_000_000);
+        assert_eq!(daily("UTC", "23:59", "24:00").next_opening(last), None);
+        assert!(
+            daily("Pacific/Auckland", "13:00", "14:00").is_open(UnixMillis(0))
+                || always.is_open(last)
+        );
+    }
+
+    #[test]
+    fn bad_opening_hours_are_refused_with_a_sentence() {
+        let hours = |from: &str, to: &str| {
+            let hours = format!(r#"{{"days": ["mon"], "from": "{from}", "to": "{to}"}}"#);
+            format!(r#"{{"time_zone": "UTC", "weekly": [{hours}]}}"#)
+        };
+        let zone = |zone: &str| format!(r#"{{"time_zone": "{zone}"}}"#);
+        let day = r#"{"date": "2026-12-24", "hours": []}"#;
+        let cases = [
+            (
+                zone("Europe/Belrin"),
+                "there is no time zone `Europe/Belrin`",
+            ),
+            (zone("Etc/Unknown"), "there is no time zone `Etc/Unknown`"),
+            (zone(""), "there is no time zone ``"),
+            (zone("../../etc/passwd"), "there is no time zone"),
+            (hours("9:00", "17:00"), "`9:00` is no time of day"),
+            (hours("09:60", "17:00"), "`09:60` is no time of day"),
+            (hours("09:00", "24:01"), "`24:01` is no time of day"),
+            (hours("+9:00", "17:00"), "`+9:00` is no time of day"),
+            (
+                hours("09:00", "09:00"),
+                "hours from 09:00 to 09:00 are empty",
+            ),
+            (hours("24:00", "09:00"), "hours cannot begin at 24:00"),
+            (
+                hours("09:00", "17:00").replace(r#"["mon"]"#, "[]"),
+                "weekly hours from 09:00 name no day",
+            ),
+            (
+                format!(r#"{{"time_zone": "UTC", "exceptions": [{day}, {day}]}}"#),
+                "2026-12-24 has two exceptions",
+            ),
+            (zone("UTC\", \"weekley\": \""), "unknown field `weekley`"),
+        ];
+        for (json, sentence) in cases {
+            let error = serde_json::from_str::<Calendar>(&json)
+                .unwrap_err()
+                .to_string();
+            assert!(error.contains(sentence), "{json}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_was_put_is_what_is_shown() {
+        let shown = serde_json::to_value(calendar(OFFICE)).unwrap();
+        assert_eq!(shown["time_zone"], "Europe/Berlin");
+        assert_eq!(shown["weekly"][1]["to"], "06:00");
+        assert_eq!(shown["exceptions"][0]["date"], "2026-12-24");
+        let again: Calendar = serde_json::from_value(shown).unwrap();
+        assert_eq!(again, calendar(OFFICE));
+    }
+
+    /// Zones whose clocks were changed at these moments: Lord Howe's by half an hour, Nuuk's and Cairo's at midnight,
+    /// Apia's by a day.
+    const CHANGES: [(&str, &str); 8] = [
+        ("Europe/Berlin", "2026-03-29T01:00:00Z"),
+        ("Europe/Berlin", "2026-10-25T01:00:00Z"),
+        ("America/New_York", "2026-11-01T06:00:00Z"),
+        ("Australia/Lord_Howe", "2026-04-04T15:00:00Z"),
+        ("Australia/Lord_Howe", "2026-10-03T15:30:00Z"),
+        ("America/Nuuk", "2026-10-25T01:00:00Z"),
+        ("Africa/Cairo", "2026-10-29T21:00:00Z"),
+        ("Pacific/Apia", "2011-12-30T10:00:00Z"),
+    ];
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+        #[test]
+        fn answers_agree_with_a_look_at_every_minute_around_a_change_of_clocks(
+            change in 0usize..CHANGES.len(),
+            hours in prop::collection::vec((0u16..96, 1u16..=96, 1u8..128), 1..4),
+            closed in prop::option::of(-1i64..=1),
+            offset in -1500i64..=1500,
+        ) {
+            let (zone, at) = CHANGES[change];
+            let at: Timestamp = at.parse().unwrap();
+            use Weekday::{Fri, Mon, Sat, Sun, Thu, Tue, Wed};
+            let all = [Mon, Tue, Wed, Thu, Fri, Sat, Sun];
+            let weekly = hours.iter().filter(|(from, to, _)| from != to).map(|(from, to, days)| Hours {
+                days: all.into_iter().zip(0..).filter(|(_, i)| days & (1 << i) != 0).map(|(day, _)| day).collect(),
+                from: TimeOfDay(from * 15),
+                to: TimeOfDay(to * 15),
+            }).collect();
+            let clock = ZONES.get(zone).unwrap();
+            let date = clock.to_datetime(at).date();
+            let exceptions = closed.map(|day| Exception { date: date.checked_add(day.days()).unwrap(), hours: vec![] });
+            let calendar = Calendar::new(zone.to_owned(), weekly, exceptions.into_iter().collect()).unwrap();
+
+            let open = |at: Timestamp| {
+                let wall = clock.to_datetime(at);
+                let minute = u16::try_from(wall.hour()).unwrap() * 60 + u16::try_from(wall.minute()).unwrap();
+                let begins = |date: Date, hours: &Hours| {
+                    hours.days.contains(&date.weekday().into()) && calendar.exceptions.iter().all(|e| e.date != date)
+                };
+                calendar.weekly.iter().any(|hours| {
+                    let (from, to) = (hours.from.0, hours.to.0);
+                    let (over, until) = if to <= from { (true, 1440) } else { (false, to) };
+                    (begins(wall.date(), hours) && minute >= from && minute < until)
+                        || (over && begins(wall.date().yesterday().unwrap(), hours) && minute < to)
+                })
+            };
+            let start = at.checked_add(offset.minutes()).unwrap();
+            let mut minutes = (0..3000).map(|m: i64| start.checked_add(m.minutes()).unwrap());
+            let last = start.checked_add(2999.minutes()).unwrap();
+            let found = minutes.find(|at| open(*at));
+            let of = |at: Timestamp| UnixMillis(u64::try_from(at.as_millisecond()).unwrap());
+            prop_assert_eq!(calendar.is_open(of(start)), open(start));
+            let next = calendar.next_opening(of(start));
+            match found {
+                Some(at) => prop_assert_eq!(text(next), at.to_string()),
+                None => prop_assert!(next.is_none_or(|next| next > of(last))),
+            }
         }
     }
 }

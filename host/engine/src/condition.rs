@@ -7,18 +7,19 @@
 //! Invariant: an expression that was accepted ends soon, on every interaction: its cost is bounded before it ever runs.
 //! And it answers the same every time: maps are walked in the order of their keys.
 
-use std::collections::BTreeSet;
+mod cost;
+mod depth;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 
-use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, LiteralValue, operators};
 use cel::common::traits::{Container, Indexer, Iterable, Sizer, Zeroer};
 use cel::common::types::{CelBool, CelInt, CelString, MAP_TYPE, Type};
 use cel::common::value::{CowVal, Val};
-use cel::{Context, Env, ExecutionError, IdedExpr, ParseErrors, Program, Value};
+use cel::{Context, Env, ExecutionError, ParseErrors, Program, Value};
 
 use crate::content::Content;
 use crate::id::{InteractionId, Name, UnixMillis};
-use crate::limits::ENTRIES_MAX;
 
 /// A compiled condition.
 ///
@@ -41,17 +42,7 @@ pub enum ConditionError {
     /// The text is too long.
     #[error("a condition has at most {BYTES_MAX} bytes")]
     TooLong,
-    /// Parentheses, brackets or operators stand too deep in each other.
-    #[error(
-        "line {line}, column {column}: the expression is nested too deep, at most {DEPTH_MAX}: split it in two conditions"
-    )]
-    TooDeep {
-        /// From 1.
-        line: usize,
-        /// In characters, from 1.
-        column: usize,
-    },
-    /// It is no CEL expression, or one that has no place in a condition.
+    /// It is no CEL expression, or one that has no place in a condition, or nested too deep.
     #[error("line {line}, column {column}: {message}")]
     Refused {
         /// From 1.
@@ -62,7 +53,9 @@ pub enum ConditionError {
         message: String,
     },
     /// It could run for too long.
-    #[error("the condition could take too long on a large interaction: take loops or patterns out of it")]
+    #[error(
+        "the condition could take too long on a large interaction: take loops or patterns out of it"
+    )]
     TooCostly,
     /// It failed on this interaction.
     #[error("the condition failed: {0}")]
@@ -74,70 +67,10 @@ pub enum ConditionError {
 
 /// Most bytes of an expression.
 const BYTES_MAX: usize = 8 * 1024;
-/// Most brackets, operators and dots in each other. The parser and the interpreter are recursive.
-const DEPTH_MAX: usize = 100;
-/// Most loops in each other.
-const LOOPS_MAX: usize = 2;
-/// Most bytes of a regular expression.
-const PATTERN_BYTES_MAX: usize = 512;
-/// Most bytes of a compiled regular expression. It is compiled anew each time.
-const PATTERN_SIZE_MAX: usize = 64 * 1024;
-/// Most steps of one evaluation, of about 50 ns each.
-const COST_MAX: u64 = 1_000_000;
-/// Steps of a text operation on a body of 1 MiB, and on anything else.
-const BODY_COST: u64 = 2_000;
-const TEXT_COST: u64 = 4;
-/// Steps of compiling a pattern, and how much slower it reads than a search for a text.
-const PATTERN_COST: u64 = 2_000;
-const PATTERN_FACTOR: u64 = 4;
 
 const INTERACTION: &str = "interaction";
 const NOW: &str = "now_ms";
 const WORKFLOW: &str = "workflow";
-
-/// Members of `interaction`, and whether they can be looped over.
-const MEMBERS: [(&str, bool); 16] = [
-    ("answered", false),
-    ("body", false),
-    ("categories", true),
-    ("category", false),
-    ("headers", true),
-    ("hops", false),
-    ("id", false),
-    ("language", false),
-    ("media_type", false),
-    ("priority", false),
-    ("recipient", false),
-    ("sender", false),
-    ("skills", true),
-    ("subject", false),
-    ("submitted_at_ms", false),
-    ("user_data", true),
-];
-/// Functions that only look at their arguments once.
-const FUNCTIONS: [&str; 17] = [
-    "bool",
-    "bytes",
-    "contains",
-    "double",
-    "dyn",
-    "endsWith",
-    "hasValue",
-    "int",
-    "matches",
-    "or",
-    "orValue",
-    "size",
-    "startsWith",
-    "string",
-    "type",
-    "uint",
-    "value",
-];
-/// Functions of the `optional` namespace.
-const OPTIONALS: [&str; 3] = ["of", "ofNonZeroValue", "none"];
-const TYPES: [&str; 10] =
-    ["bool", "bytes", "double", "int", "list", "map", "null_type", "string", "type", "uint"];
 
 static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
 
@@ -145,29 +78,15 @@ impl Condition {
     /// Compiles an expression.
     ///
     /// # Errors
-    /// [`ConditionError`], with the place at fault where there is one: too long, nested too deep, no CEL, an unknown name,
+    /// [`ConditionError`], with the place at fault where there is one: too long, no CEL, nested too deep, an unknown name,
     /// member or function, a bad pattern, or a loop whose length or cost is not bounded.
     pub fn new(expression: &str) -> Result<Self, ConditionError> {
         if expression.len() > BYTES_MAX {
             return Err(ConditionError::TooLong);
         }
-        depth_fault(expression).map_or(Ok(()), Err)?;
+        depth::check(expression)?;
         let program = ENV.compile(expression).map_err(|errors| refused(&errors))?;
-        let mut walk = Walk {
-            source: expression,
-            program: &program,
-            members: BTreeSet::new(),
-            scope: Vec::new(),
-            text: 0,
-        };
-        // Once to see what it touches, and once to see what that costs.
-        let longest = walk.longest_list(program.expression());
-        walk.cost(program.expression())?;
-        walk.text = if walk.members.contains("body") { BODY_COST } else { TEXT_COST.max(longest) };
-        if walk.cost(program.expression())? > COST_MAX {
-            return Err(ConditionError::TooCostly);
-        }
-        let members = walk.members;
+        let members = cost::check(expression, &program)?;
         Ok(Self { program, members })
     }
 
@@ -184,7 +103,10 @@ impl Condition {
         now: UnixMillis,
     ) -> Result<bool, ConditionError> {
         let mut context = Context::with_env(Arc::clone(&ENV));
-        let members = self.members.iter().map(|member| (*member, self::member(member, id, content)));
+        let members = self
+            .members
+            .iter()
+            .map(|member| (*member, self::member(member, id, content)));
         context.add_variable_as_val(INTERACTION, Box::new(SortedMap::new(members)));
         context.add_variable_as_val(NOW, number(now.0));
         context.add_variable_as_val(WORKFLOW, Box::new(CelString::from(workflow.as_str())));
@@ -192,7 +114,9 @@ impl Condition {
             .map_err(|error| ConditionError::Failed(failure(&error)))?;
         match answer.downcast_ref::<CelBool>() {
             Some(answer) => Ok(*answer.inner()),
-            None => Err(ConditionError::NotBoolean(answer.get_type().name().to_owned())),
+            None => Err(ConditionError::NotBoolean(
+                answer.get_type().name().to_owned(),
+            )),
         }
     }
 }
@@ -200,18 +124,31 @@ impl Condition {
 /// One member of `interaction`. Texts are lent, not copied.
 fn member<'a>(member: &str, id: InteractionId, content: &'a Content) -> Box<dyn Val + 'a> {
     let Content { message, facts } = content;
-    let optional =
-        |text: &'a Option<String>| -> Box<dyn Val + 'a> { text_of(text.as_deref().unwrap_or_default()) };
+    let optional = |text: &'a Option<String>| -> Box<dyn Val + 'a> {
+        text_of(text.as_deref().unwrap_or_default())
+    };
     match member {
         "answered" => Box::new(CelBool::from(facts.answered)),
         "body" => text_of(&message.body),
         "categories" => Box::new(SortedMap::new(
-            facts.categories.iter().map(|c| (c.name.as_str(), number(u64::from(c.relevancy)))),
+            facts
+                .categories
+                .iter()
+                .map(|c| (c.name.as_str(), number(u64::from(c.relevancy)))),
         )),
-        "category" => text_of(facts.categories.first().map_or("", |category| &category.name)),
+        "category" => text_of(
+            facts
+                .categories
+                .first()
+                .map_or("", |category| &category.name),
+        ),
         // The first of equal names wins, so the last is put in first.
         "headers" => Box::new(SortedMap::new(
-            message.headers.iter().rev().map(|h| (h.key.as_str(), text_of(&h.value))),
+            message
+                .headers
+                .iter()
+                .rev()
+                .map(|h| (h.key.as_str(), text_of(&h.value))),
         )),
         "hops" => number(u64::from(facts.hops)),
         "id" => Box::new(CelString::from(id.to_string())),
@@ -221,13 +158,19 @@ fn member<'a>(member: &str, id: InteractionId, content: &'a Content) -> Box<dyn 
         "recipient" => optional(&message.recipient),
         "sender" => optional(&message.sender),
         "skills" => Box::new(SortedMap::new(
-            facts.skills.iter().map(|s| (s.name.as_str(), number(u64::from(s.level)))),
+            facts
+                .skills
+                .iter()
+                .map(|s| (s.name.as_str(), number(u64::from(s.level)))),
         )),
         "subject" => optional(&message.subject),
         "submitted_at_ms" => number(message.submitted_at.0),
-        "user_data" => {
-            Box::new(SortedMap::new(facts.user_data.iter().map(|(k, v)| (k.as_str(), text_of(v)))))
-        }
+        "user_data" => Box::new(SortedMap::new(
+            facts
+                .user_data
+                .iter()
+                .map(|(k, v)| (k.as_str(), text_of(v))),
+        )),
         _ => unreachable!("only members that were checked are asked for"),
     }
 }
@@ -252,14 +195,19 @@ struct SortedMap<'a> {
 impl<'a> SortedMap<'a> {
     /// Of equal keys the last is kept.
     fn new(entries: impl Iterator<Item = (&'a str, Box<dyn Val + 'a>)>) -> Self {
-        let entries: std::collections::BTreeMap<&str, Box<dyn Val + 'a>> = entries.collect();
-        let (keys, values) = entries.into_iter().map(|(key, value)| (CelString::from(key), value)).unzip();
+        let entries: BTreeMap<&str, Box<dyn Val + 'a>> = entries.collect();
+        let (keys, values) = entries
+            .into_iter()
+            .map(|(key, value)| (CelString::from(key), value))
+            .unzip();
         Self { keys, values }
     }
 
     fn find(&self, key: &dyn Val) -> Option<usize> {
         let key = key.downcast_ref::<CelString>()?.inner();
-        self.keys.binary_search_by(|known| known.inner().cmp(key)).ok()
+        self.keys
+            .binary_search_by(|known| known.inner().cmp(key))
+            .ok()
     }
 }
 
@@ -303,7 +251,10 @@ impl Val for SortedMap<'_> {
     where
         Self: 'w,
     {
-        Box::new(Self { keys: self.keys.clone(), values: self.values.clone() })
+        Box::new(Self {
+            keys: self.keys.clone(),
+            values: self.values.clone(),
+        })
     }
 }
 
@@ -366,357 +317,6 @@ impl<'b, 'a: 'w, 'w> cel::common::traits::Iterator<'b, 'w> for Keys<'b, 'a> {
     }
 }
 
-/// Looks through an expression before it is ever run.
-struct Walk<'e> {
-    source: &'e str,
-    program: &'e Program,
-    /// Members of `interaction` that were met.
-    members: BTreeSet<&'static str>,
-    /// Variables of the loops that it is in.
-    scope: Vec<&'e str>,
-    /// Steps of an operation on texts or lists.
-    text: u64,
-}
-
-impl<'e> Walk<'e> {
-    /// Most steps that an expression can take; what has no place in a condition is refused.
-    fn cost(&mut self, expression: &'e IdedExpr) -> Result<u64, ConditionError> {
-        match &expression.expr {
-            Expr::Literal(_) => Ok(1),
-            Expr::Ident(name) => self.name(expression, name),
-            Expr::Select(select) => match self.member(&select.operand, &select.field)? {
-                Some(_) => Ok(1),
-                None => Ok(self.cost(&select.operand)?.saturating_add(1)),
-            },
-            Expr::Call(call) => self.call(expression, call),
-            Expr::Comprehension(comprehension) => self.comprehension(expression, comprehension),
-            Expr::List(list) => self.sum(&list.elements),
-            Expr::Map(_) => self.refuse(expression, "a map can only stand before `[` or after `in` here"),
-            Expr::Struct(_) => {
-                self.refuse(expression, "a condition has no types of its own to make values of")
-            }
-            Expr::Unspecified => self.refuse(expression, "this is no expression"),
-        }
-    }
-
-    fn sum(&mut self, expressions: impl IntoIterator<Item = &'e IdedExpr>) -> Result<u64, ConditionError> {
-        expressions.into_iter().try_fold(1u64, |sum, part| Ok(sum.saturating_add(self.cost(part)?)))
-    }
-
-    fn name(&mut self, at: &IdedExpr, name: &'e str) -> Result<u64, ConditionError> {
-        let known = name.starts_with('@')
-            || self.scope.contains(&name)
-            || [NOW, WORKFLOW].contains(&name)
-            || TYPES.contains(&name);
-        if known {
-            return Ok(1);
-        }
-        if name == INTERACTION {
-            return self.refuse(at, "say which part of `interaction`, as in `interaction.language`");
-        }
-        self.refuse(
-            at,
-            format!("there is no `{}`: known are `interaction`, `now_ms` and `workflow`", cut(name)),
-        )
-    }
-
-    /// The member of `interaction` that is meant by `operand.field`, where `operand` is `interaction`.
-    fn member(&mut self, operand: &IdedExpr, field: &str) -> Result<Option<bool>, ConditionError> {
-        if !matches!(&operand.expr, Expr::Ident(name) if name == INTERACTION) {
-            return Ok(None);
-        }
-        match MEMBERS.iter().find(|(name, _)| *name == field) {
-            Some((name, looped)) => {
-                self.members.insert(name);
-                Ok(Some(*looped))
-            }
-            None => {
-                let known = MEMBERS.map(|(name, _)| name).join("`, `");
-                self.refuse(operand, format!("`interaction` has no `{}`: it has `{known}`", cut(field)))
-            }
-        }
-    }
-
-    fn call(&mut self, at: &'e IdedExpr, call: &'e CallExpr) -> Result<u64, ConditionError> {
-        let function = call.func_name.as_str();
-        if let Some((operand, field)) = indexed(call) {
-            if self.member(operand, field)?.is_some() {
-                return Ok(2);
-            }
-        }
-        let target = match call.target.as_deref() {
-            Some(IdedExpr { expr: Expr::Ident(name), .. })
-                if name == "optional" && OPTIONALS.contains(&function) =>
-            {
-                return self.sum(&call.args);
-            }
-            Some(target) => self.cost(target)?,
-            None => 0,
-        };
-        // A map that is written out may only be looked into, for it has no order to be walked in.
-        let table = match (function, call.args.as_slice()) {
-            (operators::INDEX | operators::OPT_INDEX, [table, _]) | (operators::IN, [_, table]) => {
-                match &table.expr {
-                    Expr::Map(map) => Some((table, map)),
-                    _ => None,
-                }
-            }
-            _ => None,
-        };
-        let mut cost = target.saturating_add(1);
-        for argument in &call.args {
-            cost = cost.saturating_add(match table {
-                Some((table, map)) if std::ptr::eq(table, argument) => {
-                    let entries = map.entries.iter().filter_map(|entry| match &entry.expr {
-                        EntryExpr::MapEntry(entry) => Some([&entry.key, &entry.value]),
-                        EntryExpr::StructField(_) => None,
-                    });
-                    self.sum(entries.flatten())?
-                }
-                _ => self.cost(argument)?,
-            });
-        }
-        let operator = !function.starts_with(|c: char| c.is_ascii_alphabetic());
-        if !operator && !FUNCTIONS.contains(&function) {
-            let message =
-                format!("there is no function `{}`: known are `{}`", cut(function), FUNCTIONS.join("`, `"));
-            return self.refuse(at, message);
-        }
-        let own = match function {
-            operators::LOGICAL_AND
-            | operators::LOGICAL_OR
-            | operators::LOGICAL_NOT
-            | operators::CONDITIONAL => 0,
-            operators::NOT_STRICTLY_FALSE => 0,
-            operators::INDEX | operators::OPT_INDEX | operators::OPT_SELECT => TEXT_COST,
-            // A sum is a new text, held until the end.
-            operators::ADD => self.text.saturating_mul(10),
-            "matches" => {
-                self.pattern(at, call)?;
-                PATTERN_COST.saturating_add(self.text.saturating_mul(PATTERN_FACTOR))
-            }
-            _ => self.text,
-        };
-        Ok(cost.saturating_add(own))
-    }
-
-    fn pattern(&self, at: &IdedExpr, call: &CallExpr) -> Result<(), ConditionError> {
-        let Some(IdedExpr { expr: Expr::Literal(LiteralValue::String(pattern)), .. }) = call.args.last()
-        else {
-            return self.refuse(at, "the pattern of `matches` must be written out, in quotes");
-        };
-        let pattern = pattern.inner();
-        if pattern.len() > PATTERN_BYTES_MAX {
-            return self
-                .refuse(at, format!("the pattern of `matches` has at most {PATTERN_BYTES_MAX} bytes"));
-        }
-        match regex::RegexBuilder::new(pattern).size_limit(PATTERN_SIZE_MAX).build() {
-            Ok(_) => Ok(()),
-            Err(regex::Error::CompiledTooBig(_)) => {
-                self.refuse(at, "the pattern of `matches` repeats too much: take smaller counts in `{}`")
-            }
-            Err(error) => {
-                let error = error.to_string();
-                let reason = error.lines().last().unwrap_or_default().trim_start_matches("error: ");
-                self.refuse(at, format!("the pattern of `matches` is no regular expression: {}", cut(reason)))
-            }
-        }
-    }
-
-    fn comprehension(&mut self, at: &IdedExpr, loops: &'e ComprehensionExpr) -> Result<u64, ConditionError> {
-        let length = self.length(&loops.iter_range)?;
-        let Some(length) = length else {
-            return self.refuse(
-                at,
-                "a loop such as `exists` goes over a list that is written out, or over `interaction.user_data`, \
-                 `headers`, `categories` or `skills`",
-            );
-        };
-        let outside = self.cost(&loops.iter_range)?.saturating_add(self.cost(&loops.accu_init)?);
-        let name = loops.iter_var.as_str();
-        if [INTERACTION, NOW, WORKFLOW, "optional"].contains(&name)
-            || TYPES.contains(&name)
-            || name.starts_with('.')
-        {
-            return self
-                .refuse(at, format!("`{}` is taken: give the variable of the loop another name", cut(name)));
-        }
-        if self.scope.len() == LOOPS_MAX {
-            return self.refuse(at, format!("at most {LOOPS_MAX} loops can stand in each other"));
-        }
-        self.scope.push(name);
-        let inside = self.cost(&loops.loop_cond)?.saturating_add(self.cost(&loops.loop_step)?);
-        self.scope.pop();
-        let result = self.cost(&loops.result)?;
-        Ok(outside.saturating_add(length.saturating_mul(inside)).saturating_add(result))
-    }
-
-    /// Most items of what is looped over; none where that is not known.
-    fn length(&mut self, range: &'e IdedExpr) -> Result<Option<u64>, ConditionError> {
-        let entries = |looped| if looped { Some(ENTRIES_MAX as u64) } else { None };
-        match &range.expr {
-            Expr::List(list) => Ok(Some(list.elements.len() as u64)),
-            Expr::Select(select) if !select.test => {
-                Ok(self.member(&select.operand, &select.field)?.and_then(entries))
-            }
-            Expr::Call(call) => match indexed(call) {
-                Some((operand, field)) if call.func_name == operators::INDEX => {
-                    Ok(self.member(operand, field)?.and_then(entries))
-                }
-                _ => Ok(None),
-            },
-            // `map` and `filter` give at most as many as they take.
-            Expr::Comprehension(inner) if matches!(inner.accu_init.expr, Expr::List(_)) => {
-                self.length(&inner.iter_range)
-            }
-            _ => Ok(None),
-        }
-    }
-
-    /// Items of the longest list that is written out: what an operation on lists costs at most.
-    #[expect(clippy::only_used_in_recursion, reason = "it belongs to the walk")]
-    fn longest_list(&self, expression: &IdedExpr) -> u64 {
-        let longest =
-            |parts: &mut dyn Iterator<Item = &IdedExpr>| parts.map(|part| self.longest_list(part)).max();
-        match &expression.expr {
-            Expr::List(list) => {
-                Some((list.elements.len() as u64).max(longest(&mut list.elements.iter()).unwrap_or(0)))
-            }
-            Expr::Call(call) => longest(&mut call.args.iter().chain(call.target.as_deref())),
-            Expr::Select(select) => longest(&mut std::iter::once(&*select.operand)),
-            Expr::Comprehension(c) => {
-                longest(&mut [&c.iter_range, &c.accu_init, &c.loop_cond, &c.loop_step, &c.result].into_iter())
-            }
-            _ => None,
-        }
-        .unwrap_or(0)
-    }
-
-    fn refuse<T>(&self, at: &IdedExpr, message: impl Into<String>) -> Result<T, ConditionError> {
-        let offset = self.program.source_info().offset_for(at.id).map_or(0, |(start, _)| start as usize);
-        let (line, column) = place(self.source, offset);
-        Err(ConditionError::Refused { line, column, message: message.into() })
-    }
-}
-
-/// `operand["field"]` and `operand.?field`.
-fn indexed(call: &CallExpr) -> Option<(&IdedExpr, &str)> {
-    if !matches!(call.func_name.as_str(), operators::INDEX | operators::OPT_INDEX | operators::OPT_SELECT) {
-        return None;
-    }
-    match call.args.as_slice() {
-        [operand, IdedExpr { expr: Expr::Literal(LiteralValue::String(field)), .. }] => {
-            Some((operand, field.inner()))
-        }
-        _ => None,
-    }
-}
-
-/// Line and column of a character, both from 1.
-fn place(source: &str, offset: usize) -> (usize, usize) {
-    let before = source.chars().take(offset);
-    let (line, column) =
-        before.fold((1, 1), |(line, column), c| if c == '\n' { (line + 1, 1) } else { (line, column + 1) });
-    (line, column)
-}
-
-/// The first characters of a text that may be long.
-fn cut(text: &str) -> String {
-    text.chars().take(80).collect()
-}
-
-/// Refuses what the parser would go too deep for, before it is asked. Counts, for every bracket that is open, the operators
-/// that may stand in each other; `&&`, `||` and `,` begin anew, for the parser balances or lists what they join.
-fn depth_fault(source: &str) -> Option<ConditionError> {
-    struct Level {
-        /// Since the last `&&`, `||` or `,`.
-        chain: usize,
-        /// `?` since the last `,`.
-        choices: usize,
-    }
-    let mut levels = vec![Level { chain: 0, choices: 0 }];
-    let mut depth = 0usize;
-    let mut rest = source;
-    while let Some(c) = rest.chars().next() {
-        let mut taken = c.len_utf8();
-        let top = levels.last_mut()?;
-        match c {
-            '"' | '\'' => taken = quoted(rest, is_raw(&source[..source.len() - rest.len()])),
-            '/' if rest.starts_with("//") => taken = rest.find('\n').unwrap_or(rest.len()),
-            '&' | '|' if rest.starts_with("&&") || rest.starts_with("||") => {
-                taken = 2;
-                depth -= top.chain;
-                top.chain = 0;
-            }
-            ',' => {
-                depth -= top.chain + top.choices;
-                *top = Level { chain: 0, choices: 0 };
-            }
-            '(' | '[' | '{' => {
-                depth += 1;
-                levels.push(Level { chain: 0, choices: 0 });
-            }
-            ')' | ']' | '}' => {
-                // The bracket is one more step of the chain that it stands in, as in `a[0][0]`; it was counted when opened.
-                if levels.len() > 1 {
-                    let closed = levels.pop()?;
-                    depth -= closed.chain + closed.choices;
-                    levels.last_mut()?.chain += 1;
-                }
-            }
-            '?' => {
-                depth += 1;
-                top.choices += 1;
-            }
-            '+' | '-' | '*' | '/' | '%' | '.' | '!' | '<' | '>' | '=' => {
-                depth += 1;
-                top.chain += 1;
-            }
-            // The word `in` is an operator too.
-            'i' if rest.starts_with("in") => {
-                taken = 2;
-                depth += 1;
-                top.chain += 1;
-            }
-            _ => {}
-        }
-        if depth > DEPTH_MAX {
-            let (line, column) = place(source, source[..source.len() - rest.len()].chars().count());
-            return Some(ConditionError::TooDeep { line, column });
-        }
-        rest = &rest[taken..];
-    }
-    None
-}
-
-/// Whether a text begins after this as a raw one, in which `\` means nothing.
-fn is_raw(before: &str) -> bool {
-    let prefix =
-        before.len() - before.trim_end_matches(|c: char| c.is_ascii_alphanumeric() || c == '_').len();
-    prefix <= 2 && before[before.len() - prefix..].contains(['r', 'R'])
-}
-
-/// Bytes of the quoted text that `source` begins with; to its end where it is not closed.
-fn quoted(source: &str, raw: bool) -> usize {
-    let quote = &source[..1];
-    let triple = quote.repeat(3);
-    let close = if source.starts_with(&triple) { triple.as_str() } else { quote };
-    let mut at = close.len();
-    while at < source.len() {
-        if source[at..].starts_with(close) {
-            return at + close.len();
-        }
-        let mut chars = source[at..].chars();
-        let escaped = chars.next() == Some('\\') && !raw;
-        at += if escaped {
-            1 + chars.next().map_or(0, char::len_utf8)
-        } else {
-            source[at..].chars().next().map_or(1, char::len_utf8)
-        };
-    }
-    source.len()
-}
-
 /// The first fault that the parser found.
 fn refused(errors: &ParseErrors) -> ConditionError {
     let first = errors.errors.first();
@@ -727,7 +327,10 @@ fn refused(errors: &ParseErrors) -> ConditionError {
     ConditionError::Refused {
         line,
         column,
-        message: format!("this is no CEL expression: {}", message.chars().take(300).collect::<String>()),
+        message: format!(
+            "this is no CEL expression: {}",
+            message.chars().take(300).collect::<String>()
+        ),
     }
 }
 
@@ -735,7 +338,10 @@ fn refused(errors: &ParseErrors) -> ConditionError {
 fn failure(error: &ExecutionError) -> String {
     match error {
         ExecutionError::NoSuchKey(key) => {
-            format!("there is no `{}`; ask for it first, as in `has(interaction.user_data.tier)`", cut(key))
+            format!(
+                "there is no `{}`; ask for it first, as in `has(interaction.user_data.tier)`",
+                cut(key)
+            )
         }
         ExecutionError::NoSuchOverload(_) => cut_to(&error.to_string(), 300),
         ExecutionError::UnexpectedType { got, want } => {
@@ -747,7 +353,9 @@ fn failure(error: &ExecutionError) -> String {
         ExecutionError::DivisionByZero(_) | ExecutionError::RemainderByZero(_) => {
             "division by zero".to_owned()
         }
-        ExecutionError::Overflow(operator, ..) => format!("the result of `{operator}` is too large"),
+        ExecutionError::Overflow(operator, ..) => {
+            format!("the result of `{operator}` is too large")
+        }
         ExecutionError::IndexOutOfBounds(_) => "the list has fewer items".to_owned(),
         ExecutionError::FunctionError { function, message } => {
             cut_to(&format!("`{function}`: {message}"), 300)
@@ -760,4 +368,436 @@ fn failure(error: &ExecutionError) -> String {
 
 fn cut_to(text: &str, characters: usize) -> String {
     text.chars().take(characters).collect()
+}
+
+/// The first characters of a text that may be long.
+fn cut(text: &str) -> String {
+    cut_to(text, 80)
+}
+
+/// Line and column of a character, both from 1.
+fn place(source: &str, offset: usize) -> (usize, usize) {
+    source
+        .chars()
+        .take(offset)
+        .fold((1, 1), |(line, column), c| match c {
+            '\n' => (line + 1, 1),
+            _ => (line, column + 1),
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::content::{Category, Entry, Facts, Message, Skill};
+    use crate::limits::ENTRIES_MAX;
+
+    const ID: &str = "0193e1a0-0000-7000-8000-000000000001";
+
+    fn content() -> Content {
+        let entry = |key: &str, value: &str| Entry {
+            key: key.to_owned(),
+            value: value.to_owned(),
+        };
+        let message = Message {
+            media_type: Name::new("email").unwrap(),
+            subject: None,
+            body: "My invoice 4711 is wrong".to_owned(),
+            sender: Some("ana@example.org".to_owned()),
+            recipient: Some("desk@example.com".to_owned()),
+            headers: vec![
+                entry("x-tag", "first"),
+                entry("x-tag", "second"),
+                entry("a", "b"),
+            ],
+            submitted_at: UnixMillis(1_000_000),
+        };
+        let category = |name: &str, relevancy| Category {
+            name: name.to_owned(),
+            relevancy,
+        };
+        let data = ["tier", "name", "city"].into_iter();
+        let facts = Facts {
+            language: Some("de-AT".to_owned()),
+            categories: vec![category("billing", 80), category("complaint", 30)],
+            user_data: data
+                .map(|key| (key.to_owned(), key.to_uppercase()))
+                .collect(),
+            priority: 500,
+            answered: true,
+            hops: 2,
+            skills: vec![Skill {
+                name: "german".to_owned(),
+                level: 5,
+            }],
+        };
+        Content {
+            message: Arc::new(message),
+            facts,
+        }
+    }
+
+    fn evaluate_on(content: &Content, expression: &str) -> Result<bool, ConditionError> {
+        let workflow = Name::new("mail").unwrap();
+        Condition::new(expression)?.evaluate(
+            ID.parse().unwrap(),
+            &workflow,
+            content,
+            UnixMillis(1_060_000),
+        )
+    }
+
+    fn evaluate(expression: &str) -> Result<bool, ConditionError> {
+        evaluate_on(&content(), expression)
+    }
+
+    /// One line an expression: `expression => true`, `false` or the beginning of the error.
+    fn table(lines: &str) {
+        let mut wrong = String::new();
+        for line in lines.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            let (expression, expected) = line.split_once("=>").unwrap();
+            let answer = match evaluate(expression.trim()) {
+                Ok(answer) => answer.to_string(),
+                Err(error) => error.to_string(),
+            };
+            if !answer.starts_with(expected.trim()) {
+                wrong += &format!("{line}\n  is: {answer}\n");
+            }
+        }
+        assert!(wrong.is_empty(), "\n{wrong}");
+    }
+
+    #[test]
+    fn a_condition_sees_the_interaction() {
+        table(
+            r#"
+            interaction.id == '0193e1a0-0000-7000-8000-000000000001'            => true
+            interaction.media_type == 'email'                                   => true
+            interaction.subject == ''                                           => true
+            interaction.body.contains('invoice')                                => true
+            interaction.body.matches('invoice [0-9]{4}\\b')                     => true
+            interaction.body.matches(r'invoice \d{5}')                          => false
+            interaction.sender.endsWith('@example.org')                         => true
+            interaction.recipient.startsWith("desk@")                           => true
+            interaction.headers['x-tag'] == 'first'                             => true
+            size(interaction.headers) == 2                                      => true
+            interaction.language in ['de', 'de-AT']                             => true
+            interaction.category == 'billing'                                   => true
+            interaction.categories.complaint >= 30                              => true
+            'complaint' in interaction.categories && !('x' in interaction.categories) => true
+            interaction.user_data.tier == 'TIER'                                => true
+            has(interaction.user_data.tier) && !has(interaction.user_data.none) => true
+            interaction.user_data.?none.orValue('x') == 'x'                     => true
+            interaction.?user_data.?tier.orValue('x') == 'TIER'                 => true
+            interaction['user_data']['city'] == 'CITY'                          => true
+            interaction.priority > 400 && interaction.hops < 3                  => true
+            interaction.answered                                                => true
+            interaction.skills.german == 5                                      => true
+            now_ms - interaction.submitted_at_ms == 60000                       => true
+            workflow == 'mail'                                                  => true
+            interaction.user_data.exists(k, interaction.user_data[k] == 'CITY') => true
+            interaction.user_data.all(k, k in ['tier', 'name'])                 => false
+            ['a', 'b'].exists_one(x, x == 'a')                                  => true
+            {'de-AT': true}[interaction.language]                               => true
+            interaction.language in {'de-AT': 1}                                => true
+            type(interaction.priority) == int                                   => true
+            optional.of(1).hasValue() ? true : false                            => true
+            true // a remark                                                    => true
+            "#,
+        );
+    }
+
+    #[test]
+    fn maps_are_walked_in_the_order_of_their_keys() {
+        table(
+            "
+            interaction.user_data.map(k, k) == ['city', 'name', 'tier'] => true
+            interaction.headers.filter(k, true)[0] == 'a'               => true
+            ",
+        );
+    }
+
+    #[test]
+    fn what_fails_is_an_error_and_neither_true_nor_false() {
+        table(
+            "
+            interaction.user_data.none == 'gold'     => the condition failed: there is no `none`
+            interaction.user_data['none'] == 'gold'  => the condition failed: there is no `none`
+            interaction.headers.none == ''           => the condition failed: there is no `none`
+            interaction.user_data[1] == 'gold'       => the condition failed
+            interaction.language                     => the condition gave a value of type string
+            interaction.priority                     => the condition gave a value of type int
+            interaction.user_data                    => the condition gave a value of type map
+            interaction.priority / 0 == 1            => the condition failed: division by zero
+            interaction.priority % 0 == 1            => the condition failed: division by zero
+            interaction.priority + 'a' == 'b'        => the condition failed: these two values have no `add`
+            9223372036854775807 + 1 > 0              => the condition failed: the result of `add` is too large
+            interaction.body > 1                     => the condition failed: found no matching overload
+            [1][5] == 1                              => the condition failed: the list has fewer items
+            {'a': 1, 'a': 2}['a'] == 1               => the condition failed: a map has the same key twice
+            int(interaction.language) == 1           => the condition failed
+            now_ms.x                                 => the condition failed
+            interaction.body[0] == 'M'               => the condition failed
+            interaction.user_data.none == 'x' || true => true
+            ",
+        );
+    }
+
+    #[test]
+    fn what_has_no_place_in_a_condition_is_refused_where_it_stands() {
+        table(
+            r"
+            interaction.langauge == 'de'             => line 1, column 1: `interaction` has no `langauge`: it has `answered`,
+            interaction['langauge'] == 'de'          => line 1, column 1: `interaction` has no `langauge`
+            interaction == 1                         => line 1, column 1: say which part of `interaction`
+            interaction[workflow] == 1               => line 1, column 1: say which part of `interaction`
+            true && user.name == 'x'                 => line 1, column 9: there is no `user`
+            .interaction.body == ''                  => line 1, column 2: there is no `.interaction`
+            lower(workflow) == 'x'                   => line 1, column 6: there is no function `lower`
+            .matches(workflow, workflow)             => line 1, column 9: there is no function `.matches`
+            workflow.matches(workflow)               => line 1, column 17: the pattern of `matches` must be written out
+            workflow.matches('(')                    => line 1, column 17: the pattern of `matches` is no regular expression: unclosed group
+            workflow.matches('(\\pL{50}){50}')       => line 1, column 17: the pattern of `matches` repeats too much
+            Foo{a: 1} == 1                           => line 1, column 4: a condition has no types of its own
+            {'a': 1}.exists(k, true)                 => line 1, column 16: a loop such as `exists`
+            (true ? {'a': 1} : {}).map(k, k)[0] == 'a' => line 1, column 27: a loop such as `exists`
+            size({'a': 1}) == 1                      => line 1, column 6: a map can only stand before `[`
+            workflow.exists(x, true)                 => line 1, column 16: a loop such as `exists`
+            [1].exists(interaction, interaction == 1) => line 1, column 11: `interaction` is taken
+            [1].all(x, [1].all(y, [1].all(z, z == x))) => line 1, column 30: at most 2 loops
+            [[1]].all(x, x.all(y, true))             => line 1, column 19: a loop such as `exists`
+            workflow = 'x'                           => line 1, column 10: `=` alone means nothing here: write `==`
+            true & false                             => line 1, column 6: `&` alone means nothing here: write `&&`
+            1 +                                      => line 1, column 4: this is no CEL expression
+            a b                                      => line 1, column 3: this is no CEL expression
+            'abc                                     => line 1, column 1: this text is never closed
+            1'abc'                                   => line 1, column 1: an operator is missing
+            '\q'                                     => line 1, column 2: `\q` is no escape
+            a.`b`                                    => line 1, column 3: names in back-quotes
+            [1].all(x)                               => line 1, column 8: there is no function `all`
+            ",
+        );
+        assert!(matches!(evaluate(""), Err(ConditionError::Refused { .. })));
+        let error = evaluate("true &&\n  bad").unwrap_err().to_string();
+        assert!(
+            error.starts_with("line 2, column 3: there is no `bad`"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn an_expression_has_a_length_and_a_depth() {
+        assert_eq!(
+            evaluate(&" ".repeat(8193)).unwrap_err(),
+            ConditionError::TooLong
+        );
+        let deep = [
+            "(".repeat(8000),
+            format!("{}1{}", "(".repeat(4000), ")".repeat(4000)),
+            format!("{}1", "!".repeat(8000)),
+            format!("{}1", "-".repeat(8000)),
+            format!("1{}", "+1".repeat(4000)),
+            format!("1{}", ".a".repeat(4000)),
+            format!("1{}", "[1]".repeat(2000)),
+            format!("1{}", " in 1".repeat(1500)),
+            format!("{}1{}", "[".repeat(4000), "]".repeat(4000)),
+            "true?true:".repeat(800),
+            "(1+".repeat(2000),
+            "(a||(".repeat(1600),
+            "{1:".repeat(2000),
+            "f(".repeat(4000),
+        ];
+        for source in deep {
+            let error = evaluate(&source).unwrap_err().to_string();
+            assert!(error.contains("nested too deep"), "{error}");
+        }
+        let wide = vec!["interaction.answered"; 300];
+        assert_eq!(evaluate(&wide.join(" && ")), Ok(true));
+        assert_eq!(evaluate(&wide.join(" || ")), Ok(true));
+        let list = vec!["1"; 4000].join(",");
+        assert_eq!(evaluate(&format!("size([{list}]) == 4000")), Ok(true));
+    }
+
+    #[test]
+    fn the_deepest_expressions_run_on_a_small_stack() {
+        let deep = [
+            format!("{}true{}", "(".repeat(90), ")".repeat(90)),
+            format!("0{} == 96", "+1".repeat(96)),
+            format!("{}true", "!".repeat(98)),
+            format!("{}true", "false?false:".repeat(95)),
+            format!(
+                "{}[true]{} == [true]",
+                "[".repeat(40),
+                "][0]".repeat(40).replace("]]", "]")
+            ),
+        ];
+        for source in deep {
+            let _ = evaluate(&source);
+        }
+    }
+
+    #[test]
+    fn what_could_take_too_long_is_refused() {
+        let ones = vec!["1"; 2000].join(",");
+        let costly = [
+            format!("[{ones}].all(x, [{ones}].all(y, x == y))"),
+            "interaction.user_data.all(a, interaction.user_data.all(b, interaction.body.contains(a + b)))".to_owned(),
+            "interaction.user_data.all(k, interaction.body.matches('(a|b)*c'))".to_owned(),
+            "interaction.user_data.map(k, interaction.body + interaction.body).size() > 1".to_owned(),
+        ];
+        for source in costly {
+            assert_eq!(
+                evaluate(&source).unwrap_err(),
+                ConditionError::TooCostly,
+                "{source}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_dearest_loops_over_a_large_interaction_end() {
+        let mut content = content();
+        Arc::make_mut(&mut content.message).body = "a".repeat(1024 * 1024);
+        content.facts.user_data = (0..ENTRIES_MAX)
+            .map(|n| (format!("key{n}"), "v".repeat(8192)))
+            .collect();
+        let sources = [
+            "interaction.user_data.exists(k, interaction.body.contains(k))",
+            "interaction.user_data.all(a, interaction.user_data.all(b, a != ''))",
+            "interaction.body.matches('(a|b)*c(d|e)+') || interaction.body.matches('([ab]{1,20}c){3}')",
+            "interaction.user_data.map(k, interaction.user_data[k]).size() == 256",
+        ];
+        for source in sources {
+            assert!(evaluate_on(&content, source).is_ok(), "{source}");
+        }
+    }
+
+    #[test]
+    fn brackets_within_quotes_and_remarks_are_no_depth() {
+        let open = "(".repeat(500);
+        let sources = [
+            format!("'{open}' == ''"),
+            format!("'''\n'{open}''' == ''"),
+            format!(r#"r"\{open}" == """#),
+            format!(r"'\'{open}' == ''"),
+            format!("false // {open}"),
+        ];
+        for source in sources {
+            assert_eq!(evaluate(&source), Ok(false), "{source}");
+        }
+    }
+
+    #[test]
+    fn only_what_is_referred_to_is_made() {
+        let members = |source| Vec::from_iter(Condition::new(source).unwrap().members).join(" ");
+        assert_eq!(
+            members("interaction.answered || interaction['hops'] > 1"),
+            "answered hops"
+        );
+        assert_eq!(members("has(interaction.body)"), "body");
+        assert_eq!(members("now_ms > 1"), "");
+    }
+
+    #[test]
+    fn a_condition_can_be_shared_by_threads() {
+        fn shared<T: Send + Sync>() {}
+        shared::<Condition>();
+    }
+
+    /// Pieces that a parser may stumble over.
+    const PIECES: &[&str] = &[
+        "interaction",
+        ".",
+        "user_data",
+        "body",
+        "(",
+        ")",
+        "[",
+        "]",
+        "{",
+        "}",
+        ",",
+        "?",
+        ":",
+        "'",
+        "\"",
+        "'a'",
+        "'''",
+        "r'\\'",
+        "b'\\xff'",
+        "1",
+        "-",
+        "1u",
+        "0x",
+        "0x1f",
+        "1e",
+        "1e999",
+        "9223372036854775808",
+        "-9223372036854775808",
+        "18446744073709551616u",
+        "1.",
+        ".5",
+        "+",
+        "*",
+        "/",
+        "%",
+        "!",
+        "==",
+        "!=",
+        "<",
+        ">=",
+        "&&",
+        "||",
+        "|",
+        "&",
+        "in",
+        "has(",
+        ".exists(x,",
+        ".all(x,",
+        ".map(x,",
+        ".filter(x,",
+        ".exists_one(x,",
+        "size(",
+        ".matches(",
+        "int(",
+        "string(",
+        "double(",
+        "optional",
+        ".of(",
+        ".?",
+        "[?",
+        "null",
+        "true",
+        "false",
+        "x",
+        "//",
+        "\n",
+        "\\",
+        "#",
+        "`",
+        "\u{1f600}",
+        "now_ms",
+        "-9223372036854775808 / -1",
+        "'\\U00110000'",
+        "'\\ud800'",
+        "b'\\u0041'",
+        "uint(-1)",
+        "int(1e30)",
+    ];
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(512))]
+        #[test]
+        fn no_text_makes_it_panic(source in any::<String>()) {
+            let _ = evaluate(&source);
+        }
+
+        #[test]
+        fn no_rubble_makes_it_panic(pieces in prop::collection::vec(prop::sample::select(PIECES), 0..24)) {
+            let _ = evaluate(&pieces.concat());
+            let _ = evaluate(&pieces.join(" "));
+        }
+    }
 }

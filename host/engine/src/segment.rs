@@ -68,7 +68,14 @@ const WEIGHT_MAX: u32 = 1_000_000;
 /// Most shares or cases of one segment.
 const CASES_MAX: usize = 100;
 /// Attributes that stand by themselves.
-const ATTRIBUTES: [&str; 6] = ["language", "media_type", "category", "sender", "recipient", "subject"];
+const ATTRIBUTES: [&str; 6] = [
+    "language",
+    "media_type",
+    "category",
+    "sender",
+    "recipient",
+    "subject",
+];
 /// Before a key of user data.
 const USER_DATA: &str = "user_data.";
 
@@ -95,10 +102,15 @@ impl Segment {
                 None => DEFAULT,
             },
             Self::Attribute { attribute, values } => {
-                let Some(value) = value_of(attribute, content) else { return DEFAULT };
-                let case = |fits: &dyn Fn(&str) -> bool| values.iter().find(|case| fits(&case.value));
+                let Some(value) = value_of(attribute, content) else {
+                    return DEFAULT;
+                };
+                let case =
+                    |fits: &dyn Fn(&str) -> bool| values.iter().find(|case| fits(&case.value));
                 let found = match attribute.as_str() {
-                    "language" => prefixes(value).find_map(|tag| case(&|v| v.eq_ignore_ascii_case(tag))),
+                    "language" => {
+                        prefixes(value).find_map(|tag| case(&|v| v.eq_ignore_ascii_case(tag)))
+                    }
                     "sender" | "recipient" => case(&|v| v.eq_ignore_ascii_case(value)),
                     _ => case(&|v| v == value),
                 };
@@ -113,10 +125,15 @@ impl Segment {
         let named: Vec<&str> = match self {
             Self::Share(slices) => slices.iter().map(|slice| slice.outcome.as_str()).collect(),
             Self::Open { .. } => vec!["open", "closed"],
-            Self::Attribute { values, .. } => values.iter().map(|case| case.outcome.as_str()).collect(),
+            Self::Attribute { values, .. } => {
+                values.iter().map(|case| case.outcome.as_str()).collect()
+            }
         };
         let mut seen = BTreeSet::new();
-        named.into_iter().filter(|outcome| *outcome != DEFAULT && seen.insert(*outcome)).collect()
+        named
+            .into_iter()
+            .filter(|outcome| *outcome != DEFAULT && seen.insert(*outcome))
+            .collect()
     }
 
     /// What is wrong with it, a sentence each; empty where nothing is.
@@ -131,11 +148,16 @@ impl Segment {
                 let mut seen = BTreeSet::new();
                 for slice in slices {
                     if !(1..=WEIGHT_MAX).contains(&slice.weight) {
-                        faults.push(format!("the weight of `{}` must be 1 to {WEIGHT_MAX}", slice.outcome));
+                        faults.push(format!(
+                            "the weight of `{}` must be 1 to {WEIGHT_MAX}",
+                            slice.outcome
+                        ));
                     }
                     if !seen.insert(&slice.outcome) {
-                        faults
-                            .push(format!("`{}` has two shares: add their weights up in one", slice.outcome));
+                        faults.push(format!(
+                            "`{}` has two shares: add their weights up in one",
+                            slice.outcome
+                        ));
                     }
                 }
                 faults.extend(too_many(slices.len()));
@@ -176,15 +198,18 @@ impl Segment {
 }
 
 fn too_many(count: usize) -> Option<String> {
-    (count > CASES_MAX).then(|| format!("a segment splits into at most {CASES_MAX}; this one has {count}"))
+    (count > CASES_MAX)
+        .then(|| format!("a segment splits into at most {CASES_MAX}; this one has {count}"))
 }
 
 /// `error` and `timeout` mean that something went wrong, and a segment cannot go wrong.
 fn reserved<'a>(outcomes: impl Iterator<Item = &'a Name>) -> impl Iterator<Item = String> {
-    let taken: BTreeSet<&Name> = outcomes.filter(|o| matches!(o.as_str(), "error" | "timeout")).collect();
-    taken
-        .into_iter()
-        .map(|outcome| format!("`{outcome}` is reserved for failures: take another name for the outcome"))
+    let taken: BTreeSet<&Name> = outcomes
+        .filter(|o| matches!(o.as_str(), "error" | "timeout"))
+        .collect();
+    taken.into_iter().map(|outcome| {
+        format!("`{outcome}` is reserved for failures: take another name for the outcome")
+    })
 }
 
 /// The first characters of a text that may be long.
@@ -209,17 +234,26 @@ fn value_of<'a>(attribute: &str, content: &'a Content) -> Option<&'a str> {
     match attribute {
         "language" => facts.language.as_deref(),
         "media_type" => Some(message.media_type.as_str()),
-        "category" => facts.categories.first().map(|category| category.name.as_str()),
+        "category" => facts
+            .categories
+            .first()
+            .map(|category| category.name.as_str()),
         "sender" => message.sender.as_deref(),
         "recipient" => message.recipient.as_deref(),
         "subject" => message.subject.as_deref(),
-        _ => facts.user_data.get(attribute.strip_prefix(USER_DATA)?).map(String::as_str),
+        _ => facts
+            .user_data
+            .get(attribute.strip_prefix(USER_DATA)?)
+            .map(String::as_str),
     }
 }
 
 /// Which of the weights a key falls to; none where they add up to nothing. A key that fell to one weight falls to it
 /// again, and when the weights change as few keys as can be change sides.
-pub(crate) fn pick(hash_key: &[&[u8]], weights: impl Iterator<Item = u32> + Clone) -> Option<usize> {
+pub(crate) fn pick(
+    hash_key: &[&[u8]],
+    weights: impl Iterator<Item = u32> + Clone,
+) -> Option<usize> {
     let sum: u64 = weights.clone().map(u64::from).sum();
     // The hash's place on a line as long as all weights together.
     let mut place = u64::try_from((u128::from(hash(hash_key)) * u128::from(sum)) >> 64).ok()?;
@@ -239,7 +273,10 @@ fn hash(parts: &[&[u8]]) -> u64 {
     let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
     let mut take = |byte: u8| hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
     for part in parts {
-        (part.len() as u64).to_le_bytes().into_iter().for_each(&mut take);
+        (part.len() as u64)
+            .to_le_bytes()
+            .into_iter()
+            .for_each(&mut take);
         part.iter().copied().for_each(&mut take);
     }
     hash ^= hash >> 33;
@@ -247,4 +284,266 @@ fn hash(parts: &[&[u8]]) -> u64 {
     hash ^= hash >> 33;
     hash = hash.wrapping_mul(0xc4ce_b9fe_1a85_ec53);
     hash ^ (hash >> 33)
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::content::{Category, Facts, Message};
+
+    fn name(text: &str) -> Name {
+        Name::new(text).unwrap()
+    }
+
+    fn segment(json: &str) -> Segment {
+        serde_json::from_str(json).unwrap()
+    }
+
+    fn id(n: u128) -> InteractionId {
+        InteractionId(Uuid::from_u128(
+            n.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_0c4d),
+        ))
+    }
+
+    fn content(language: Option<&str>) -> Content {
+        let message = Message {
+            media_type: name("email"),
+            subject: Some("Invoice".to_owned()),
+            body: String::new(),
+            sender: Some("Ana@Example.org".to_owned()),
+            recipient: None,
+            headers: vec![],
+            submitted_at: UnixMillis(0),
+        };
+        let facts = Facts {
+            language: language.map(str::to_owned),
+            categories: vec![Category {
+                name: "billing".to_owned(),
+                relevancy: 80,
+            }],
+            user_data: BTreeMap::from([("tier".to_owned(), "gold".to_owned())]),
+            ..Facts::default()
+        };
+        Content {
+            message: Arc::new(message),
+            facts,
+        }
+    }
+
+    fn choose(segment: &Segment, content: &Content) -> String {
+        segment
+            .choose(
+                &name("split"),
+                id(1),
+                content,
+                &BTreeMap::new(),
+                UnixMillis(0),
+            )
+            .to_owned()
+    }
+
+    #[test]
+    fn a_share_stays_with_its_interaction() {
+        let segment = segment(
+            r#"{"share": [{"outcome": "old", "weight": 90}, {"outcome": "new", "weight": 10}]}"#,
+        );
+        let content = content(None);
+        let none = BTreeMap::new();
+        let at = |n, element: &str, now| {
+            segment
+                .choose(&name(element), id(n), &content, &none, UnixMillis(now))
+                .to_owned()
+        };
+        assert!((0..100).all(|n| at(n, "split", 0) == at(n, "split", 1)));
+        assert!(
+            (0..1000).any(|n| at(n, "split", 0) != at(n, "other", 0)),
+            "each element deals anew"
+        );
+    }
+
+    #[test]
+    fn shares_come_out_as_they_are_weighed() {
+        let weights = [1u32, 9, 0, 90];
+        let mut counts = [0u32; 4];
+        for n in 0..100_000 {
+            counts[pick(&[id(n).0.as_bytes(), b"split"], weights.into_iter()).unwrap()] += 1;
+        }
+        assert_eq!(counts[2], 0);
+        for (count, weight) in counts.into_iter().zip(weights) {
+            assert!(count.abs_diff(weight * 1000) < 500, "{counts:?}");
+        }
+    }
+
+    #[test]
+    fn moving_a_share_moves_only_those_between() {
+        let at = |n, new| pick(&[id(n).0.as_bytes()], [new, 100 - new].into_iter()).unwrap();
+        assert!((0..10_000).all(|n| at(n, 10) == 1 || at(n, 20) == 0));
+    }
+
+    #[test]
+    fn the_hash_never_changes() {
+        let hashes = [hash(&[]), hash(&[b"signalbox"]), hash(&[b"signal", b"box"])];
+        assert_eq!(
+            hashes.map(|hash| format!("{hash:016x}")),
+            ["efd01f60ba992926", "ce0db48d1b28b69b", "37492be8b339f73f"]
+        );
+    }
+
+    #[test]
+    fn no_weight_is_no_choice() {
+        assert_eq!(pick(&[], [].into_iter()), None);
+        assert_eq!(pick(&[b"a"], [0, 0].into_iter()), None);
+        assert!(pick(&[b"a"], [u32::MAX; 100].into_iter()).is_some());
+    }
+
+    #[test]
+    fn a_value_leads_to_its_outcome_and_the_rest_to_default() {
+        let by = |attribute: &str, value: &str| {
+            let case = Case {
+                value: value.to_owned(),
+                outcome: name("hit"),
+            };
+            Segment::Attribute {
+                attribute: attribute.to_owned(),
+                values: vec![case],
+            }
+        };
+        let facts = content(Some("pt-BR"));
+        let table = "
+            language pt             => hit
+            language PT-br          => hit
+            language pt-PT          => default
+            language p              => default
+            media_type email        => hit
+            category billing        => hit
+            category Billing        => default
+            sender ana@example.org  => hit
+            recipient x             => default
+            subject Invoice         => hit
+            user_data.tier gold     => hit
+            user_data.tier silver   => default
+            user_data.none gold     => default
+        ";
+        for line in table.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            let (question, answer) = line.split_once("=>").unwrap();
+            let (attribute, value) = question.trim().split_once(' ').unwrap();
+            assert_eq!(
+                choose(&by(attribute, value), &facts),
+                answer.trim(),
+                "{line}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_nearest_language_wins() {
+        let by = segment(
+            r#"{"attribute": {"attribute": "language", "values": [
+                {"value": "de", "outcome": "german"}, {"value": "de-AT", "outcome": "austrian"}]}}"#,
+        );
+        let at = |tag| choose(&by, &content(tag));
+        assert_eq!(
+            [at(Some("de-AT")), at(Some("de-CH"))],
+            ["austrian", "german"]
+        );
+        assert_eq!([at(Some("fr")), at(None)], ["default", "default"]);
+    }
+
+    #[test]
+    fn prefixes_skip_lone_letters() {
+        let of = |tag| prefixes(tag).collect::<Vec<_>>();
+        assert_eq!(of("zh-Hant-TW"), ["zh-Hant-TW", "zh-Hant", "zh"]);
+        assert_eq!(
+            of("en-a-bbb-x-a-ccc"),
+            ["en-a-bbb-x-a-ccc", "en-a-bbb", "en"]
+        );
+        assert_eq!(of(""), [""]);
+        assert_eq!(of("ä-ö-ü-"), ["ä-ö-ü-", "ä-ö-ü", "ä-ö", "ä"]);
+    }
+
+    #[test]
+    fn opening_hours_split_and_a_calendar_that_is_gone_is_default() {
+        let hours = r#"{"time_zone": "UTC", "weekly": [{"days": ["thu"], "from": "00:00", "to": "12:00"}]}"#;
+        let calendars = BTreeMap::from([(
+            name("office"),
+            Arc::new(serde_json::from_str(hours).unwrap()),
+        )]);
+        let at = |calendar: &str, ms| {
+            let by = Segment::Open {
+                calendar: name(calendar),
+            };
+            by.choose(
+                &name("split"),
+                id(1),
+                &content(None),
+                &calendars,
+                UnixMillis(ms),
+            )
+            .to_owned()
+        };
+        assert_eq!(
+            [at("office", 0), at("office", 43_200_000), at("gone", 0)],
+            ["open", "closed", "default"]
+        );
+    }
+
+    #[test]
+    fn faults_are_sentences() {
+        let table = [
+            (r#"{"share": []}"#, "needs at least one share"),
+            (
+                r#"{"share": [{"outcome": "a", "weight": 0}]}"#,
+                "the weight of `a` must be 1 to 1000000",
+            ),
+            (
+                r#"{"share": [{"outcome": "a", "weight": 1000001}]}"#,
+                "the weight of `a` must be 1 to 1000000",
+            ),
+            (
+                r#"{"share": [{"outcome": "a", "weight": 1}, {"outcome": "a", "weight": 1}]}"#,
+                "`a` has two shares",
+            ),
+            (
+                r#"{"share": [{"outcome": "error", "weight": 1}]}"#,
+                "`error` is reserved",
+            ),
+            (
+                r#"{"attribute": {"attribute": "language", "values": []}}"#,
+                "needs at least one value",
+            ),
+            (
+                r#"{"attribute": {"attribute": "language", "values": [
+                    {"value": "de", "outcome": "a"}, {"value": "DE", "outcome": "b"}]}}"#,
+                "the value `DE` stands twice",
+            ),
+            (
+                r#"{"attribute": {"attribute": "user_data.", "values": [{"value": "", "outcome": "a"}]}}"#,
+                "there is no attribute `user_data.`",
+            ),
+        ];
+        for (json, sentence) in table {
+            let faults = segment(json).check();
+            assert_eq!(faults.len(), 1, "{faults:?}");
+            assert!(faults[0].contains(sentence), "{faults:?}");
+        }
+        assert!(
+            segment(r#"{"open": {"calendar": "office"}}"#)
+                .check()
+                .is_empty()
+        );
+    }
+
+    #[test]
+    fn unknown_fields_are_refused() {
+        let documents = [
+            r#"{"open": {"calendar": "a", "zone": 1}}"#,
+            r#"{"luck": {}}"#,
+            r#"{"share": [{"outcome": "a", "weight": 1, "x": 1}]}"#,
+        ];
+        for json in documents {
+            assert!(serde_json::from_str::<Segment>(json).is_err(), "{json}");
+        }
+    }
 }
