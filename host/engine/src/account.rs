@@ -149,8 +149,7 @@ impl Account {
             Event::MessageQueued { message, webhooks } => {
                 for webhook in webhooks {
                     let key = DeliveryKey { message: message.id, webhook: webhook.clone() };
-                    let delivery =
-                        Delivery { state: DeliveryState::Pending(at), attempts: 0, error: None };
+                    let delivery = Delivery { state: DeliveryState::Pending(at), attempts: 0, error: None };
                     self.set_delivery(key, delivery);
                 }
             }

@@ -210,17 +210,12 @@ impl Draft<'_> {
         Ok(())
     }
 
-    /// The webhook that a URL belongs to: nothing is sent to an address that nobody registered.
+    /// The webhook that a URL belongs to.
     fn webhook_of(&self, url: &str) -> Result<Name, String> {
-        let belongs = |base: &str| {
-            url.strip_prefix(base).is_some_and(|rest| {
-                rest.is_empty() || base.ends_with('/') || rest.starts_with(['/', '?'])
-            })
-        };
         let webhooks = &self.account.configuration().webhooks;
         webhooks
             .values()
-            .find(|w| belongs(&w.url))
+            .find(|w| w.covers(url))
             .map(|w| w.name.clone())
             .ok_or_else(|| format!("{url} does not begin with the URL of one of the account's webhooks"))
     }

@@ -153,20 +153,10 @@ impl Calendar {
     ///
     /// # Errors
     /// [`CalendarError`], a case for each cause.
-    pub fn new(
-        time_zone: String,
-        weekly: Vec<Hours>,
-        mut exceptions: Vec<Exception>,
-    ) -> Result<Self, CalendarError> {
+    pub fn new(time_zone: String, weekly: Vec<Hours>, mut exceptions: Vec<Exception>) -> Result<Self, CalendarError> {
         let unknown = || CalendarError::TimeZoneUnknown(time_zone.chars().take(80).collect());
-        let zone = ZONES
-            .get(&time_zone)
-            .ok()
-            .filter(|zone| !zone.is_unknown())
-            .ok_or_else(unknown)?;
-        let crowded = exceptions
-            .iter()
-            .any(|exception| exception.hours.len() > HOURS_MAX);
+        let zone = ZONES.get(&time_zone).ok().filter(|zone| !zone.is_unknown()).ok_or_else(unknown)?;
+        let crowded = exceptions.iter().any(|exception| exception.hours.len() > HOURS_MAX);
         if weekly.len() > HOURS_MAX || exceptions.len() > EXCEPTIONS_MAX || crowded {
             return Err(CalendarError::TooMany);
         }
@@ -180,18 +170,10 @@ impl Calendar {
             check(hours.from, hours.to)?;
         }
         exceptions.sort_by_key(|exception| exception.date);
-        if let Some(pair) = exceptions
-            .windows(2)
-            .find(|pair| pair[0].date == pair[1].date)
-        {
+        if let Some(pair) = exceptions.windows(2).find(|pair| pair[0].date == pair[1].date) {
             return Err(CalendarError::DateDoubled(pair[0].date));
         }
-        Ok(Self {
-            time_zone,
-            weekly,
-            exceptions,
-            zone,
-        })
+        Ok(Self { time_zone, weekly, exceptions, zone })
     }
 
     /// Name of the time zone, as it was put.
@@ -213,77 +195,51 @@ impl Calendar {
         if self.is_open_at(start) {
             return Some(after);
         }
-        let end = start
-            .checked_add(Span::new().hours(24 * DAYS_AHEAD))
-            .unwrap_or(Timestamp::MAX);
+        let end = start.checked_add(Span::new().hours(24 * DAYS_AHEAD)).unwrap_or(Timestamp::MAX);
         // It opens where hours begin, or where the clock is put to a time that lies within hours.
         let opens = |at: &Timestamp| (start..=end).contains(at) && self.is_open_at(*at);
-        let shifted = self
-            .zone
-            .following(start)
-            .map(|t| t.timestamp())
-            .take_while(|at| *at <= end)
-            .find(&opens);
+        let shifted = self.zone.following(start).map(|t| t.timestamp()).take_while(|at| *at <= end).find(&opens);
         let first_day = self.zone.to_datetime(start).date();
         let mut begun: Option<(Date, Timestamp)> = None;
-        for day in first_day.series(1.day()).take_while(|day| {
-            first_day
-                .until(*day)
-                .is_ok_and(|span| i64::from(span.get_days()) <= DAYS_AHEAD + 1)
-        }) {
+        for day in first_day
+            .series(1.day())
+            .take_while(|day| first_day.until(*day).is_ok_and(|span| i64::from(span.get_days()) <= DAYS_AHEAD + 1))
+        {
             // A day more, for where the clock goes back over midnight a date's hours can lie before the day before's.
             if begun.is_some_and(|(found_on, _)| found_on.tomorrow().is_ok_and(|last| day > last)) {
                 break;
             }
-            let earliest = self
-                .spans(day)
-                .flat_map(|(from, _)| self.moments(day, from))
-                .filter(&opens)
-                .min();
+            let earliest = self.spans(day).flat_map(|(from, _)| self.moments(day, from)).filter(&opens).min();
             begun = match (begun, earliest) {
                 (Some((on, found)), Some(other)) => Some((on, found.min(other))),
                 (None, Some(found)) => Some((day, found)),
                 (known, None) => known,
             };
         }
-        let first = [shifted, begun.map(|(_, at)| at)]
-            .into_iter()
-            .flatten()
-            .min()?;
+        let first = [shifted, begun.map(|(_, at)| at)].into_iter().flatten().min()?;
         u64::try_from(first.as_millisecond()).ok().map(UnixMillis)
     }
 
     fn is_open_at(&self, at: Timestamp) -> bool {
         let now = self.zone.to_datetime(at);
         let minute = minute_of(now);
-        let today = self
-            .spans(now.date())
-            .any(|(from, to)| minute >= from.0 && (to <= from || minute < to.0));
+        let today = self.spans(now.date()).any(|(from, to)| minute >= from.0 && (to <= from || minute < to.0));
         today
-            || now.date().yesterday().is_ok_and(|yesterday| {
-                self.spans(yesterday)
-                    .any(|(from, to)| to <= from && minute < to.0)
-            })
+            || now
+                .date()
+                .yesterday()
+                .is_ok_and(|yesterday| self.spans(yesterday).any(|(from, to)| to <= from && minute < to.0))
     }
 
     /// Hours that begin on a date, from when to when.
     fn spans(&self, date: Date) -> impl Iterator<Item = (TimeOfDay, TimeOfDay)> + '_ {
-        let exception = self
-            .exceptions
-            .binary_search_by_key(&date, |exception| exception.date)
-            .ok();
+        let exception = self.exceptions.binary_search_by_key(&date, |exception| exception.date).ok();
         let exception = exception.map(|i| &self.exceptions[i]);
         let weekday = Weekday::from(date.weekday());
-        let weekly = self
-            .weekly
-            .iter()
-            .filter(move |hours| exception.is_none() && hours.days.contains(&weekday));
-        weekly.map(|hours| (hours.from, hours.to)).chain(
-            exception
-                .into_iter()
-                .flat_map(|e| &e.hours)
-                .map(|hours| (hours.from, hours.to)),
-        )
+        let weekly = self.weekly.iter().filter(move |hours| exception.is_none() && hours.days.contains(&weekday));
+        weekly
+            .map(|hours| (hours.from, hours.to))
+            .chain(exception.into_iter().flat_map(|e| &e.hours).map(|hours| (hours.from, hours.to)))
     }
 
     /// When the clock shows this time on this date: once, or twice where it goes back. Where it jumps over the time, what
@@ -329,17 +285,13 @@ impl FromStr for TimeOfDay {
     type Err = CalendarError;
 
     fn from_str(text: &str) -> Result<Self, CalendarError> {
-        let digits = |part: &str| {
-            (part.len() == 2 && part.bytes().all(|b| b.is_ascii_digit()))
-                .then(|| part.parse().ok())?
-        };
+        let digits =
+            |part: &str| (part.len() == 2 && part.bytes().all(|b| b.is_ascii_digit())).then(|| part.parse().ok())?;
         let minutes = text.split_once(':').and_then(|(hour, minute)| {
             let (hour, minute): (u16, u16) = (digits(hour)?, digits(minute)?);
             (minute < 60 && hour * 60 + minute <= Self::MIDNIGHT.0).then_some(hour * 60 + minute)
         });
-        minutes
-            .map(Self)
-            .ok_or_else(|| CalendarError::TimeOfDay(text.chars().take(40).collect()))
+        minutes.map(Self).ok_or_else(|| CalendarError::TimeOfDay(text.chars().take(40).collect()))
     }
 }
 
@@ -357,9 +309,7 @@ impl Serialize for TimeOfDay {
 
 impl<'de> Deserialize<'de> for TimeOfDay {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 
@@ -421,11 +371,7 @@ mod tests {
         for line in lines.lines().map(str::trim).filter(|line| !line.is_empty()) {
             let (at, expected) = line.split_once("=>").unwrap();
             let at = ms(at.trim());
-            let state = if calendar.is_open(at) {
-                "open"
-            } else {
-                "closed"
-            };
+            let state = if calendar.is_open(at) { "open" } else { "closed" };
             let answer = match calendar.next_opening(at) {
                 Some(next) if next == at => state.to_owned(),
                 next => format!("{state}, {}", text(next)),
@@ -484,10 +430,7 @@ mod tests {
             2026-03-29T02:00:00Z     => closed, 2026-03-30T00:30:00Z
             ",
         );
-        table(
-            &daily("Europe/Berlin", "02:15", "02:45"),
-            "2026-03-29T00:30:00Z => closed, 2026-03-30T00:15:00Z",
-        );
+        table(&daily("Europe/Berlin", "02:15", "02:45"), "2026-03-29T00:30:00Z => closed, 2026-03-30T00:15:00Z");
     }
 
     #[test]
@@ -503,19 +446,13 @@ mod tests {
             ",
         );
         // Closed at 02:30, and open again when the clock is put back to 02:00.
-        table(
-            &daily("Europe/Berlin", "01:00", "02:30"),
-            "2026-10-25T00:30:00Z => closed, 2026-10-25T01:00:00Z",
-        );
+        table(&daily("Europe/Berlin", "01:00", "02:30"), "2026-10-25T00:30:00Z => closed, 2026-10-25T01:00:00Z");
     }
 
     #[test]
     fn a_date_that_a_zone_left_out_has_no_hours() {
         // Samoa went from 2011-12-29 to 2011-12-31, at 10:00 UTC.
-        table(
-            &daily("Pacific/Apia", "09:00", "10:00"),
-            "2011-12-29T20:00:00Z => closed, 2011-12-30T19:00:00Z",
-        );
+        table(&daily("Pacific/Apia", "09:00", "10:00"), "2011-12-29T20:00:00Z => closed, 2011-12-30T19:00:00Z");
     }
 
     #[test]
@@ -531,10 +468,7 @@ mod tests {
             2026-11-20T09:59:59.999Z => closed, never
             ",
         );
-        table(
-            &calendar(r#"{"time_zone": "UTC"}"#),
-            "2026-11-20T09:59:59Z => closed, never",
-        );
+        table(&calendar(r#"{"time_zone": "UTC"}"#), "2026-11-20T09:59:59Z => closed, never");
     }
 
     #[test]
@@ -546,10 +480,7 @@ mod tests {
         }
         let last = UnixMillis(253_402_200_000_000);
         assert_eq!(daily("UTC", "23:59", "24:00").next_opening(last), None);
-        assert!(
-            daily("Pacific/Auckland", "13:00", "14:00").is_open(UnixMillis(0))
-                || always.is_open(last)
-        );
+        assert!(daily("Pacific/Auckland", "13:00", "14:00").is_open(UnixMillis(0)) || always.is_open(last));
     }
 
     #[test]
@@ -561,10 +492,7 @@ mod tests {
         let zone = |zone: &str| format!(r#"{{"time_zone": "{zone}"}}"#);
         let day = r#"{"date": "2026-12-24", "hours": []}"#;
         let cases = [
-            (
-                zone("Europe/Belrin"),
-                "there is no time zone `Europe/Belrin`",
-            ),
+            (zone("Europe/Belrin"), "there is no time zone `Europe/Belrin`"),
             (zone("Etc/Unknown"), "there is no time zone `Etc/Unknown`"),
             (zone(""), "there is no time zone ``"),
             (zone("../../etc/passwd"), "there is no time zone"),
@@ -572,25 +500,14 @@ mod tests {
             (hours("09:60", "17:00"), "`09:60` is no time of day"),
             (hours("09:00", "24:01"), "`24:01` is no time of day"),
             (hours("+9:00", "17:00"), "`+9:00` is no time of day"),
-            (
-                hours("09:00", "09:00"),
-                "hours from 09:00 to 09:00 are empty",
-            ),
+            (hours("09:00", "09:00"), "hours from 09:00 to 09:00 are empty"),
             (hours("24:00", "09:00"), "hours cannot begin at 24:00"),
-            (
-                hours("09:00", "17:00").replace(r#"["mon"]"#, "[]"),
-                "weekly hours from 09:00 name no day",
-            ),
-            (
-                format!(r#"{{"time_zone": "UTC", "exceptions": [{day}, {day}]}}"#),
-                "2026-12-24 has two exceptions",
-            ),
+            (hours("09:00", "17:00").replace(r#"["mon"]"#, "[]"), "weekly hours from 09:00 name no day"),
+            (format!(r#"{{"time_zone": "UTC", "exceptions": [{day}, {day}]}}"#), "2026-12-24 has two exceptions"),
             (zone("UTC\", \"weekley\": \""), "unknown field `weekley`"),
         ];
         for (json, sentence) in cases {
-            let error = serde_json::from_str::<Calendar>(&json)
-                .unwrap_err()
-                .to_string();
+            let error = serde_json::from_str::<Calendar>(&json).unwrap_err().to_string();
             assert!(error.contains(sentence), "{json}: {error}");
         }
     }

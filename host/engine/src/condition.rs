@@ -53,9 +53,7 @@ pub enum ConditionError {
         message: String,
     },
     /// It could run for too long.
-    #[error(
-        "the condition could take too long on a large interaction: take loops or patterns out of it"
-    )]
+    #[error("the condition could take too long on a large interaction: take loops or patterns out of it")]
     TooCostly,
     /// It failed on this interaction.
     #[error("the condition failed: {0}")]
@@ -103,10 +101,7 @@ impl Condition {
         now: UnixMillis,
     ) -> Result<bool, ConditionError> {
         let mut context = Context::with_env(Arc::clone(&ENV));
-        let members = self
-            .members
-            .iter()
-            .map(|member| (*member, self::member(member, id, content)));
+        let members = self.members.iter().map(|member| (*member, self::member(member, id, content)));
         context.add_variable_as_val(INTERACTION, Box::new(SortedMap::new(members)));
         context.add_variable_as_val(NOW, number(now.0));
         context.add_variable_as_val(WORKFLOW, Box::new(CelString::from(workflow.as_str())));
@@ -114,9 +109,7 @@ impl Condition {
             .map_err(|error| ConditionError::Failed(failure(&error)))?;
         match answer.downcast_ref::<CelBool>() {
             Some(answer) => Ok(*answer.inner()),
-            None => Err(ConditionError::NotBoolean(
-                answer.get_type().name().to_owned(),
-            )),
+            None => Err(ConditionError::NotBoolean(answer.get_type().name().to_owned())),
         }
     }
 }
@@ -124,32 +117,18 @@ impl Condition {
 /// One member of `interaction`. Texts are lent, not copied.
 fn member<'a>(member: &str, id: InteractionId, content: &'a Content) -> Box<dyn Val + 'a> {
     let Content { message, facts } = content;
-    let optional = |text: &'a Option<String>| -> Box<dyn Val + 'a> {
-        text_of(text.as_deref().unwrap_or_default())
-    };
+    let optional = |text: &'a Option<String>| -> Box<dyn Val + 'a> { text_of(text.as_deref().unwrap_or_default()) };
     match member {
         "answered" => Box::new(CelBool::from(facts.answered)),
         "body" => text_of(&message.body),
-        "categories" => Box::new(SortedMap::new(
-            facts
-                .categories
-                .iter()
-                .map(|c| (c.name.as_str(), number(u64::from(c.relevancy)))),
-        )),
-        "category" => text_of(
-            facts
-                .categories
-                .first()
-                .map_or("", |category| &category.name),
-        ),
+        "categories" => {
+            Box::new(SortedMap::new(facts.categories.iter().map(|c| (c.name.as_str(), number(u64::from(c.relevancy))))))
+        }
+        "category" => text_of(facts.categories.first().map_or("", |category| &category.name)),
         // The first of equal names wins, so the last is put in first.
-        "headers" => Box::new(SortedMap::new(
-            message
-                .headers
-                .iter()
-                .rev()
-                .map(|h| (h.key.as_str(), text_of(&h.value))),
-        )),
+        "headers" => {
+            Box::new(SortedMap::new(message.headers.iter().rev().map(|h| (h.key.as_str(), text_of(&h.value)))))
+        }
         "hops" => number(u64::from(facts.hops)),
         "id" => Box::new(CelString::from(id.to_string())),
         "language" => optional(&facts.language),
@@ -157,20 +136,12 @@ fn member<'a>(member: &str, id: InteractionId, content: &'a Content) -> Box<dyn 
         "priority" => number(u64::from(facts.priority)),
         "recipient" => optional(&message.recipient),
         "sender" => optional(&message.sender),
-        "skills" => Box::new(SortedMap::new(
-            facts
-                .skills
-                .iter()
-                .map(|s| (s.name.as_str(), number(u64::from(s.level)))),
-        )),
+        "skills" => {
+            Box::new(SortedMap::new(facts.skills.iter().map(|s| (s.name.as_str(), number(u64::from(s.level))))))
+        }
         "subject" => optional(&message.subject),
         "submitted_at_ms" => number(message.submitted_at.0),
-        "user_data" => Box::new(SortedMap::new(
-            facts
-                .user_data
-                .iter()
-                .map(|(k, v)| (k.as_str(), text_of(v))),
-        )),
+        "user_data" => Box::new(SortedMap::new(facts.user_data.iter().map(|(k, v)| (k.as_str(), text_of(v))))),
         _ => unreachable!("only members that were checked are asked for"),
     }
 }
@@ -196,18 +167,13 @@ impl<'a> SortedMap<'a> {
     /// Of equal keys the last is kept.
     fn new(entries: impl Iterator<Item = (&'a str, Box<dyn Val + 'a>)>) -> Self {
         let entries: BTreeMap<&str, Box<dyn Val + 'a>> = entries.collect();
-        let (keys, values) = entries
-            .into_iter()
-            .map(|(key, value)| (CelString::from(key), value))
-            .unzip();
+        let (keys, values) = entries.into_iter().map(|(key, value)| (CelString::from(key), value)).unzip();
         Self { keys, values }
     }
 
     fn find(&self, key: &dyn Val) -> Option<usize> {
         let key = key.downcast_ref::<CelString>()?.inner();
-        self.keys
-            .binary_search_by(|known| known.inner().cmp(key))
-            .ok()
+        self.keys.binary_search_by(|known| known.inner().cmp(key)).ok()
     }
 }
 
@@ -251,10 +217,7 @@ impl Val for SortedMap<'_> {
     where
         Self: 'w,
     {
-        Box::new(Self {
-            keys: self.keys.clone(),
-            values: self.values.clone(),
-        })
+        Box::new(Self { keys: self.keys.clone(), values: self.values.clone() })
     }
 }
 
@@ -327,10 +290,7 @@ fn refused(errors: &ParseErrors) -> ConditionError {
     ConditionError::Refused {
         line,
         column,
-        message: format!(
-            "this is no CEL expression: {}",
-            message.chars().take(300).collect::<String>()
-        ),
+        message: format!("this is no CEL expression: {}", message.chars().take(300).collect::<String>()),
     }
 }
 
@@ -338,10 +298,7 @@ fn refused(errors: &ParseErrors) -> ConditionError {
 fn failure(error: &ExecutionError) -> String {
     match error {
         ExecutionError::NoSuchKey(key) => {
-            format!(
-                "there is no `{}`; ask for it first, as in `has(interaction.user_data.tier)`",
-                cut(key)
-            )
+            format!("there is no `{}`; ask for it first, as in `has(interaction.user_data.tier)`", cut(key))
         }
         ExecutionError::NoSuchOverload(_) => cut_to(&error.to_string(), 300),
         ExecutionError::UnexpectedType { got, want } => {
@@ -350,16 +307,12 @@ fn failure(error: &ExecutionError) -> String {
         ExecutionError::UnsupportedBinaryOperator(operator, ..) => {
             format!("these two values have no `{operator}`")
         }
-        ExecutionError::DivisionByZero(_) | ExecutionError::RemainderByZero(_) => {
-            "division by zero".to_owned()
-        }
+        ExecutionError::DivisionByZero(_) | ExecutionError::RemainderByZero(_) => "division by zero".to_owned(),
         ExecutionError::Overflow(operator, ..) => {
             format!("the result of `{operator}` is too large")
         }
         ExecutionError::IndexOutOfBounds(_) => "the list has fewer items".to_owned(),
-        ExecutionError::FunctionError { function, message } => {
-            cut_to(&format!("`{function}`: {message}"), 300)
-        }
+        ExecutionError::FunctionError { function, message } => cut_to(&format!("`{function}`: {message}"), 300),
         ExecutionError::UndeclaredReference(name) => format!("there is no `{}`", cut(name)),
         ExecutionError::DuplicateKey(_) => "a map has the same key twice".to_owned(),
         _ => "two values do not fit together".to_owned(),
@@ -377,13 +330,10 @@ fn cut(text: &str) -> String {
 
 /// Line and column of a character, both from 1.
 fn place(source: &str, offset: usize) -> (usize, usize) {
-    source
-        .chars()
-        .take(offset)
-        .fold((1, 1), |(line, column), c| match c {
-            '\n' => (line + 1, 1),
-            _ => (line, column + 1),
-        })
+    source.chars().take(offset).fold((1, 1), |(line, column), c| match c {
+        '\n' => (line + 1, 1),
+        _ => (line, column + 1),
+    })
 }
 
 #[cfg(test)]
@@ -397,56 +347,33 @@ mod tests {
     const ID: &str = "0193e1a0-0000-7000-8000-000000000001";
 
     fn content() -> Content {
-        let entry = |key: &str, value: &str| Entry {
-            key: key.to_owned(),
-            value: value.to_owned(),
-        };
+        let entry = |key: &str, value: &str| Entry { key: key.to_owned(), value: value.to_owned() };
         let message = Message {
             media_type: Name::new("email").unwrap(),
             subject: None,
             body: "My invoice 4711 is wrong".to_owned(),
             sender: Some("ana@example.org".to_owned()),
             recipient: Some("desk@example.com".to_owned()),
-            headers: vec![
-                entry("x-tag", "first"),
-                entry("x-tag", "second"),
-                entry("a", "b"),
-            ],
+            headers: vec![entry("x-tag", "first"), entry("x-tag", "second"), entry("a", "b")],
             submitted_at: UnixMillis(1_000_000),
         };
-        let category = |name: &str, relevancy| Category {
-            name: name.to_owned(),
-            relevancy,
-        };
+        let category = |name: &str, relevancy| Category { name: name.to_owned(), relevancy };
         let data = ["tier", "name", "city"].into_iter();
         let facts = Facts {
             language: Some("de-AT".to_owned()),
             categories: vec![category("billing", 80), category("complaint", 30)],
-            user_data: data
-                .map(|key| (key.to_owned(), key.to_uppercase()))
-                .collect(),
+            user_data: data.map(|key| (key.to_owned(), key.to_uppercase())).collect(),
             priority: 500,
             answered: true,
             hops: 2,
-            skills: vec![Skill {
-                name: "german".to_owned(),
-                level: 5,
-            }],
+            skills: vec![Skill { name: "german".to_owned(), level: 5 }],
         };
-        Content {
-            message: Arc::new(message),
-            facts,
-        }
+        Content { message: Arc::new(message), facts }
     }
 
     fn evaluate_on(content: &Content, expression: &str) -> Result<bool, ConditionError> {
         let workflow = Name::new("mail").unwrap();
-        Condition::new(expression)?.evaluate(
-            ID.parse().unwrap(),
-            &workflow,
-            content,
-            UnixMillis(1_060_000),
-        )
+        Condition::new(expression)?.evaluate(ID.parse().unwrap(), &workflow, content, UnixMillis(1_060_000))
     }
 
     fn evaluate(expression: &str) -> Result<bool, ConditionError> {
@@ -581,18 +508,12 @@ mod tests {
         );
         assert!(matches!(evaluate(""), Err(ConditionError::Refused { .. })));
         let error = evaluate("true &&\n  bad").unwrap_err().to_string();
-        assert!(
-            error.starts_with("line 2, column 3: there is no `bad`"),
-            "{error}"
-        );
+        assert!(error.starts_with("line 2, column 3: there is no `bad`"), "{error}");
     }
 
     #[test]
     fn an_expression_has_a_length_and_a_depth() {
-        assert_eq!(
-            evaluate(&" ".repeat(8193)).unwrap_err(),
-            ConditionError::TooLong
-        );
+        assert_eq!(evaluate(&" ".repeat(8193)).unwrap_err(), ConditionError::TooLong);
         let deep = [
             "(".repeat(8000),
             format!("{}1{}", "(".repeat(4000), ")".repeat(4000)),
@@ -627,11 +548,7 @@ mod tests {
             format!("0{} == 96", "+1".repeat(96)),
             format!("{}true", "!".repeat(98)),
             format!("{}true", "false?false:".repeat(95)),
-            format!(
-                "{}[true]{} == [true]",
-                "[".repeat(40),
-                "][0]".repeat(40).replace("]]", "]")
-            ),
+            format!("{}[true]{} == [true]", "[".repeat(40), "][0]".repeat(40).replace("]]", "]")),
         ];
         for source in deep {
             let _ = evaluate(&source);
@@ -648,11 +565,7 @@ mod tests {
             "interaction.user_data.map(k, interaction.body + interaction.body).size() > 1".to_owned(),
         ];
         for source in costly {
-            assert_eq!(
-                evaluate(&source).unwrap_err(),
-                ConditionError::TooCostly,
-                "{source}"
-            );
+            assert_eq!(evaluate(&source).unwrap_err(), ConditionError::TooCostly, "{source}");
         }
     }
 
@@ -660,9 +573,7 @@ mod tests {
     fn the_dearest_loops_over_a_large_interaction_end() {
         let mut content = content();
         Arc::make_mut(&mut content.message).body = "a".repeat(1024 * 1024);
-        content.facts.user_data = (0..ENTRIES_MAX)
-            .map(|n| (format!("key{n}"), "v".repeat(8192)))
-            .collect();
+        content.facts.user_data = (0..ENTRIES_MAX).map(|n| (format!("key{n}"), "v".repeat(8192))).collect();
         let sources = [
             "interaction.user_data.exists(k, interaction.body.contains(k))",
             "interaction.user_data.all(a, interaction.user_data.all(b, a != ''))",
@@ -692,10 +603,7 @@ mod tests {
     #[test]
     fn only_what_is_referred_to_is_made() {
         let members = |source| Vec::from_iter(Condition::new(source).unwrap().members).join(" ");
-        assert_eq!(
-            members("interaction.answered || interaction['hops'] > 1"),
-            "answered hops"
-        );
+        assert_eq!(members("interaction.answered || interaction['hops'] > 1"), "answered hops");
         assert_eq!(members("has(interaction.body)"), "body");
         assert_eq!(members("now_ms > 1"), "");
     }

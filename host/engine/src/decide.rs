@@ -189,7 +189,10 @@ fn check_user_data(content: &Content, entries: &[Entry]) -> Result<(), Rejection
     for Entry { key, value } in entries {
         check_bytes("user_data", key, limits::KEY_BYTES_MAX)?;
         if value.len() > limits::VALUE_BYTES_MAX {
-            return Err(invalid("user_data", format!("the value of `{key}` has more than {} bytes", limits::VALUE_BYTES_MAX)));
+            return Err(invalid(
+                "user_data",
+                format!("the value of `{key}` has more than {} bytes", limits::VALUE_BYTES_MAX),
+            ));
         }
     }
     let known = &content.facts.user_data;
@@ -201,12 +204,7 @@ fn check_user_data(content: &Content, entries: &[Entry]) -> Result<(), Rejection
 }
 
 /// Pauses grow fourfold from 1 s to 1 h: twelve attempts span about seven hours.
-fn attempted(
-    account: &Account,
-    key: DeliveryKey,
-    error: Option<String>,
-    now: UnixMillis,
-) -> Result<Event, Rejection> {
+fn attempted(account: &Account, key: DeliveryKey, error: Option<String>, now: UnixMillis) -> Result<Event, Rejection> {
     let delivery = account
         .delivery(&key)
         .filter(|d| matches!(d.state, DeliveryState::Pending(_)))

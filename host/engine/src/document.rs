@@ -242,6 +242,15 @@ impl Upload {
     }
 }
 
+impl Webhook {
+    /// Whether a URL is the webhook's own or lies below it: nothing is sent to an address that nobody registered.
+    #[must_use]
+    pub fn covers(&self, url: &str) -> bool {
+        let below = |rest: &str| rest.is_empty() || self.url.ends_with('/') || rest.starts_with(['/', '?']);
+        url.strip_prefix(self.url.as_str()).is_some_and(below)
+    }
+}
+
 impl Document {
     /// What it is found by.
     #[must_use]
@@ -253,10 +262,9 @@ impl Document {
                 DocumentKey { version: *version, ..key(DocumentKind::Workflow, &workflow.name) }
             }
             Self::Deployment(deployment) => key(DocumentKind::Deployment, &deployment.name),
-            Self::Binding(binding) => DocumentKey {
-                element: Some(binding.element.clone()),
-                ..key(DocumentKind::Binding, &binding.workflow)
-            },
+            Self::Binding(binding) => {
+                DocumentKey { element: Some(binding.element.clone()), ..key(DocumentKind::Binding, &binding.workflow) }
+            }
             Self::Queue(queue) => key(DocumentKind::Queue, &queue.name),
             Self::Calendar(name, _) => key(DocumentKind::Calendar, name),
             Self::Response(response) => key(DocumentKind::Response, &response.name),

@@ -233,7 +233,8 @@ fn user_of(account: &Account, key: &DocumentKey) -> Option<String> {
         }
         DocumentKind::Upload => {
             let used = configuration.deployments.values().find(|d| {
-                key.name == d.digest.to_string().as_str() || d.assets.values().any(|a| key.name == a.to_string().as_str())
+                key.name == d.digest.to_string().as_str()
+                    || d.assets.values().any(|a| key.name == a.to_string().as_str())
             });
             used.map(|d| format!("the deployment `{}` is made from it", d.name))
         }
@@ -243,7 +244,10 @@ fn user_of(account: &Account, key: &DocumentKey) -> Option<String> {
                 return Some(format!("{waiting} interactions wait in it"));
             }
             let names = |flow: &&Arc<Flow>| {
-                flow.workflow.elements.iter().any(|e| matches!(&e.kind, ElementKind::Queue { queue, .. } if *queue == key.name))
+                flow.workflow
+                    .elements
+                    .iter()
+                    .any(|e| matches!(&e.kind, ElementKind::Queue { queue, .. } if *queue == key.name))
             };
             let flow = configuration.workflows.values().flat_map(|v| v.values()).find(names);
             flow.map(|f| format!("the workflow `{}` names it", f.workflow.name))

@@ -340,7 +340,8 @@ impl Event {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Park {
     /// Stable: `no-connector`, `strategy-unbound`, `strategy-failed`, `action-failed`, `condition-failed`,
-    /// `response-failed`, `forward-failed`, `queue-unknown`, `workflow-unknown`, `visits-exceeded`, `loop`.
+    /// `response-failed`, `forward-failed`, `queue-unknown`, `calendar-unknown`, `workflow-unknown`, `visits-exceeded`,
+    /// `loop`.
     pub code: String,
     /// What happened and what to do.
     pub message: String,

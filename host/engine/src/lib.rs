@@ -35,16 +35,14 @@ pub use command::{Answer, Command, Submission};
 pub use condition::{Condition, ConditionError};
 pub use content::{Category, Content, Entry, Facts, Message, Skill};
 pub use decide::{Decided, decide, reads};
-pub use decision::{
-    Action, AssetNeed, Decision, Destination, Failure, Manifest, Outcome, Reply, Request, Target,
-};
+pub use decision::{Action, AssetNeed, Decision, Destination, Failure, Manifest, Outcome, Reply, Request, Target};
 pub use document::{
-    Binding, Configuration, Deployment, Document, DocumentKey, DocumentKind, OnFailure, Queue,
-    Role, Share, Table, Token, Upload, Webhook,
+    Binding, Configuration, Deployment, Document, DocumentKey, DocumentKind, OnFailure, Queue, Role, Share, Table,
+    Token, Upload, Webhook,
 };
 pub use event::{Delivery, DeliveryKey, DeliveryState, Event, MessageKind, OutboxMessage, Park, Record};
-pub use live::{Ended, Frame, Live, QueuePosition, State, StateKind, Visit};
 pub use id::{CallId, Digest, InteractionId, Name, NameError, Sequence, UnixMillis};
+pub use live::{Ended, Frame, Live, QueuePosition, State, StateKind, Visit};
 pub use rejection::Rejection;
 pub use response::{Rendered, Response, ResponseText};
 pub use segment::{Case, Segment, Slice};

@@ -248,12 +248,7 @@ impl Live {
             Event::Entered { element, index, .. } => self.enter(element, *index),
             Event::CallRequested { call, deployment, visit, attempt, .. } => {
                 self.become_(
-                    State::Routing {
-                        call: *call,
-                        deployment: deployment.clone(),
-                        visit: *visit,
-                        attempt: *attempt,
-                    },
+                    State::Routing { call: *call, deployment: deployment.clone(), visit: *visit, attempt: *attempt },
                     at,
                 );
             }
@@ -265,12 +260,7 @@ impl Live {
             Event::Hopped { .. } => self.hops = self.hops.saturating_add(1),
             Event::Waiting { until, .. } => self.become_(State::Waiting { until: *until }, at),
             Event::Queued { queue, ticket, timeout, .. } => {
-                let position = QueuePosition {
-                    queue: queue.clone(),
-                    since: at,
-                    ticket: *ticket,
-                    timeout: *timeout,
-                };
+                let position = QueuePosition { queue: queue.clone(), since: at, ticket: *ticket, timeout: *timeout };
                 self.become_(State::Queued(position), at);
             }
             Event::Taken { by, .. } => {

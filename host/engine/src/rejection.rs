@@ -69,7 +69,9 @@ pub enum Rejection {
     #[error("the workflow has {} fault(s)", .0.len())]
     WorkflowFaulty(Vec<Fault>),
     /// A deployment can answer an outcome that the workflow has no connector for.
-    #[error("`{deployment}` can answer `{outcome}`, for which `{element}` in `{workflow}` has neither a connector nor `default`")]
+    #[error(
+        "`{deployment}` can answer `{outcome}`, for which `{element}` in `{workflow}` has neither a connector nor `default`"
+    )]
     OutcomeUnconnected {
         /// The deployment, or "on_failure".
         deployment: String,

@@ -82,29 +82,16 @@ impl Response {
             return None;
         }
         let text = self.text(language.or(content.facts.language.as_deref()))?;
-        let fill = |source: &str, bytes_max| {
-            fill(source, bytes_max, |code| {
-                value(code, fields, id, content, now)
-            })
-        };
+        let fill = |source: &str, bytes_max| fill(source, bytes_max, |code| value(code, fields, id, content, now));
         Some(Rendered {
-            subject: text
-                .subject
-                .as_ref()
-                .map(|subject| one_line(&fill(subject, SUBJECT_BYTES_MAX))),
+            subject: text.subject.as_ref().map(|subject| one_line(&fill(subject, SUBJECT_BYTES_MAX))),
             body: fill(&text.body, REPLY_BYTES_MAX),
         })
     }
 
     fn text(&self, language: Option<&str>) -> Option<&ResponseText> {
-        let find = |tag: &str| {
-            self.texts
-                .iter()
-                .find(|text| text.language.eq_ignore_ascii_case(tag))
-        };
-        language
-            .and_then(|tag| prefixes(tag).find_map(find))
-            .or_else(|| find(&self.default_language))
+        let find = |tag: &str| self.texts.iter().find(|text| text.language.eq_ignore_ascii_case(tag));
+        language.and_then(|tag| prefixes(tag).find_map(find)).or_else(|| find(&self.default_language))
     }
 
     /// What is wrong with it, a sentence each; empty where nothing is.
@@ -117,23 +104,12 @@ impl Response {
         let tag = |text: &ResponseText| text.language.to_ascii_lowercase();
         let mut seen = std::collections::BTreeSet::new();
         for text in &self.texts {
-            let at = |what: &str| {
-                format!(
-                    "{what} in `{}`",
-                    text.language.chars().take(40).collect::<String>()
-                )
-            };
+            let at = |what: &str| format!("{what} in `{}`", text.language.chars().take(40).collect::<String>());
             if !is_tag(&text.language) {
-                faults.push(format!(
-                    "{}: a BCP 47 tag such as `en` or `pt-BR` is wanted",
-                    at("the language")
-                ));
+                faults.push(format!("{}: a BCP 47 tag such as `en` or `pt-BR` is wanted", at("the language")));
             }
             if !seen.insert(tag(text)) {
-                faults.push(format!(
-                    "{}: each language stands once",
-                    at("the second text")
-                ));
+                faults.push(format!("{}: each language stands once", at("the second text")));
             }
             let parts = [
                 ("the subject", text.subject.as_deref(), SUBJECT_BYTES_MAX),
@@ -156,14 +132,10 @@ impl Response {
 
 /// The shape of a BCP 47 tag: parts of 1 to 8 letters and digits, the first of letters.
 fn is_tag(tag: &str) -> bool {
-    let part =
-        |part: &str| matches!(part.len(), 1..=8) && part.bytes().all(|b| b.is_ascii_alphanumeric());
+    let part = |part: &str| matches!(part.len(), 1..=8) && part.bytes().all(|b| b.is_ascii_alphanumeric());
     tag.len() <= 64
         && tag.split('-').all(part)
-        && tag
-            .split('-')
-            .next()
-            .is_some_and(|first| first.len() > 1 && first.bytes().all(|b| b.is_ascii_alphabetic()))
+        && tag.split('-').next().is_some_and(|first| first.len() > 1 && first.bytes().all(|b| b.is_ascii_alphabetic()))
 }
 
 /// A piece of a text with field codes.
@@ -193,34 +165,25 @@ fn pieces(source: &str) -> impl Iterator<Item = Piece<'_>> {
             return Some(Piece::Unclosed(std::mem::take(&mut rest)));
         };
         rest = &inside[end + 2..];
-        let (code, fallback) = inside[..end]
-            .split_once('|')
-            .unwrap_or((&inside[..end], ""));
-        Some(Piece::Code {
-            code: code.trim(),
-            fallback,
-        })
+        let (code, fallback) = inside[..end].split_once('|').unwrap_or((&inside[..end], ""));
+        Some(Piece::Code { code: code.trim(), fallback })
     })
 }
 
 fn code_fault(source: &str) -> Option<String> {
     pieces(source).find_map(|piece| match piece {
         Piece::Text(_) => None,
-        Piece::Unclosed(_) => {
-            Some("a field code is opened with `{{` and never closed with `}}`".to_owned())
-        }
+        Piece::Unclosed(_) => Some("a field code is opened with `{{` and never closed with `}}`".to_owned()),
         Piece::Code { code, fallback } if code.contains("{{") || fallback.contains("{{") => {
             Some("a field code stands inside another: close the first with `}}`".to_owned())
         }
-        Piece::Code { code: "", .. } => {
-            Some("a field code has no name: write it as `{{contact.name}}`".to_owned())
+        Piece::Code { code: "", .. } => Some("a field code has no name: write it as `{{contact.name}}`".to_owned()),
+        Piece::Code { code, .. } if code.len() > KEY_BYTES_MAX + "user_data.".len() => {
+            Some(format!("the name of a field code has at most {KEY_BYTES_MAX} bytes"))
         }
-        Piece::Code { code, .. } if code.len() > KEY_BYTES_MAX + "user_data.".len() => Some(
-            format!("the name of a field code has at most {KEY_BYTES_MAX} bytes"),
-        ),
-        Piece::Code { code, fallback } if code.len() + fallback.len() > CODE_BYTES_MAX => Some(
-            format!("the fallback of `{code}` has at most {VALUE_BYTES_MAX} bytes"),
-        ),
+        Piece::Code { code, fallback } if code.len() + fallback.len() > CODE_BYTES_MAX => {
+            Some(format!("the fallback of `{code}` has at most {VALUE_BYTES_MAX} bytes"))
+        }
         Piece::Code { .. } => None,
     })
 }
@@ -249,13 +212,7 @@ fn fill(source: &str, bytes_max: usize, value: impl Fn(&str) -> Option<String>) 
     filled
 }
 
-fn value(
-    code: &str,
-    fields: &[Entry],
-    id: InteractionId,
-    content: &Content,
-    now: UnixMillis,
-) -> Option<String> {
+fn value(code: &str, fields: &[Entry], id: InteractionId, content: &Content, now: UnixMillis) -> Option<String> {
     if let Some(field) = fields.iter().find(|field| field.key == code) {
         return Some(field.value.clone());
     }
@@ -269,19 +226,9 @@ fn value(
         "interaction.submitted_at" => rfc3339(message.submitted_at),
         "interaction.language" => facts.language.clone(),
         "now" => rfc3339(now),
-        "category" => facts
-            .categories
-            .first()
-            .map(|category| category.name.clone()),
-        "contact.name" => facts
-            .user_data
-            .get(code)
-            .or(message.sender.as_ref())
-            .cloned(),
-        _ => facts
-            .user_data
-            .get(code.strip_prefix("user_data.")?)
-            .cloned(),
+        "category" => facts.categories.first().map(|category| category.name.clone()),
+        "contact.name" => facts.user_data.get(code).or(message.sender.as_ref()).cloned(),
+        _ => facts.user_data.get(code.strip_prefix("user_data.")?).cloned(),
     }
 }
 
@@ -292,15 +239,7 @@ fn rfc3339(at: UnixMillis) -> Option<String> {
 
 /// Line breaks and other control characters become spaces.
 fn one_line(text: &str) -> String {
-    text.chars()
-        .map(|c| {
-            if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') {
-                ' '
-            } else {
-                c
-            }
-        })
-        .collect()
+    text.chars().map(|c| if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') { ' ' } else { c }).collect()
 }
 
 #[cfg(test)]
@@ -325,24 +264,14 @@ mod tests {
             headers: vec![],
             submitted_at: UnixMillis(1_763_667_000_123),
         };
-        let data = [
-            ("secret", "hush"),
-            ("tier", "gold"),
-            ("lines", "a\r\nBcc: b"),
-        ];
+        let data = [("secret", "hush"), ("tier", "gold"), ("lines", "a\r\nBcc: b")];
         let facts = Facts {
             language: Some("fr-CA".to_owned()),
-            categories: vec![Category {
-                name: "billing".to_owned(),
-                relevancy: 90,
-            }],
+            categories: vec![Category { name: "billing".to_owned(), relevancy: 90 }],
             user_data: BTreeMap::from(data.map(|(key, value)| (key.to_owned(), value.to_owned()))),
             ..Facts::default()
         };
-        Content {
-            message: Arc::new(message),
-            facts,
-        }
+        Content { message: Arc::new(message), facts }
     }
 
     fn response(texts: &[(&str, &str)]) -> Response {
@@ -361,21 +290,9 @@ mod tests {
     }
 
     fn render(response: &Response, language: Option<&str>, now: u64) -> Option<Rendered> {
-        let fields = [
-            ("contact.name", "Ana"),
-            ("greeting", "Hello {{interaction.id}}"),
-        ];
-        let fields = fields.map(|(key, value)| Entry {
-            key: key.to_owned(),
-            value: value.to_owned(),
-        });
-        response.render(
-            language,
-            &fields,
-            ID.parse().unwrap(),
-            &content(),
-            UnixMillis(now),
-        )
+        let fields = [("contact.name", "Ana"), ("greeting", "Hello {{interaction.id}}")];
+        let fields = fields.map(|(key, value)| Entry { key: key.to_owned(), value: value.to_owned() });
+        response.render(language, &fields, ID.parse().unwrap(), &content(), UnixMillis(now))
     }
 
     #[test]
@@ -434,25 +351,11 @@ mod tests {
     #[test]
     fn the_nearest_language_is_taken() {
         let response = response(&[("en", "en"), ("pt", "pt"), ("pt-BR", "pt-BR"), ("fr", "fr")]);
-        let table = [
-            ("pt-br", "pt-BR"),
-            ("pt-PT", "pt"),
-            ("PT", "pt"),
-            ("de-AT", "en"),
-            ("", "en"),
-        ];
+        let table = [("pt-br", "pt-BR"), ("pt-PT", "pt"), ("PT", "pt"), ("de-AT", "en"), ("", "en")];
         for (asked, taken) in table {
-            assert_eq!(
-                render(&response, Some(asked), 0).unwrap().body,
-                taken,
-                "{asked}"
-            );
+            assert_eq!(render(&response, Some(asked), 0).unwrap().body, taken, "{asked}");
         }
-        assert_eq!(
-            render(&response, None, 0).unwrap().body,
-            "fr",
-            "the interaction's own"
-        );
+        assert_eq!(render(&response, None, 0).unwrap().body, "fr", "the interaction's own");
     }
 
     #[test]
@@ -465,10 +368,7 @@ mod tests {
     #[test]
     fn faults_are_sentences() {
         let table = [
-            (
-                "{{contact.name",
-                "the body in `en`: a field code is opened with `{{` and never closed",
-            ),
+            ("{{contact.name", "the body in `en`: a field code is opened with `{{` and never closed"),
             ("{{a{{b}}", "a field code stands inside another"),
             ("{{ }}", "a field code has no name"),
             ("{{|x}}", "a field code has no name"),
@@ -480,20 +380,9 @@ mod tests {
             assert_eq!(faults.len(), 1, "{faults:?}");
             assert!(faults[0].contains(sentence), "{faults:?}");
         }
-        assert!(
-            response(&[("en", "{{a}} {{b|c}} }} {"), ("pt-BR", "")])
-                .check()
-                .is_empty()
-        );
+        assert!(response(&[("en", "{{a}} {{b|c}} }} {"), ("pt-BR", "")]).check().is_empty());
         assert_eq!(response(&[]).check().len(), 2);
-        let faults = response(&[
-            ("en", ""),
-            ("EN", ""),
-            ("e", ""),
-            ("english_uk", ""),
-            ("de-", ""),
-        ])
-        .check();
+        let faults = response(&[("en", ""), ("EN", ""), ("e", ""), ("english_uk", ""), ("de-", "")]).check();
         assert_eq!(faults.len(), 4, "{faults:?}");
         let long = response(&[("en", &"x".repeat(REPLY_BYTES_MAX + 1))]).check();
         assert_eq!(long.len(), 2, "{long:?}");

@@ -68,14 +68,7 @@ const WEIGHT_MAX: u32 = 1_000_000;
 /// Most shares or cases of one segment.
 const CASES_MAX: usize = 100;
 /// Attributes that stand by themselves.
-const ATTRIBUTES: [&str; 6] = [
-    "language",
-    "media_type",
-    "category",
-    "sender",
-    "recipient",
-    "subject",
-];
+const ATTRIBUTES: [&str; 6] = ["language", "media_type", "category", "sender", "recipient", "subject"];
 /// Before a key of user data.
 const USER_DATA: &str = "user_data.";
 
@@ -93,8 +86,7 @@ impl Segment {
         match self {
             Self::Share(slices) => {
                 let key: [&[u8]; 2] = [id.0.as_bytes(), element.as_str().as_bytes()];
-                pick(&key, slices.iter().map(|slice| slice.weight))
-                    .map_or(DEFAULT, |i| slices[i].outcome.as_str())
+                pick(&key, slices.iter().map(|slice| slice.weight)).map_or(DEFAULT, |i| slices[i].outcome.as_str())
             }
             Self::Open { calendar } => match calendars.get(calendar) {
                 Some(calendar) if calendar.is_open(now) => "open",
@@ -105,12 +97,9 @@ impl Segment {
                 let Some(value) = value_of(attribute, content) else {
                     return DEFAULT;
                 };
-                let case =
-                    |fits: &dyn Fn(&str) -> bool| values.iter().find(|case| fits(&case.value));
+                let case = |fits: &dyn Fn(&str) -> bool| values.iter().find(|case| fits(&case.value));
                 let found = match attribute.as_str() {
-                    "language" => {
-                        prefixes(value).find_map(|tag| case(&|v| v.eq_ignore_ascii_case(tag)))
-                    }
+                    "language" => prefixes(value).find_map(|tag| case(&|v| v.eq_ignore_ascii_case(tag))),
                     "sender" | "recipient" => case(&|v| v.eq_ignore_ascii_case(value)),
                     _ => case(&|v| v == value),
                 };
@@ -125,15 +114,10 @@ impl Segment {
         let named: Vec<&str> = match self {
             Self::Share(slices) => slices.iter().map(|slice| slice.outcome.as_str()).collect(),
             Self::Open { .. } => vec!["open", "closed"],
-            Self::Attribute { values, .. } => {
-                values.iter().map(|case| case.outcome.as_str()).collect()
-            }
+            Self::Attribute { values, .. } => values.iter().map(|case| case.outcome.as_str()).collect(),
         };
         let mut seen = BTreeSet::new();
-        named
-            .into_iter()
-            .filter(|outcome| *outcome != DEFAULT && seen.insert(*outcome))
-            .collect()
+        named.into_iter().filter(|outcome| *outcome != DEFAULT && seen.insert(*outcome)).collect()
     }
 
     /// What is wrong with it, a sentence each; empty where nothing is.
@@ -148,16 +132,10 @@ impl Segment {
                 let mut seen = BTreeSet::new();
                 for slice in slices {
                     if !(1..=WEIGHT_MAX).contains(&slice.weight) {
-                        faults.push(format!(
-                            "the weight of `{}` must be 1 to {WEIGHT_MAX}",
-                            slice.outcome
-                        ));
+                        faults.push(format!("the weight of `{}` must be 1 to {WEIGHT_MAX}", slice.outcome));
                     }
                     if !seen.insert(&slice.outcome) {
-                        faults.push(format!(
-                            "`{}` has two shares: add their weights up in one",
-                            slice.outcome
-                        ));
+                        faults.push(format!("`{}` has two shares: add their weights up in one", slice.outcome));
                     }
                 }
                 faults.extend(too_many(slices.len()));
@@ -168,10 +146,8 @@ impl Segment {
                 let key = attribute.strip_prefix(USER_DATA);
                 if !ATTRIBUTES.contains(&attribute.as_str()) && key.is_none_or(str::is_empty) {
                     let known = ATTRIBUTES.join("`, `");
-                    faults.push(format!(
-                        "there is no attribute `{}`: take `{known}` or `user_data.KEY`",
-                        cut(attribute)
-                    ));
+                    faults
+                        .push(format!("there is no attribute `{}`: take `{known}` or `user_data.KEY`", cut(attribute)));
                 }
                 if values.is_empty() {
                     faults.push("a segment by attribute needs at least one value".to_owned());
@@ -183,10 +159,7 @@ impl Segment {
                         _ => case.value.clone(),
                     };
                     if !seen.insert(value) {
-                        faults.push(format!(
-                            "the value `{}` stands twice: take one of them out",
-                            cut(&case.value)
-                        ));
+                        faults.push(format!("the value `{}` stands twice: take one of them out", cut(&case.value)));
                     }
                 }
                 faults.extend(too_many(values.len()));
@@ -198,18 +171,13 @@ impl Segment {
 }
 
 fn too_many(count: usize) -> Option<String> {
-    (count > CASES_MAX)
-        .then(|| format!("a segment splits into at most {CASES_MAX}; this one has {count}"))
+    (count > CASES_MAX).then(|| format!("a segment splits into at most {CASES_MAX}; this one has {count}"))
 }
 
 /// `error` and `timeout` mean that something went wrong, and a segment cannot go wrong.
 fn reserved<'a>(outcomes: impl Iterator<Item = &'a Name>) -> impl Iterator<Item = String> {
-    let taken: BTreeSet<&Name> = outcomes
-        .filter(|o| matches!(o.as_str(), "error" | "timeout"))
-        .collect();
-    taken.into_iter().map(|outcome| {
-        format!("`{outcome}` is reserved for failures: take another name for the outcome")
-    })
+    let taken: BTreeSet<&Name> = outcomes.filter(|o| matches!(o.as_str(), "error" | "timeout")).collect();
+    taken.into_iter().map(|outcome| format!("`{outcome}` is reserved for failures: take another name for the outcome"))
 }
 
 /// The first characters of a text that may be long.
@@ -234,26 +202,17 @@ fn value_of<'a>(attribute: &str, content: &'a Content) -> Option<&'a str> {
     match attribute {
         "language" => facts.language.as_deref(),
         "media_type" => Some(message.media_type.as_str()),
-        "category" => facts
-            .categories
-            .first()
-            .map(|category| category.name.as_str()),
+        "category" => facts.categories.first().map(|category| category.name.as_str()),
         "sender" => message.sender.as_deref(),
         "recipient" => message.recipient.as_deref(),
         "subject" => message.subject.as_deref(),
-        _ => facts
-            .user_data
-            .get(attribute.strip_prefix(USER_DATA)?)
-            .map(String::as_str),
+        _ => facts.user_data.get(attribute.strip_prefix(USER_DATA)?).map(String::as_str),
     }
 }
 
 /// Which of the weights a key falls to; none where they add up to nothing. A key that fell to one weight falls to it
 /// again, and when the weights change as few keys as can be change sides.
-pub(crate) fn pick(
-    hash_key: &[&[u8]],
-    weights: impl Iterator<Item = u32> + Clone,
-) -> Option<usize> {
+pub(crate) fn pick(hash_key: &[&[u8]], weights: impl Iterator<Item = u32> + Clone) -> Option<usize> {
     let sum: u64 = weights.clone().map(u64::from).sum();
     // The hash's place on a line as long as all weights together.
     let mut place = u64::try_from((u128::from(hash(hash_key)) * u128::from(sum)) >> 64).ok()?;
@@ -273,10 +232,7 @@ fn hash(parts: &[&[u8]]) -> u64 {
     let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
     let mut take = |byte: u8| hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
     for part in parts {
-        (part.len() as u64)
-            .to_le_bytes()
-            .into_iter()
-            .for_each(&mut take);
+        (part.len() as u64).to_le_bytes().into_iter().for_each(&mut take);
         part.iter().copied().for_each(&mut take);
     }
     hash ^= hash >> 33;
@@ -302,9 +258,7 @@ mod tests {
     }
 
     fn id(n: u128) -> InteractionId {
-        InteractionId(Uuid::from_u128(
-            n.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_0c4d),
-        ))
+        InteractionId(Uuid::from_u128(n.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_0c4d)))
     }
 
     fn content(language: Option<&str>) -> Content {
@@ -319,48 +273,26 @@ mod tests {
         };
         let facts = Facts {
             language: language.map(str::to_owned),
-            categories: vec![Category {
-                name: "billing".to_owned(),
-                relevancy: 80,
-            }],
+            categories: vec![Category { name: "billing".to_owned(), relevancy: 80 }],
             user_data: BTreeMap::from([("tier".to_owned(), "gold".to_owned())]),
             ..Facts::default()
         };
-        Content {
-            message: Arc::new(message),
-            facts,
-        }
+        Content { message: Arc::new(message), facts }
     }
 
     fn choose(segment: &Segment, content: &Content) -> String {
-        segment
-            .choose(
-                &name("split"),
-                id(1),
-                content,
-                &BTreeMap::new(),
-                UnixMillis(0),
-            )
-            .to_owned()
+        segment.choose(&name("split"), id(1), content, &BTreeMap::new(), UnixMillis(0)).to_owned()
     }
 
     #[test]
     fn a_share_stays_with_its_interaction() {
-        let segment = segment(
-            r#"{"share": [{"outcome": "old", "weight": 90}, {"outcome": "new", "weight": 10}]}"#,
-        );
+        let segment = segment(r#"{"share": [{"outcome": "old", "weight": 90}, {"outcome": "new", "weight": 10}]}"#);
         let content = content(None);
         let none = BTreeMap::new();
-        let at = |n, element: &str, now| {
-            segment
-                .choose(&name(element), id(n), &content, &none, UnixMillis(now))
-                .to_owned()
-        };
+        let at =
+            |n, element: &str, now| segment.choose(&name(element), id(n), &content, &none, UnixMillis(now)).to_owned();
         assert!((0..100).all(|n| at(n, "split", 0) == at(n, "split", 1)));
-        assert!(
-            (0..1000).any(|n| at(n, "split", 0) != at(n, "other", 0)),
-            "each element deals anew"
-        );
+        assert!((0..1000).any(|n| at(n, "split", 0) != at(n, "other", 0)), "each element deals anew");
     }
 
     #[test]
@@ -401,14 +333,8 @@ mod tests {
     #[test]
     fn a_value_leads_to_its_outcome_and_the_rest_to_default() {
         let by = |attribute: &str, value: &str| {
-            let case = Case {
-                value: value.to_owned(),
-                outcome: name("hit"),
-            };
-            Segment::Attribute {
-                attribute: attribute.to_owned(),
-                values: vec![case],
-            }
+            let case = Case { value: value.to_owned(), outcome: name("hit") };
+            Segment::Attribute { attribute: attribute.to_owned(), values: vec![case] }
         };
         let facts = content(Some("pt-BR"));
         let table = "
@@ -429,11 +355,7 @@ mod tests {
         for line in table.lines().map(str::trim).filter(|line| !line.is_empty()) {
             let (question, answer) = line.split_once("=>").unwrap();
             let (attribute, value) = question.trim().split_once(' ').unwrap();
-            assert_eq!(
-                choose(&by(attribute, value), &facts),
-                answer.trim(),
-                "{line}"
-            );
+            assert_eq!(choose(&by(attribute, value), &facts), answer.trim(), "{line}");
         }
     }
 
@@ -444,10 +366,7 @@ mod tests {
                 {"value": "de", "outcome": "german"}, {"value": "de-AT", "outcome": "austrian"}]}}"#,
         );
         let at = |tag| choose(&by, &content(tag));
-        assert_eq!(
-            [at(Some("de-AT")), at(Some("de-CH"))],
-            ["austrian", "german"]
-        );
+        assert_eq!([at(Some("de-AT")), at(Some("de-CH"))], ["austrian", "german"]);
         assert_eq!([at(Some("fr")), at(None)], ["default", "default"]);
     }
 
@@ -455,10 +374,7 @@ mod tests {
     fn prefixes_skip_lone_letters() {
         let of = |tag| prefixes(tag).collect::<Vec<_>>();
         assert_eq!(of("zh-Hant-TW"), ["zh-Hant-TW", "zh-Hant", "zh"]);
-        assert_eq!(
-            of("en-a-bbb-x-a-ccc"),
-            ["en-a-bbb-x-a-ccc", "en-a-bbb", "en"]
-        );
+        assert_eq!(of("en-a-bbb-x-a-ccc"), ["en-a-bbb-x-a-ccc", "en-a-bbb", "en"]);
         assert_eq!(of(""), [""]);
         assert_eq!(of("ä-ö-ü-"), ["ä-ö-ü-", "ä-ö-ü", "ä-ö", "ä"]);
     }
@@ -466,53 +382,23 @@ mod tests {
     #[test]
     fn opening_hours_split_and_a_calendar_that_is_gone_is_default() {
         let hours = r#"{"time_zone": "UTC", "weekly": [{"days": ["thu"], "from": "00:00", "to": "12:00"}]}"#;
-        let calendars = BTreeMap::from([(
-            name("office"),
-            Arc::new(serde_json::from_str(hours).unwrap()),
-        )]);
+        let calendars = BTreeMap::from([(name("office"), Arc::new(serde_json::from_str(hours).unwrap()))]);
         let at = |calendar: &str, ms| {
-            let by = Segment::Open {
-                calendar: name(calendar),
-            };
-            by.choose(
-                &name("split"),
-                id(1),
-                &content(None),
-                &calendars,
-                UnixMillis(ms),
-            )
-            .to_owned()
+            let by = Segment::Open { calendar: name(calendar) };
+            by.choose(&name("split"), id(1), &content(None), &calendars, UnixMillis(ms)).to_owned()
         };
-        assert_eq!(
-            [at("office", 0), at("office", 43_200_000), at("gone", 0)],
-            ["open", "closed", "default"]
-        );
+        assert_eq!([at("office", 0), at("office", 43_200_000), at("gone", 0)], ["open", "closed", "default"]);
     }
 
     #[test]
     fn faults_are_sentences() {
         let table = [
             (r#"{"share": []}"#, "needs at least one share"),
-            (
-                r#"{"share": [{"outcome": "a", "weight": 0}]}"#,
-                "the weight of `a` must be 1 to 1000000",
-            ),
-            (
-                r#"{"share": [{"outcome": "a", "weight": 1000001}]}"#,
-                "the weight of `a` must be 1 to 1000000",
-            ),
-            (
-                r#"{"share": [{"outcome": "a", "weight": 1}, {"outcome": "a", "weight": 1}]}"#,
-                "`a` has two shares",
-            ),
-            (
-                r#"{"share": [{"outcome": "error", "weight": 1}]}"#,
-                "`error` is reserved",
-            ),
-            (
-                r#"{"attribute": {"attribute": "language", "values": []}}"#,
-                "needs at least one value",
-            ),
+            (r#"{"share": [{"outcome": "a", "weight": 0}]}"#, "the weight of `a` must be 1 to 1000000"),
+            (r#"{"share": [{"outcome": "a", "weight": 1000001}]}"#, "the weight of `a` must be 1 to 1000000"),
+            (r#"{"share": [{"outcome": "a", "weight": 1}, {"outcome": "a", "weight": 1}]}"#, "`a` has two shares"),
+            (r#"{"share": [{"outcome": "error", "weight": 1}]}"#, "`error` is reserved"),
+            (r#"{"attribute": {"attribute": "language", "values": []}}"#, "needs at least one value"),
             (
                 r#"{"attribute": {"attribute": "language", "values": [
                     {"value": "de", "outcome": "a"}, {"value": "DE", "outcome": "b"}]}}"#,
@@ -528,11 +414,7 @@ mod tests {
             assert_eq!(faults.len(), 1, "{faults:?}");
             assert!(faults[0].contains(sentence), "{faults:?}");
         }
-        assert!(
-            segment(r#"{"open": {"calendar": "office"}}"#)
-                .check()
-                .is_empty()
-        );
+        assert!(segment(r#"{"open": {"calendar": "office"}}"#).check().is_empty());
     }
 
     #[test]

@@ -17,8 +17,7 @@ use crate::decision::{Destination, Reply};
 use crate::document::Configuration;
 use crate::id::Name;
 use crate::limits::{
-    CONNECTORS_MAX, DEPTH_MAX, ELEMENTS_MAX, ENTRIES_MAX, KEY_BYTES_MAX, REPLY_BYTES_MAX,
-    VALUE_BYTES_MAX,
+    CONNECTORS_MAX, DEPTH_MAX, ELEMENTS_MAX, ENTRIES_MAX, KEY_BYTES_MAX, REPLY_BYTES_MAX, VALUE_BYTES_MAX,
 };
 use crate::segment::Segment;
 use crate::workflow::{Connector, DEFAULT, Element, ElementKind, Workflow};
@@ -97,17 +96,8 @@ struct Exits {
 
 impl Exits {
     fn new(required: &[&str], optional: &[&str]) -> Self {
-        let own = |outcomes: &[&str]| {
-            outcomes
-                .iter()
-                .map(|outcome| (*outcome).to_owned())
-                .collect()
-        };
-        Self {
-            required: own(required),
-            optional: own(optional),
-            open: false,
-        }
+        let own = |outcomes: &[&str]| outcomes.iter().map(|outcome| (*outcome).to_owned()).collect();
+        Self { required: own(required), optional: own(optional), open: false }
     }
 
     fn may_have(&self, outcome: &str) -> bool {
@@ -115,11 +105,7 @@ impl Exits {
     }
 
     fn list(&self) -> String {
-        let all: Vec<String> = self
-            .required
-            .union(&self.optional)
-            .map(|outcome| format!("`{outcome}`"))
-            .collect();
+        let all: Vec<String> = self.required.union(&self.optional).map(|outcome| format!("`{outcome}`")).collect();
         shortened(&all)
     }
 }
@@ -143,34 +129,18 @@ impl<'a> Check<'a> {
     }
 
     fn whole(&mut self, code: &'static str, message: impl Into<String>) {
-        self.faults.push(Fault {
-            element: None,
-            code,
-            message: message.into(),
-        });
+        self.faults.push(Fault { element: None, code, message: message.into() });
     }
 
     fn at(&mut self, element: &Name, code: &'static str, message: impl Into<String>) {
-        self.faults.push(Fault {
-            element: Some(element.clone()),
-            code,
-            message: message.into(),
-        });
+        self.faults.push(Fault { element: Some(element.clone()), code, message: message.into() });
     }
 
     /// Whether it is small enough to be looked at any further.
     fn size(&mut self) -> bool {
-        let Workflow {
-            elements,
-            connectors,
-            description,
-            ..
-        } = self.workflow;
+        let Workflow { elements, connectors, description, .. } = self.workflow;
         if elements.is_empty() {
-            self.whole(
-                "elements-missing",
-                "The workflow is empty: begin with a `start` and an `end` element.",
-            );
+            self.whole("elements-missing", "The workflow is empty: begin with a `start` and an `end` element.");
         }
         if elements.len() > ELEMENTS_MAX {
             let message = format!(
@@ -187,10 +157,7 @@ impl<'a> Check<'a> {
             self.whole("connectors-too-many", message);
         }
         if description.len() > VALUE_BYTES_MAX {
-            self.whole(
-                "description-too-long",
-                format!("Shorten the description to at most {VALUE_BYTES_MAX} bytes."),
-            );
+            self.whole("description-too-long", format!("Shorten the description to at most {VALUE_BYTES_MAX} bytes."));
         }
         let conditions = elements.iter().filter_map(|element| match &element.kind {
             ElementKind::Condition { expression } => Some(expression.len()),
@@ -211,21 +178,13 @@ impl<'a> Check<'a> {
 
     fn starts(&mut self) {
         let workflow = self.workflow;
-        let mut starts = workflow
-            .elements
-            .iter()
-            .filter(|element| matches!(element.kind, ElementKind::Start));
+        let mut starts = workflow.elements.iter().filter(|element| matches!(element.kind, ElementKind::Start));
         match starts.next() {
-            None => self.whole(
-                "start-missing",
-                "No element is a `start`: add one, so that interactions can enter.",
-            ),
+            None => self.whole("start-missing", "No element is a `start`: add one, so that interactions can enter."),
             Some(first) => {
                 for other in starts {
-                    let message = format!(
-                        "`{}` is a second `start` beside `{}`: keep one of them.",
-                        other.id, first.id
-                    );
+                    let message =
+                        format!("`{}` is a second `start` beside `{}`: keep one of them.", other.id, first.id);
                     self.at(&other.id, "start-doubled", message);
                 }
             }
@@ -247,11 +206,7 @@ impl<'a> Check<'a> {
             ElementKind::Strategy => self.strategy(id),
             ElementKind::Condition { expression } => {
                 if let Err(error) = Condition::new(expression) {
-                    self.at(
-                        id,
-                        "condition-invalid",
-                        format!("The expression of `{id}` cannot be used: {error}."),
-                    );
+                    self.at(id, "condition-invalid", format!("The expression of `{id}` cannot be used: {error}."));
                 }
                 Exits::new(&["true", "false"], &["error"])
             }
@@ -276,34 +231,19 @@ impl<'a> Check<'a> {
                 self.forward(id, to);
                 Exits::new(&["next"], &["error"])
             }
-            ElementKind::Wait {
-                duration_ms,
-                until_open,
-            } => {
+            ElementKind::Wait { duration_ms, until_open } => {
                 self.wait(id, *duration_ms, until_open.as_ref());
                 Exits::new(&["next"], &["error"])
             }
             ElementKind::Workflow { workflow } => self.sub_workflow(id, workflow),
-            ElementKind::End {
-                disposition,
-                outcome,
-            } => {
-                if disposition
-                    .as_ref()
-                    .is_some_and(|code| code.is_empty() || code.len() > KEY_BYTES_MAX)
-                {
-                    let message = format!(
-                        "The disposition code of `{id}` must have 1 to {KEY_BYTES_MAX} bytes."
-                    );
+            ElementKind::End { disposition, outcome } => {
+                if disposition.as_ref().is_some_and(|code| code.is_empty() || code.len() > KEY_BYTES_MAX) {
+                    let message = format!("The disposition code of `{id}` must have 1 to {KEY_BYTES_MAX} bytes.");
                     self.at(id, "end-invalid", message);
                 }
-                if let Some(outcome) = outcome
-                    .as_ref()
-                    .filter(|outcome| RESERVED.contains(&outcome.as_str()))
-                {
-                    let message = format!(
-                        "`{id}` ends by `{outcome}`, which is reserved: give the outcome another name."
-                    );
+                if let Some(outcome) = outcome.as_ref().filter(|outcome| RESERVED.contains(&outcome.as_str())) {
+                    let message =
+                        format!("`{id}` ends by `{outcome}`, which is reserved: give the outcome another name.");
                     self.at(id, "outcome-reserved", message);
                 }
                 Exits::default()
@@ -316,16 +256,10 @@ impl<'a> Check<'a> {
     fn strategy(&self, id: &Name) -> Exits {
         let mut exits = Exits::new(&[], &[DEFAULT, "error", "timeout"]);
         let Some(binding) = self.configuration.binding(&self.workflow.name, id) else {
-            return Exits {
-                open: true,
-                ..exits
-            };
+            return Exits { open: true, ..exits };
         };
-        let deployments: Vec<_> = binding
-            .shares
-            .iter()
-            .filter_map(|share| self.configuration.deployments.get(&share.deployment))
-            .collect();
+        let deployments: Vec<_> =
+            binding.shares.iter().filter_map(|share| self.configuration.deployments.get(&share.deployment)).collect();
         // Without all of them it is not known what may come out.
         exits.open = deployments.len() < binding.shares.len() || deployments.is_empty();
         exits.required =
@@ -336,11 +270,7 @@ impl<'a> Check<'a> {
 
     fn segment(&mut self, id: &Name, by: &Segment) -> Exits {
         for sentence in by.check() {
-            self.at(
-                id,
-                "segment-invalid",
-                format!("`{id}` cannot split: {sentence}."),
-            );
+            self.at(id, "segment-invalid", format!("`{id}` cannot split: {sentence}."));
         }
         let mut exits = Exits::new(&by.outcomes(), &[DEFAULT]);
         match by {
@@ -372,8 +302,7 @@ impl<'a> Check<'a> {
                     self.at(id, "response-unknown", message);
                 }
                 let fits = |entry: &Entry| {
-                    (1..=KEY_BYTES_MAX).contains(&entry.key.len())
-                        && entry.value.len() <= VALUE_BYTES_MAX
+                    (1..=KEY_BYTES_MAX).contains(&entry.key.len()) && entry.value.len() <= VALUE_BYTES_MAX
                 };
                 if fields.len() > ENTRIES_MAX || !fields.iter().all(fits) {
                     let message = format!(
@@ -385,16 +314,11 @@ impl<'a> Check<'a> {
             Reply::Text { subject, body } => {
                 let bytes = body.len() + subject.as_ref().map_or(0, String::len);
                 if body.is_empty() {
-                    self.at(
-                        id,
-                        "reply-invalid",
-                        format!("`{id}` sends an empty text: write one."),
-                    );
+                    self.at(id, "reply-invalid", format!("`{id}` sends an empty text: write one."));
                 }
                 if bytes > REPLY_BYTES_MAX {
-                    let message = format!(
-                        "The text of `{id}` has {bytes} bytes: shorten it to at most {REPLY_BYTES_MAX}."
-                    );
+                    let message =
+                        format!("The text of `{id}` has {bytes} bytes: shorten it to at most {REPLY_BYTES_MAX}.");
                     self.at(id, "reply-invalid", message);
                 }
             }
@@ -413,23 +337,14 @@ impl<'a> Check<'a> {
                 }
             }
             Destination::Address(address) => {
-                if address.trim().is_empty()
-                    || address.len() > VALUE_BYTES_MAX
-                    || address.contains(char::is_control)
-                {
-                    let message = format!(
-                        "`{id}` forwards to no usable address: give a mail address or a telephone number."
-                    );
+                if address.trim().is_empty() || address.len() > VALUE_BYTES_MAX || address.contains(char::is_control) {
+                    let message =
+                        format!("`{id}` forwards to no usable address: give a mail address or a telephone number.");
                     self.at(id, "forward-invalid", message);
                 }
             }
             Destination::Url(url) => {
-                if !self
-                    .configuration
-                    .webhooks
-                    .values()
-                    .any(|webhook| url.starts_with(&webhook.url))
-                {
+                if !self.configuration.webhooks.values().any(|webhook| webhook.covers(url)) {
                     let message = format!(
                         "`{id}` forwards to an address that no webhook of the account begins: put the webhook first."
                     );
@@ -443,20 +358,16 @@ impl<'a> Check<'a> {
         match (duration_ms, until_open) {
             (Some(1..=WAIT_MS_MAX), None) => {}
             (Some(_), None) => {
-                let message =
-                    format!("`{id}` must wait for 1 to {WAIT_MS_MAX} ms, which are 366 days.");
+                let message = format!("`{id}` must wait for 1 to {WAIT_MS_MAX} ms, which are 366 days.");
                 self.at(id, "wait-invalid", message);
             }
             (None, Some(calendar)) => self.calendar(id, calendar),
             (None, None) => {
-                let message = format!(
-                    "`{id}` does not say how long it waits: give `duration_ms` or `until_open`."
-                );
+                let message = format!("`{id}` does not say how long it waits: give `duration_ms` or `until_open`.");
                 self.at(id, "wait-invalid", message);
             }
             (Some(_), Some(_)) => {
-                let message =
-                    format!("`{id}` has both `duration_ms` and `until_open`: keep one of them.");
+                let message = format!("`{id}` has both `duration_ms` and `until_open`: keep one of them.");
                 self.at(id, "wait-invalid", message);
             }
         }
@@ -465,28 +376,16 @@ impl<'a> Check<'a> {
     fn sub_workflow(&mut self, id: &Name, name: &Name) -> Exits {
         let exits = Exits::new(&[], &[DEFAULT, "error"]);
         let Some(called) = self.document(name) else {
-            let message = format!(
-                "`{id}` runs the workflow `{name}`, which is not there: put it first, or name another."
-            );
+            let message =
+                format!("`{id}` runs the workflow `{name}`, which is not there: put it first, or name another.");
             self.at(id, "workflow-unknown", message);
-            return Exits {
-                open: true,
-                ..exits
-            };
+            return Exits { open: true, ..exits };
         };
-        let ends = called
-            .elements
-            .iter()
-            .filter_map(|element| match &element.kind {
-                ElementKind::End { outcome, .. } => {
-                    Some(outcome.as_ref().map_or(COMPLETED, Name::as_str).to_owned())
-                }
-                _ => None,
-            });
-        Exits {
-            required: ends.collect(),
-            ..exits
-        }
+        let ends = called.elements.iter().filter_map(|element| match &element.kind {
+            ElementKind::End { outcome, .. } => Some(outcome.as_ref().map_or(COMPLETED, Name::as_str).to_owned()),
+            _ => None,
+        });
+        Exits { required: ends.collect(), ..exits }
     }
 
     /// A workflow as it would be after this one was put.
@@ -494,9 +393,7 @@ impl<'a> Check<'a> {
         if *name == self.workflow.name {
             return Some(self.workflow);
         }
-        self.configuration
-            .workflow(name.as_str())
-            .map(|flow| &flow.workflow)
+        self.configuration.workflow(name.as_str()).map(|flow| &flow.workflow)
     }
 
     /// Each connector by itself. What stands keeps its meaning: of doubled ones the first counts.
@@ -515,9 +412,7 @@ impl<'a> Check<'a> {
                 );
                 self.at(from, "connector-to-unknown", message);
             }
-            if target
-                .is_some_and(|at| matches!(self.workflow.elements[at].kind, ElementKind::Start))
-            {
+            if target.is_some_and(|at| matches!(self.workflow.elements[at].kind, ElementKind::Start)) {
                 let message = format!(
                     "The connector from `{from}` by `{outcome}` leads into the start `{to}`: lead it to the element after that."
                 );
@@ -533,8 +428,7 @@ impl<'a> Check<'a> {
                 continue;
             }
             if !self.taken[source].insert(outcome.as_str()) {
-                let message =
-                    format!("Two connectors leave `{from}` by `{outcome}`: keep one of them.");
+                let message = format!("Two connectors leave `{from}` by `{outcome}`: keep one of them.");
                 self.at(from, "connector-doubled", message);
                 continue;
             }
@@ -554,16 +448,10 @@ impl<'a> Check<'a> {
             ElementKind::Strategy => format!(
                 "No strategy that is bound at `{id}` answers `{outcome}`: take the connector out, or one of {can}."
             ),
-            ElementKind::Queue {
-                timeout_ms: None, ..
-            } if *outcome == "timeout" => {
-                format!(
-                    "`{id}` never times out: give it `timeout_ms`, or take the connector by `timeout` out."
-                )
+            ElementKind::Queue { timeout_ms: None, .. } if *outcome == "timeout" => {
+                format!("`{id}` never times out: give it `timeout_ms`, or take the connector by `timeout` out.")
             }
-            _ => format!(
-                "`{id}` is never left by `{outcome}`: take the connector out, or one of {can}."
-            ),
+            _ => format!("`{id}` is never left by `{outcome}`: take the connector out, or one of {can}."),
         };
         self.at(id, "outcome-unknown", message);
     }
@@ -584,11 +472,8 @@ impl<'a> Check<'a> {
             .cloned()
             .collect();
         for outcome in missing {
-            let instead = if self.exits[at].optional.contains(DEFAULT) && outcome != DEFAULT {
-                ", or by `default`"
-            } else {
-                ""
-            };
+            let instead =
+                if self.exits[at].optional.contains(DEFAULT) && outcome != DEFAULT { ", or by `default`" } else { "" };
             let message = format!(
                 "`{id}` can be left by `{outcome}` and then leads nowhere: add a connector by `{outcome}`{instead}."
             );
@@ -599,8 +484,7 @@ impl<'a> Check<'a> {
     /// What the start leads to.
     fn paths(&mut self) {
         let elements = &self.workflow.elements;
-        let starts =
-            (0..elements.len()).filter(|at| matches!(elements[*at].kind, ElementKind::Start));
+        let starts = (0..elements.len()).filter(|at| matches!(elements[*at].kind, ElementKind::Start));
         let mut waiting: Vec<usize> = starts.collect();
         if waiting.is_empty() {
             return;
@@ -613,46 +497,33 @@ impl<'a> Check<'a> {
         }
         for (at, element) in elements.iter().enumerate() {
             if !reached.contains(&at) && self.index[&element.id] == at {
-                let message = format!(
-                    "Nothing leads from the start to `{}`: connect it, or take it out.",
-                    element.id
-                );
+                let message = format!("Nothing leads from the start to `{}`: connect it, or take it out.", element.id);
                 self.at(&element.id, "element-unreachable", message);
             }
         }
-        if !reached
-            .iter()
-            .any(|at| matches!(elements[*at].kind, ElementKind::End { .. }))
-        {
-            self.whole("end-missing", "The start leads to no `end`, so that no interaction is ever finished: add one and connect it.");
+        if !reached.iter().any(|at| matches!(elements[*at].kind, ElementKind::End { .. })) {
+            self.whole(
+                "end-missing",
+                "The start leads to no `end`, so that no interaction is ever finished: add one and connect it.",
+            );
         }
     }
 
     /// Circles that nothing slows down: an interaction would go round until it is parked.
     fn loops(&mut self) {
-        let rests: Vec<bool> = self
-            .workflow
-            .elements
-            .iter()
-            .map(|element| self.rests(&element.kind))
-            .collect();
+        let rests: Vec<bool> = self.workflow.elements.iter().map(|element| self.rests(&element.kind)).collect();
         let next: Vec<Vec<usize>> = self
             .next
             .iter()
             .enumerate()
-            .map(|(at, next)| {
-                if rests[at] {
-                    Vec::new()
-                } else {
-                    next.iter().copied().filter(|to| !rests[*to]).collect()
-                }
-            })
+            .map(
+                |(at, next)| {
+                    if rests[at] { Vec::new() } else { next.iter().copied().filter(|to| !rests[*to]).collect() }
+                },
+            )
             .collect();
         for circle in circles(&next) {
-            let names: Vec<String> = circle
-                .iter()
-                .map(|at| format!("`{}`", self.workflow.elements[*at].id))
-                .collect();
+            let names: Vec<String> = circle.iter().map(|at| format!("`{}`", self.workflow.elements[*at].id)).collect();
             let first = &self.workflow.elements[circle[0]].id;
             let message = format!(
                 "Interactions can go round without a rest through {}: put a `wait` or a `queue` in between.",
@@ -664,13 +535,11 @@ impl<'a> Check<'a> {
 
     /// Whether an interaction may stay at an element for a while. A sub-workflow counts where it has such an element.
     fn rests(&self, kind: &ElementKind) -> bool {
-        let stays = |kind: &ElementKind| {
-            matches!(kind, ElementKind::Queue { .. } | ElementKind::Wait { .. })
-        };
+        let stays = |kind: &ElementKind| matches!(kind, ElementKind::Queue { .. } | ElementKind::Wait { .. });
         match kind {
-            ElementKind::Workflow { workflow } if *workflow != self.workflow.name => self
-                .document(workflow)
-                .is_some_and(|called| called.elements.iter().any(|element| stays(&element.kind))),
+            ElementKind::Workflow { workflow } if *workflow != self.workflow.name => {
+                self.document(workflow).is_some_and(|called| called.elements.iter().any(|element| stays(&element.kind)))
+            }
             _ => stays(kind),
         }
     }
@@ -702,9 +571,7 @@ impl<'a> Check<'a> {
             level = level.iter().flat_map(|name| self.called(name)).collect();
         }
         if !level.is_empty() && !recursive {
-            let message = format!(
-                "Sub-workflows stand more than {DEPTH_MAX} deep in each other: join some of them."
-            );
+            let message = format!("Sub-workflows stand more than {DEPTH_MAX} deep in each other: join some of them.");
             self.whole("workflows-too-deep", message);
         }
     }
@@ -716,8 +583,7 @@ impl<'a> Check<'a> {
         let mut waiting = std::collections::VecDeque::from([from]);
         while let Some(name) = waiting.pop_front() {
             if name == this {
-                let mut path: Vec<&Name> =
-                    std::iter::successors(Some(name), |name| before[name]).collect();
+                let mut path: Vec<&Name> = std::iter::successors(Some(name), |name| before[name]).collect();
                 path.reverse();
                 return Some(path);
             }
@@ -732,13 +598,12 @@ impl<'a> Check<'a> {
     }
 
     fn called(&self, name: &Name) -> impl Iterator<Item = &'a Name> + use<'a> {
-        self.document(name)
-            .into_iter()
-            .flat_map(|workflow| &workflow.elements)
-            .filter_map(|element| match &element.kind {
+        self.document(name).into_iter().flat_map(|workflow| &workflow.elements).filter_map(|element| {
+            match &element.kind {
                 ElementKind::Workflow { workflow } => Some(workflow),
                 _ => None,
-            })
+            }
+        })
     }
 }
 
@@ -761,11 +626,7 @@ fn circles(next: &[Vec<usize>]) -> Vec<Vec<usize>> {
     let mut counter = 0;
     for root in 0..count {
         // An element and how many of those that follow it were looked at.
-        let mut walk: Vec<(usize, usize)> = if number[root] == UNSEEN {
-            vec![(root, 0)]
-        } else {
-            Vec::new()
-        };
+        let mut walk: Vec<(usize, usize)> = if number[root] == UNSEEN { vec![(root, 0)] } else { Vec::new() };
         while let Some((at, done)) = walk.pop() {
             if done == 0 {
                 (number[at], low[at]) = (counter, counter);

@@ -257,7 +257,9 @@ impl<'a> Draft<'a> {
             ElementKind::Start => Ok(Step::Leave("next".into())),
             ElementKind::Strategy => self.call(visit, 0).map(|()| Step::Stop),
             ElementKind::Condition { .. } => {
-                let condition = flow.condition(frame.element).ok_or_else(|| Fault::error("condition-failed", "it has no expression"))?;
+                let condition = flow
+                    .condition(frame.element)
+                    .ok_or_else(|| Fault::error("condition-failed", "it has no expression"))?;
                 let holds = condition
                     .evaluate(self.id, &frame.workflow, &self.content, self.now)
                     .map_err(|e| Fault::error("condition-failed", e.to_string()))?;
@@ -276,7 +278,7 @@ impl<'a> Draft<'a> {
                 self.forward(to.clone()).map_err(|e| Fault::error("forward-failed", e))?;
                 Ok(Step::Leave("next".into()))
             }
-            ElementKind::Wait { duration_ms, until_open } => Ok(self.wait(*duration_ms, until_open.as_ref())),
+            ElementKind::Wait { duration_ms, until_open } => self.wait(*duration_ms, until_open.as_ref()),
             ElementKind::Workflow { workflow } => self.descend(workflow),
             ElementKind::End { disposition, outcome } => Ok(self.end(disposition.clone(), outcome.clone())),
         }
@@ -285,7 +287,10 @@ impl<'a> Draft<'a> {
     fn call(&mut self, visit: u32, attempt: u8) -> Result<(), Fault> {
         let (workflow, element) = self.place();
         let binding = self.account.configuration().binding(&workflow, &element).ok_or_else(|| {
-            Fault::error("strategy-unbound", format!("no strategy is bound to `{element}` in `{workflow}`: bind one, then resume"))
+            Fault::error(
+                "strategy-unbound",
+                format!("no strategy is bound to `{element}` in `{workflow}`: bind one, then resume"),
+            )
         })?;
         let key = [self.id.0.as_bytes().as_slice(), workflow.as_str().as_bytes(), element.as_str().as_bytes()];
         let share = segment::pick(&key, binding.shares.iter().map(|s| s.weight))
@@ -322,26 +327,30 @@ impl<'a> Draft<'a> {
         known.map(|(name, _)| name.clone()).ok_or_else(|| format!("there is no queue `{queue}`"))
     }
 
-    fn wait(&mut self, duration_ms: Option<u64>, until_open: Option<&Name>) -> Step {
+    fn wait(&mut self, duration_ms: Option<u64>, until_open: Option<&Name>) -> Result<Step, Fault> {
         let until = match (duration_ms, until_open) {
             (Some(ms), _) => self.now.plus(ms),
-            (None, Some(calendar)) => {
-                let calendar = self.account.configuration().calendars.get(calendar);
-                // A calendar that is gone or never opens keeps nobody waiting for ever.
-                calendar.and_then(|c| c.next_opening(self.now)).unwrap_or(self.now)
+            (None, Some(name)) => {
+                let calendar = self.account.configuration().calendars.get(name);
+                calendar.and_then(|c| c.next_opening(self.now)).ok_or_else(|| {
+                    Fault::error("calendar-unknown", format!("there is no calendar `{name}`, or it never opens"))
+                })?
             }
             (None, None) => self.now,
         };
         if until <= self.now {
-            return Step::Leave("next".into());
+            return Ok(Step::Leave("next".into()));
         }
         self.push(Event::Waiting { id: self.id, until });
-        Step::Stop
+        Ok(Step::Stop)
     }
 
     fn descend(&mut self, workflow: &Name) -> Result<Step, Fault> {
         if self.live.frames.len() >= limits::DEPTH_MAX {
-            return Err(Fault::error("workflow-unknown", format!("sub-workflows nest at most {} deep", limits::DEPTH_MAX)));
+            return Err(Fault::error(
+                "workflow-unknown",
+                format!("sub-workflows nest at most {} deep", limits::DEPTH_MAX),
+            ));
         }
         let flow = self
             .account

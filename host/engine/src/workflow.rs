@@ -80,7 +80,7 @@ pub enum ElementKind {
         /// Where to.
         to: Destination,
     },
-    /// Waits. Outcome `next`.
+    /// Waits. Outcomes `next` and `error` (its calendar is gone, or never opens).
     Wait {
         /// For so long, 1 ms to 366 days.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -166,9 +166,7 @@ impl Flow {
     pub fn new(workflow: Workflow, version: u32) -> Result<Self, String> {
         let index: BTreeMap<&str, u16> =
             (0u16..).zip(&workflow.elements).map(|(i, element)| (element.id.as_str(), i)).collect();
-        let at = |name: &Name| {
-            index.get(name.as_str()).copied().ok_or_else(|| format!("there is no element `{name}`"))
-        };
+        let at = |name: &Name| index.get(name.as_str()).copied().ok_or_else(|| format!("there is no element `{name}`"));
         let connectors = workflow
             .connectors
             .iter()
@@ -217,9 +215,8 @@ impl Flow {
     /// taken by `default`: what goes wrong is not an answer.
     #[must_use]
     pub fn next(&self, from: u16, outcome: &str) -> Option<u16> {
-        let by = |outcome: &str| {
-            Name::new(outcome).ok().and_then(|outcome| self.connectors.get(&(from, outcome)).copied())
-        };
+        let by =
+            |outcome: &str| Name::new(outcome).ok().and_then(|outcome| self.connectors.get(&(from, outcome)).copied());
         by(outcome).or_else(|| if matches!(outcome, "error" | "timeout") { None } else { by(DEFAULT) })
     }
 }

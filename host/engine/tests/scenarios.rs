@@ -82,72 +82,92 @@ fn a_queue_serves_the_higher_priority_first_and_then_the_older() {
 
 #[test]
 fn waiting_too_long_leaves_by_timeout_and_a_wait_ends_by_itself() {
-    scenario(support(), "
+    scenario(
+        support(),
+        "
         @0      submit chat support             => submitted i1, at start, at screen by next, called screening-1
         @1      answer i1 clean                 => answered clean, at gold by clean, at general by error, queued general
         @60000  time i1                         => rejected not-due
         @60001  time i1                         => at late by timeout, waiting until 65001
         @65001  time i1                         => at vip by next, queued vip
-    ");
+    ",
+    );
 }
 
 #[test]
 fn a_late_or_doubled_answer_is_rejected() {
-    scenario(support(), "
+    scenario(
+        support(),
+        "
         @0    submit chat support               => submitted i1, at start, at screen by next, called screening-1
         @1    answer i1 clean                   => answered clean, at gold by clean, at general by error, queued general
         @2    answer i1 clean                   => rejected not-awaited
         @3    submit chat support               => submitted i2, at start, at screen by next, called screening-1
         @4    cancel i2                         => cancelled
         @5    answer i2 clean                   => rejected not-awaited
-    ");
+    ",
+    );
 }
 
 #[test]
 fn a_failing_strategy_is_parked_without_a_connector_and_an_operator_resumes_it() {
-    scenario(support(), "
+    scenario(
+        support(),
+        "
         @0    submit chat support               => submitted i1, at start, at screen by next, called screening-1
         @1    fail i1 trap                      => failed trap, parked strategy-failed
         @2    resume i1 nowhere                 => rejected element-unknown
         @3    resume i1                         => resumed 1, at screen, called screening-1
         @4    answer i1 spam                    => answered spam, at spam by spam, completed spam
-    ");
+    ",
+    );
 }
 
 #[test]
 fn an_overrun_leaves_by_the_timeout_connector() {
-    scenario(support(), "
+    scenario(
+        support(),
+        "
         @0    submit chat support               => submitted i1, at start, at screen by next, called screening-1
         @1    fail i1 overrun                   => failed overrun, at general by timeout, queued general
-    ");
+    ",
+    );
 }
 
 #[test]
 fn an_undeclared_outcome_and_a_bad_action_are_failures_and_nothing_of_the_decision_is_done() {
-    scenario(support(), "
+    scenario(
+        support(),
+        "
         @0    submit chat support                => submitted i1, at start, at screen by next, called screening-1
         @1    answer i1 pigeon                   => failed refused, parked strategy-failed
         @2    submit chat support                => submitted i2, at start, at screen by next, called screening-1
         @3    answer i2 clean attach a=b priority 1001 => failed refused, parked strategy-failed
         @4    data i2 c=d                        => data c=d
-    ");
+    ",
+    );
 }
 
 #[test]
 fn retries_come_first_and_then_the_fallback() {
     let mut world = support();
     world.bind("support", "screen", "screening-1", 2, Some("clean"));
-    scenario(world, "
+    scenario(
+        world,
+        "
         @0    submit chat support               => submitted i1, at start, at screen by next, called screening-1
         @1    fail i1 trap                      => failed trap, called screening-1 again 1
         @2    fail i1 trap                      => failed trap, called screening-1 again 2
         @3    fail i1 trap                      => failed trap, at gold by clean, at general by error, queued general
-    ");
+    ",
+    );
 }
 
 #[test]
 fn a_swap_serves_the_next_call_and_leaves_those_in_flight() {
-    scenario(support(), "
+    scenario(
+        support(),
+        "
         @0    submit chat support               => submitted i1, at start, at screen by next, called screening-1
         @1    bind support screen screening-2   => bound
         @2    submit chat support               => submitted i2, at start, at screen by next, called screening-2
@@ -158,7 +178,8 @@ fn a_swap_serves_the_next_call_and_leaves_those_in_flight() {
         @6    bind support gold screening-2     => rejected element-not-strategy
         @6    bind support screen nothing       => rejected deployment-unknown
         @6    bind nothing screen screening-2   => rejected workflow-unknown
-    ");
+    ",
+    );
 }
 
 #[test]
@@ -166,11 +187,14 @@ fn an_unbound_strategy_parks_until_one_is_bound() {
     let mut world = World::default();
     world.deploy("screening-1", &["clean", "spam"]);
     world.workflow(SUPPORT);
-    scenario(world, "
+    scenario(
+        world,
+        "
         @0    submit chat support               => submitted i1, at start, at screen by next, parked strategy-unbound
         @1    bind support screen screening-1   => bound
         @2    resume i1                         => resumed 1, at screen, called screening-1
-    ");
+    ",
+    );
 }
 
 #[test]
@@ -209,7 +233,9 @@ fn one_acknowledgement_in_a_life() {
 fn a_webhook_that_is_down_is_tried_again_with_growing_pauses_and_then_parked() {
     let mut world = support();
     world.webhook("crm", &["interaction.cancelled"]);
-    scenario(world, "
+    scenario(
+        world,
+        "
         @0    submit chat support               => submitted i1, at start, at screen by next, called screening-1
         @1    cancel i1                         => cancelled, message interaction.cancelled
         @2    undelivered crm                   => pending 1002
@@ -217,13 +243,15 @@ fn a_webhook_that_is_down_is_tried_again_with_growing_pauses_and_then_parked() {
         @4    undelivered crm                   => pending 16004
         @5    delivered crm                     => delivered
         @6    delivered crm                     => rejected delivery-unknown
-    ");
+    ",
+    );
 }
 
 #[test]
 fn a_sub_workflow_comes_back_by_the_outcome_of_its_end() {
     let mut world = World::default();
-    world.workflow(r#"{"name": "triage", "elements": [
+    world.workflow(
+        r#"{"name": "triage", "elements": [
             {"id": "start", "kind": "start"},
             {"id": "chat", "kind": "condition", "expression": "interaction.media_type == 'chat'"},
             {"id": "quick", "kind": "end", "outcome": "quick"},
@@ -231,8 +259,10 @@ fn a_sub_workflow_comes_back_by_the_outcome_of_its_end() {
         "connectors": [
             {"from": "start", "outcome": "next", "to": "chat"},
             {"from": "chat", "outcome": "true", "to": "quick"},
-            {"from": "chat", "outcome": "false", "to": "slow"}]}"#);
-    world.workflow(r#"{"name": "main", "elements": [
+            {"from": "chat", "outcome": "false", "to": "slow"}]}"#,
+    );
+    world.workflow(
+        r#"{"name": "main", "elements": [
             {"id": "start", "kind": "start"},
             {"id": "sub", "kind": "workflow", "workflow": "triage"},
             {"id": "fast", "kind": "queue", "queue": "fast"},
@@ -241,7 +271,8 @@ fn a_sub_workflow_comes_back_by_the_outcome_of_its_end() {
             {"from": "start", "outcome": "next", "to": "sub"},
             {"from": "sub", "outcome": "quick", "to": "fast"},
             {"from": "sub", "outcome": "default", "to": "end"},
-            {"from": "fast", "outcome": "completed", "to": "end"}]}"#);
+            {"from": "fast", "outcome": "completed", "to": "end"}]}"#,
+    );
     scenario(world, "
         @0  submit chat main   => submitted i1, at start, at sub by next, at start, at chat by next, at quick by true, back by quick, at fast by quick, queued fast
         @1  submit email main  => submitted i2, at start, at sub by next, at start, at chat by next, at slow by false, back by completed, at end by completed, completed completed

@@ -91,49 +91,19 @@ const OPERATORS: [&str; 21] = [
 ];
 /// Functions of the `optional` namespace.
 const OPTIONALS: [&str; 3] = ["of", "ofNonZeroValue", "none"];
-const TYPES: [&str; 10] = [
-    "bool",
-    "bytes",
-    "double",
-    "int",
-    "list",
-    "map",
-    "null_type",
-    "string",
-    "type",
-    "uint",
-];
+const TYPES: [&str; 10] = ["bool", "bytes", "double", "int", "list", "map", "null_type", "string", "type", "uint"];
 
 /// Members of `interaction` that an expression refers to.
 ///
 /// # Errors
 /// [`ConditionError::Refused`] where something has no place in a condition, [`ConditionError::TooCostly`].
-pub(super) fn check(
-    source: &str,
-    program: &Program,
-) -> Result<BTreeSet<&'static str>, ConditionError> {
+pub(super) fn check(source: &str, program: &Program) -> Result<BTreeSet<&'static str>, ConditionError> {
     let expression = program.expression();
     // Once to see what it touches, and once to see what that costs.
-    let mut look = Walk {
-        source,
-        program,
-        members: BTreeSet::new(),
-        scope: Vec::new(),
-        text: 0,
-        list: 0,
-    };
+    let mut look = Walk { source, program, members: BTreeSet::new(), scope: Vec::new(), text: 0, list: 0 };
     look.cost(expression)?;
-    let text = if look.members.contains("body") {
-        BODY_COST
-    } else {
-        TEXT_COST.max(look.list)
-    };
-    let mut sum = Walk {
-        text,
-        scope: Vec::new(),
-        members: BTreeSet::new(),
-        ..look
-    };
+    let text = if look.members.contains("body") { BODY_COST } else { TEXT_COST.max(look.list) };
+    let mut sum = Walk { text, scope: Vec::new(), members: BTreeSet::new(), ..look };
     if sum.cost(expression)? > COST_MAX {
         return Err(ConditionError::TooCostly);
     }
@@ -170,25 +140,14 @@ impl<'e> Walk<'e> {
                 self.list = self.list.max(list.elements.len() as u64);
                 self.sum(&list.elements)
             }
-            Expr::Map(_) => self.refuse(
-                expression,
-                "a map can only stand before `[` or after `in` here",
-            ),
-            Expr::Struct(_) => self.refuse(
-                expression,
-                "a condition has no types of its own to make values of",
-            ),
+            Expr::Map(_) => self.refuse(expression, "a map can only stand before `[` or after `in` here"),
+            Expr::Struct(_) => self.refuse(expression, "a condition has no types of its own to make values of"),
             Expr::Unspecified => self.refuse(expression, "this is no expression"),
         }
     }
 
-    fn sum(
-        &mut self,
-        expressions: impl IntoIterator<Item = &'e IdedExpr>,
-    ) -> Result<u64, ConditionError> {
-        expressions
-            .into_iter()
-            .try_fold(1u64, |sum, part| Ok(sum.saturating_add(self.cost(part)?)))
+    fn sum(&mut self, expressions: impl IntoIterator<Item = &'e IdedExpr>) -> Result<u64, ConditionError> {
+        expressions.into_iter().try_fold(1u64, |sum, part| Ok(sum.saturating_add(self.cost(part)?)))
     }
 
     fn name(&mut self, at: &IdedExpr, name: &'e str) -> Result<u64, ConditionError> {
@@ -200,18 +159,9 @@ impl<'e> Walk<'e> {
             return Ok(1);
         }
         if name == INTERACTION {
-            return self.refuse(
-                at,
-                "say which part of `interaction`, as in `interaction.language`",
-            );
+            return self.refuse(at, "say which part of `interaction`, as in `interaction.language`");
         }
-        self.refuse(
-            at,
-            format!(
-                "there is no `{}`: known are `interaction`, `now_ms` and `workflow`",
-                cut(name)
-            ),
-        )
+        self.refuse(at, format!("there is no `{}`: known are `interaction`, `now_ms` and `workflow`", cut(name)))
     }
 
     /// The member of `interaction` that is meant by `operand.field`, where `operand` is `interaction`.
@@ -226,10 +176,7 @@ impl<'e> Walk<'e> {
             }
             None => {
                 let known = MEMBERS.map(|(name, _)| name).join("`, `");
-                self.refuse(
-                    operand,
-                    format!("`interaction` has no `{}`: it has `{known}`", cut(field)),
-                )
+                self.refuse(operand, format!("`interaction` has no `{}`: it has `{known}`", cut(field)))
             }
         }
     }
@@ -242,18 +189,13 @@ impl<'e> Walk<'e> {
             return Ok(2);
         }
         let namespace = call.target.as_deref().is_some_and(|target| {
-            matches!(&target.expr, Expr::Ident(name) if name == "optional")
-                && OPTIONALS.contains(&function)
+            matches!(&target.expr, Expr::Ident(name) if name == "optional") && OPTIONALS.contains(&function)
         });
         if namespace {
             return self.sum(&call.args);
         }
         if !OPERATORS.contains(&function) && !FUNCTIONS.contains(&function) {
-            let message = format!(
-                "there is no function `{}`: known are `{}`",
-                cut(function),
-                FUNCTIONS.join("`, `")
-            );
+            let message = format!("there is no function `{}`: known are `{}`", cut(function), FUNCTIONS.join("`, `"));
             return self.refuse(at, message);
         }
         let target = match call.target.as_deref() {
@@ -262,12 +204,10 @@ impl<'e> Walk<'e> {
         };
         // A map that is written out may only be looked into, for it has no order to be walked in.
         let table = match (function, call.args.as_slice()) {
-            (operators::INDEX | operators::OPT_INDEX, [table, _]) | (operators::IN, [_, table]) => {
-                match &table.expr {
-                    Expr::Map(map) => Some((table, map)),
-                    _ => None,
-                }
-            }
+            (operators::INDEX | operators::OPT_INDEX, [table, _]) | (operators::IN, [_, table]) => match &table.expr {
+                Expr::Map(map) => Some((table, map)),
+                _ => None,
+            },
             _ => None,
         };
         let mut cost = target.saturating_add(1);
@@ -284,10 +224,7 @@ impl<'e> Walk<'e> {
             });
         }
         let own = match function {
-            operators::LOGICAL_AND
-            | operators::LOGICAL_OR
-            | operators::LOGICAL_NOT
-            | operators::CONDITIONAL => 0,
+            operators::LOGICAL_AND | operators::LOGICAL_OR | operators::LOGICAL_NOT | operators::CONDITIONAL => 0,
             operators::NOT_STRICTLY_FALSE => 0,
             operators::INDEX | operators::OPT_INDEX | operators::OPT_SELECT => TEXT_COST,
             // A sum is a new text, held until the end.
@@ -302,55 +239,27 @@ impl<'e> Walk<'e> {
     }
 
     fn pattern(&self, at: &IdedExpr, call: &CallExpr) -> Result<(), ConditionError> {
-        let Some(IdedExpr {
-            expr: Expr::Literal(LiteralValue::String(pattern)),
-            ..
-        }) = call.args.last()
-        else {
-            return self.refuse(
-                at,
-                "the pattern of `matches` must be written out, in quotes",
-            );
+        let Some(IdedExpr { expr: Expr::Literal(LiteralValue::String(pattern)), .. }) = call.args.last() else {
+            return self.refuse(at, "the pattern of `matches` must be written out, in quotes");
         };
         let pattern = pattern.inner();
         if pattern.len() > PATTERN_BYTES_MAX {
-            return self.refuse(
-                at,
-                format!("the pattern of `matches` has at most {PATTERN_BYTES_MAX} bytes"),
-            );
+            return self.refuse(at, format!("the pattern of `matches` has at most {PATTERN_BYTES_MAX} bytes"));
         }
-        match regex::RegexBuilder::new(pattern)
-            .size_limit(PATTERN_SIZE_MAX)
-            .build()
-        {
+        match regex::RegexBuilder::new(pattern).size_limit(PATTERN_SIZE_MAX).build() {
             Ok(_) => Ok(()),
-            Err(regex::Error::CompiledTooBig(_)) => self.refuse(
-                at,
-                "the pattern of `matches` repeats too much: take smaller counts in `{}`",
-            ),
+            Err(regex::Error::CompiledTooBig(_)) => {
+                self.refuse(at, "the pattern of `matches` repeats too much: take smaller counts in `{}`")
+            }
             Err(error) => {
                 let error = error.to_string();
-                let reason = error
-                    .lines()
-                    .last()
-                    .unwrap_or_default()
-                    .trim_start_matches("error: ");
-                self.refuse(
-                    at,
-                    format!(
-                        "the pattern of `matches` is no regular expression: {}",
-                        cut(reason)
-                    ),
-                )
+                let reason = error.lines().last().unwrap_or_default().trim_start_matches("error: ");
+                self.refuse(at, format!("the pattern of `matches` is no regular expression: {}", cut(reason)))
             }
         }
     }
 
-    fn comprehension(
-        &mut self,
-        at: &IdedExpr,
-        loops: &'e ComprehensionExpr,
-    ) -> Result<u64, ConditionError> {
+    fn comprehension(&mut self, at: &IdedExpr, loops: &'e ComprehensionExpr) -> Result<u64, ConditionError> {
         let length = self.length(&loops.iter_range)?;
         let Some(length) = length else {
             return self.refuse(
@@ -359,53 +268,29 @@ impl<'e> Walk<'e> {
                  `headers`, `categories` or `skills`",
             );
         };
-        let outside = self
-            .cost(&loops.iter_range)?
-            .saturating_add(self.cost(&loops.accu_init)?);
+        let outside = self.cost(&loops.iter_range)?.saturating_add(self.cost(&loops.accu_init)?);
         let name = loops.iter_var.as_str();
-        if [INTERACTION, NOW, WORKFLOW, "optional"].contains(&name)
-            || TYPES.contains(&name)
-            || name.starts_with('.')
-        {
-            return self.refuse(
-                at,
-                format!(
-                    "`{}` is taken: give the variable of the loop another name",
-                    cut(name)
-                ),
-            );
+        if [INTERACTION, NOW, WORKFLOW, "optional"].contains(&name) || TYPES.contains(&name) || name.starts_with('.') {
+            return self.refuse(at, format!("`{}` is taken: give the variable of the loop another name", cut(name)));
         }
         if self.scope.len() == LOOPS_MAX {
-            return self.refuse(
-                at,
-                format!("at most {LOOPS_MAX} loops can stand in each other"),
-            );
+            return self.refuse(at, format!("at most {LOOPS_MAX} loops can stand in each other"));
         }
         self.scope.push(name);
-        let inside = self
-            .cost(&loops.loop_cond)?
-            .saturating_add(self.cost(&loops.loop_step)?);
+        let inside = self.cost(&loops.loop_cond)?.saturating_add(self.cost(&loops.loop_step)?);
         self.scope.pop();
         let result = self.cost(&loops.result)?;
-        Ok(outside
-            .saturating_add(length.saturating_mul(inside))
-            .saturating_add(result))
+        Ok(outside.saturating_add(length.saturating_mul(inside)).saturating_add(result))
     }
 
     /// Most items of what is looped over; none where that is not known.
     fn length(&mut self, range: &'e IdedExpr) -> Result<Option<u64>, ConditionError> {
         let entries = |looped| {
-            if looped {
-                Some(ENTRIES_MAX as u64)
-            } else {
-                None
-            }
+            if looped { Some(ENTRIES_MAX as u64) } else { None }
         };
         match &range.expr {
             Expr::List(list) => Ok(Some(list.elements.len() as u64)),
-            Expr::Select(select) if !select.test => Ok(self
-                .member(&select.operand, &select.field)?
-                .and_then(entries)),
+            Expr::Select(select) if !select.test => Ok(self.member(&select.operand, &select.field)?.and_then(entries)),
             Expr::Call(call) => match indexed(call) {
                 Some((operand, field)) if call.func_name == operators::INDEX => {
                     Ok(self.member(operand, field)?.and_then(entries))
@@ -421,36 +306,19 @@ impl<'e> Walk<'e> {
     }
 
     fn refuse<T>(&self, at: &IdedExpr, message: impl Into<String>) -> Result<T, ConditionError> {
-        let offset = self
-            .program
-            .source_info()
-            .offset_for(at.id)
-            .map_or(0, |(start, _)| start as usize);
+        let offset = self.program.source_info().offset_for(at.id).map_or(0, |(start, _)| start as usize);
         let (line, column) = place(self.source, offset);
-        Err(ConditionError::Refused {
-            line,
-            column,
-            message: message.into(),
-        })
+        Err(ConditionError::Refused { line, column, message: message.into() })
     }
 }
 
 /// `operand["field"]` and `operand.?field`.
 fn indexed(call: &CallExpr) -> Option<(&IdedExpr, &str)> {
-    if !matches!(
-        call.func_name.as_str(),
-        operators::INDEX | operators::OPT_INDEX | operators::OPT_SELECT
-    ) {
+    if !matches!(call.func_name.as_str(), operators::INDEX | operators::OPT_INDEX | operators::OPT_SELECT) {
         return None;
     }
     match call.args.as_slice() {
-        [
-            operand,
-            IdedExpr {
-                expr: Expr::Literal(LiteralValue::String(field)),
-                ..
-            },
-        ] => Some((operand, field.inner())),
+        [operand, IdedExpr { expr: Expr::Literal(LiteralValue::String(field)), .. }] => Some((operand, field.inner())),
         _ => None,
     }
 }

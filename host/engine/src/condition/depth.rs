@@ -43,11 +43,7 @@ pub(super) fn check(source: &str) -> Result<(), ConditionError> {
                 let word = word(rest);
                 taken = word.len();
                 if rest[taken..].starts_with(['"', '\'']) {
-                    taken += quoted(
-                        source,
-                        at + taken,
-                        matches!(word, "r" | "R" | "br" | "bR" | "Br" | "BR"),
-                    )?;
+                    taken += quoted(source, at + taken, matches!(word, "r" | "R" | "br" | "bR" | "Br" | "BR"))?;
                 } else if word == "in" {
                     depth += 1;
                     here.chain += 1;
@@ -56,11 +52,7 @@ pub(super) fn check(source: &str) -> Result<(), ConditionError> {
             c if c.is_ascii_digit() => {
                 taken = word(rest).len();
                 if rest[taken..].starts_with(['"', '\'']) {
-                    return Err(refuse(
-                        source,
-                        at,
-                        "an operator is missing between the number and the text",
-                    ));
+                    return Err(refuse(source, at, "an operator is missing between the number and the text"));
                 }
             }
             '/' if rest.starts_with("//") => taken = rest.find('\n').unwrap_or(rest.len()),
@@ -95,11 +87,7 @@ pub(super) fn check(source: &str) -> Result<(), ConditionError> {
                 here.chain += 1;
             }
             '=' => {
-                return Err(refuse(
-                    source,
-                    at,
-                    "`=` alone means nothing here: write `==` to compare",
-                ));
+                return Err(refuse(source, at, "`=` alone means nothing here: write `==` to compare"));
             }
             '&' | '|' => {
                 let message = format!("`{c}` alone means nothing here: write `{c}{c}`");
@@ -112,9 +100,7 @@ pub(super) fn check(source: &str) -> Result<(), ConditionError> {
             _ => {}
         }
         if depth > DEPTH_MAX {
-            let message = format!(
-                "the expression is nested too deep, at most {DEPTH_MAX}: split it in two conditions"
-            );
+            let message = format!("the expression is nested too deep, at most {DEPTH_MAX}: split it in two conditions");
             return Err(refuse(source, at, message));
         }
         at += taken;
@@ -124,9 +110,7 @@ pub(super) fn check(source: &str) -> Result<(), ConditionError> {
 
 /// Letters, digits and `_` that a text begins with.
 fn word(text: &str) -> &str {
-    &text[..text
-        .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
-        .unwrap_or(text.len())]
+    &text[..text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(text.len())]
 }
 
 /// Bytes of the text in quotes that begins at `at`. The lexer's rules: <https://github.com/google/cel-spec>, `langdef.md`.
@@ -143,11 +127,7 @@ fn quoted(source: &str, at: usize, raw: bool) -> Result<usize, ConditionError> {
         let fault = |message: &str| Err(refuse(source, at + end, message));
         match rest.chars().next() {
             None => {
-                return Err(refuse(
-                    source,
-                    at,
-                    "this text is never closed with another quote",
-                ));
+                return Err(refuse(source, at, "this text is never closed with another quote"));
             }
             Some('\n' | '\r') if !triple => {
                 return fault("a text in quotes ends on its own line: write a line break as `\\n`");
@@ -170,10 +150,7 @@ fn quoted(source: &str, at: usize, raw: bool) -> Result<usize, ConditionError> {
 fn escape(text: &str) -> Option<usize> {
     let digits = |count: usize, radix: u32| {
         let digits = text.get(1..=count)?;
-        digits
-            .chars()
-            .all(|c| c.is_digit(radix))
-            .then_some(1 + count)
+        digits.chars().all(|c| c.is_digit(radix)).then_some(1 + count)
     };
     match text.chars().next()? {
         'a' | 'b' | 'f' | 'n' | 'r' | 't' | 'v' | '"' | '\'' | '\\' | '?' | '`' => Some(1),
@@ -187,9 +164,5 @@ fn escape(text: &str) -> Option<usize> {
 
 fn refuse(source: &str, at: usize, message: impl Into<String>) -> ConditionError {
     let (line, column) = place(source, source[..at].chars().count());
-    ConditionError::Refused {
-        line,
-        column,
-        message: message.into(),
-    }
+    ConditionError::Refused { line, column, message: message.into() }
 }

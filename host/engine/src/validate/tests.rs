@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::decision::Outcome;
+use crate::decision::{Manifest, Outcome};
 use crate::document::{Binding, Deployment, Document, OnFailure, Queue, Share, Webhook};
 use crate::id::{Digest, UnixMillis};
 use crate::workflow::Flow;
@@ -31,18 +31,9 @@ fn drawn(called: &str, lines: &str) -> Workflow {
         }
         let mut words = line.splitn(3, ' ');
         let mut element = json!({"id": words.next().unwrap(), "kind": words.next().unwrap()});
-        for field in words
-            .next()
-            .unwrap_or_default()
-            .split("; ")
-            .filter(|field| !field.is_empty())
-        {
+        for field in words.next().unwrap_or_default().split("; ").filter(|field| !field.is_empty()) {
             let (key, value) = field.split_once('=').unwrap();
-            let json = if key == "expression" {
-                None
-            } else {
-                serde_json::from_str(value).ok()
-            };
+            let json = if key == "expression" { None } else { serde_json::from_str(value).ok() };
             element[key] = json.unwrap_or_else(|| json!(value));
         }
         elements.push(element);
@@ -55,18 +46,20 @@ fn digest() -> Digest {
 }
 
 fn deployment(called: &str, outcomes: &[&str]) -> Document {
-    let outcome = |outcome: &&str| Outcome {
-        name: (*outcome).to_owned(),
-        description: String::new(),
-    };
+    let outcome = |outcome: &&str| Outcome { name: (*outcome).to_owned(), description: String::new() };
     Document::Deployment(Arc::new(Deployment {
         name: name(called),
-        strategy: "screening".to_owned(),
-        version: "1.0.0".to_owned(),
         digest: digest(),
         settings: "{}".to_owned(),
         assets: BTreeMap::new(),
-        outcomes: outcomes.iter().map(outcome).collect(),
+        manifest: Manifest {
+            name: "screening".to_owned(),
+            version: "1.0.0".to_owned(),
+            description: String::new(),
+            outcomes: outcomes.iter().map(outcome).collect(),
+            settings_schema: "{}".to_owned(),
+            assets: Vec::new(),
+        },
         component: digest(),
         image: digest(),
         snapshotted: true,
@@ -78,18 +71,12 @@ fn deployment(called: &str, outcomes: &[&str]) -> Document {
 }
 
 fn binding(called: &str, element: &str, deployments: &[&str]) -> Document {
-    let shares = deployments.iter().map(|deployment| Share {
-        deployment: name(deployment),
-        weight: 1,
-    });
+    let shares = deployments.iter().map(|deployment| Share { deployment: name(deployment), weight: 1 });
     Document::Binding(Arc::new(Binding {
         workflow: name(called),
         element: name(element),
         shares: shares.collect(),
-        on_failure: OnFailure {
-            retries: 0,
-            outcome: Some(name("fallback")),
-        },
+        on_failure: OnFailure { retries: 0, outcome: Some(name("fallback")) },
     }))
 }
 
@@ -100,10 +87,7 @@ fn account() -> Configuration {
     let documents = [
         Document::Calendar(name("office"), Arc::new(office)),
         Document::Response(Arc::new(serde_json::from_value(ack).unwrap())),
-        Document::Queue(Queue {
-            name: name("desk"),
-            description: String::new(),
-        }),
+        Document::Queue(Queue { name: name("desk"), description: String::new() }),
         Document::Webhook(Arc::new(Webhook {
             name: name("crm"),
             url: "https://crm.example.org/in".to_owned(),
@@ -129,17 +113,11 @@ fn account() -> Configuration {
             1,
         ),
         Document::Workflow(
-            Arc::new(drawn(
-                "calls-this",
-                "s start\nc workflow workflow=middle\ne end\ns -next-> c\nc -default-> e",
-            )),
+            Arc::new(drawn("calls-this", "s start\nc workflow workflow=middle\ne end\ns -next-> c\nc -default-> e")),
             1,
         ),
         Document::Workflow(
-            Arc::new(drawn(
-                "middle",
-                "s start\nc workflow workflow=this\ne end\ns -next-> c\nc -default-> e",
-            )),
+            Arc::new(drawn("middle", "s start\nc workflow workflow=this\ne end\ns -next-> c\nc -default-> e")),
             1,
         ),
     ];
@@ -147,34 +125,17 @@ fn account() -> Configuration {
         account.put(document);
     }
     for n in 0..8 {
-        let lines = format!(
-            "s start\nc workflow workflow=deep{}\ne end\ns -next-> c\nc -default-> e",
-            n + 1
-        );
-        account.put(&Document::Workflow(
-            Arc::new(drawn(&format!("deep{n}"), &lines)),
-            1,
-        ));
+        let lines = format!("s start\nc workflow workflow=deep{}\ne end\ns -next-> c\nc -default-> e", n + 1);
+        account.put(&Document::Workflow(Arc::new(drawn(&format!("deep{n}"), &lines)), 1));
     }
-    account.put(&Document::Workflow(
-        Arc::new(drawn("deep8", "s start\ne end\ns -next-> e")),
-        1,
-    ));
+    account.put(&Document::Workflow(Arc::new(drawn("deep8", "s start\ne end\ns -next-> e")), 1));
     account
 }
 
 /// `element code` of each fault.
 fn codes(faults: &[Fault]) -> Vec<String> {
-    let element = |fault: &Fault| {
-        fault
-            .element
-            .as_ref()
-            .map_or("-".to_owned(), ToString::to_string)
-    };
-    faults
-        .iter()
-        .map(|fault| format!("{} {}", element(fault), fault.code))
-        .collect()
+    let element = |fault: &Fault| fault.element.as_ref().map_or("-".to_owned(), ToString::to_string);
+    faults.iter().map(|fault| format!("{} {}", element(fault), fault.code)).collect()
 }
 
 /// What an element between a start and an end has for faults.
@@ -237,186 +198,54 @@ fn a_workflow_without_faults_can_be_walked() {
 fn each_element_is_checked() {
     let share = |slices: &str| format!("x segment by={{\"share\": [{slices}]}}");
     let table: &[(&str, &str, &[&str])] = &[
-        (
-            "x condition expression=1 +",
-            "x -true-> e\nx -false-> e",
-            &["x condition-invalid"],
-        ),
-        (
-            "x condition expression=true",
-            "x -true-> e",
-            &["x connector-missing"],
-        ),
-        (
-            "x condition expression=true",
-            "x -true-> e\nx -false-> e\nx -default-> e",
-            &["x outcome-unknown"],
-        ),
-        (
-            "x queue queue=q; timeout_ms=0",
-            "x -completed-> e\nx -timeout-> e",
-            &["x queue-invalid"],
-        ),
-        (
-            "x queue queue=q; timeout_ms=1",
-            "x -completed-> e",
-            &["x connector-missing"],
-        ),
-        (
-            "x queue queue=q",
-            "x -completed-> e\nx -timeout-> e",
-            &["x outcome-unknown"],
-        ),
+        ("x condition expression=1 +", "x -true-> e\nx -false-> e", &["x condition-invalid"]),
+        ("x condition expression=true", "x -true-> e", &["x connector-missing"]),
+        ("x condition expression=true", "x -true-> e\nx -false-> e\nx -default-> e", &["x outcome-unknown"]),
+        ("x queue queue=q; timeout_ms=0", "x -completed-> e\nx -timeout-> e", &["x queue-invalid"]),
+        ("x queue queue=q; timeout_ms=1", "x -completed-> e", &["x connector-missing"]),
+        ("x queue queue=q", "x -completed-> e\nx -timeout-> e", &["x outcome-unknown"]),
         ("x queue queue=q", "x -error-> e", &["x connector-missing"]),
         ("x wait duration_ms=0", "x -next-> e", &["x wait-invalid"]),
-        (
-            "x wait duration_ms=31622400001",
-            "x -next-> e",
-            &["x wait-invalid"],
-        ),
+        ("x wait duration_ms=31622400001", "x -next-> e", &["x wait-invalid"]),
         ("x wait duration_ms=31622400000", "x -next-> e", &[]),
         ("x wait", "x -next-> e", &["x wait-invalid"]),
-        (
-            "x wait duration_ms=1; until_open=office",
-            "x -next-> e",
-            &["x wait-invalid"],
-        ),
-        (
-            "x wait until_open=gone",
-            "x -next-> e",
-            &["x calendar-unknown"],
-        ),
-        (
-            "x segment by={\"open\": {\"calendar\": \"gone\"}}",
-            "x -default-> e",
-            &["x calendar-unknown"],
-        ),
-        (
-            "x segment by={\"open\": {\"calendar\": \"office\"}}",
-            "x -open-> e",
-            &["x connector-missing"],
-        ),
+        ("x wait duration_ms=1; until_open=office", "x -next-> e", &["x wait-invalid"]),
+        ("x wait until_open=gone", "x -next-> e", &["x calendar-unknown"]),
+        ("x segment by={\"open\": {\"calendar\": \"gone\"}}", "x -default-> e", &["x calendar-unknown"]),
+        ("x segment by={\"open\": {\"calendar\": \"office\"}}", "x -open-> e", &["x connector-missing"]),
         (&share(""), "x -default-> e", &["x segment-invalid"]),
-        (
-            &share("{\"outcome\": \"a\", \"weight\": 0}"),
-            "x -a-> e",
-            &["x segment-invalid"],
-        ),
-        (
-            &share("{\"outcome\": \"a\", \"weight\": 1}"),
-            "x -a-> e\nx -b-> e",
-            &["x outcome-unknown"],
-        ),
+        (&share("{\"outcome\": \"a\", \"weight\": 0}"), "x -a-> e", &["x segment-invalid"]),
+        (&share("{\"outcome\": \"a\", \"weight\": 1}"), "x -a-> e\nx -b-> e", &["x outcome-unknown"]),
         (
             "x segment by={\"attribute\": {\"attribute\": \"sender\", \"values\": [{\"value\": \"a\", \"outcome\": \"a\"}]}}",
             "x -a-> e",
             &["x connector-missing"],
         ),
-        (
-            "x reply reply={\"standard\": {\"name\": \"gone\", \"fields\": []}}",
-            "x -next-> e",
-            &["x response-unknown"],
-        ),
-        (
-            "x reply reply={\"text\": {\"subject\": null, \"body\": \"\"}}",
-            "x -next-> e",
-            &["x reply-invalid"],
-        ),
-        (
-            "x forward to={\"queue\": \"gone\"}",
-            "x -next-> e",
-            &["x queue-unknown"],
-        ),
-        (
-            "x forward to={\"address\": \" \"}",
-            "x -next-> e",
-            &["x forward-invalid"],
-        ),
-        (
-            "x forward to={\"address\": \"+49 30 1234\"}",
-            "x -next-> e\nx -error-> e",
-            &[],
-        ),
-        (
-            "x forward to={\"url\": \"https://evil.example.org\"}",
-            "x -next-> e",
-            &["x webhook-unknown"],
-        ),
-        (
-            "x workflow workflow=gone",
-            "x -any-> e",
-            &["x workflow-unknown"],
-        ),
-        (
-            "x workflow workflow=refunds",
-            "x -paid-> e",
-            &["x connector-missing"],
-        ),
-        (
-            "x workflow workflow=refunds",
-            "x -default-> e\nx -error-> e",
-            &[],
-        ),
-        (
-            "x workflow workflow=refunds",
-            "x -default-> e\nx -other-> e",
-            &["x outcome-unknown"],
-        ),
-        (
-            "x workflow workflow=this",
-            "x -default-> e",
-            &["x workflow-recursive"],
-        ),
-        (
-            "x workflow workflow=calls-this",
-            "x -default-> e",
-            &["x workflow-recursive"],
-        ),
-        (
-            "x workflow workflow=deep0",
-            "x -default-> e",
-            &["- workflows-too-deep"],
-        ),
+        ("x reply reply={\"standard\": {\"name\": \"gone\", \"fields\": []}}", "x -next-> e", &["x response-unknown"]),
+        ("x reply reply={\"text\": {\"subject\": null, \"body\": \"\"}}", "x -next-> e", &["x reply-invalid"]),
+        ("x forward to={\"queue\": \"gone\"}", "x -next-> e", &["x queue-unknown"]),
+        ("x forward to={\"address\": \" \"}", "x -next-> e", &["x forward-invalid"]),
+        ("x forward to={\"address\": \"+49 30 1234\"}", "x -next-> e\nx -error-> e", &[]),
+        ("x forward to={\"url\": \"https://evil.example.org\"}", "x -next-> e", &["x webhook-unknown"]),
+        ("x workflow workflow=gone", "x -any-> e", &["x workflow-unknown"]),
+        ("x workflow workflow=refunds", "x -paid-> e", &["x connector-missing"]),
+        ("x workflow workflow=refunds", "x -default-> e\nx -error-> e", &[]),
+        ("x workflow workflow=refunds", "x -default-> e\nx -other-> e", &["x outcome-unknown"]),
+        ("x workflow workflow=this", "x -default-> e", &["x workflow-recursive"]),
+        ("x workflow workflow=calls-this", "x -default-> e", &["x workflow-recursive"]),
+        ("x workflow workflow=deep0", "x -default-> e", &["- workflows-too-deep"]),
         ("x workflow workflow=deep1", "x -default-> e", &[]),
         ("x strategy", "x -whatever-> e", &[]),
         ("screen strategy", "screen -default-> e", &[]),
-        (
-            "screen strategy",
-            "screen -spam-> e\nscreen -ham-> e",
-            &["screen connector-missing"],
-        ),
-        (
-            "screen strategy",
-            "screen -default-> e\nscreen -eggs-> e",
-            &["screen outcome-unknown"],
-        ),
-        (
-            "screen strategy",
-            "screen -default-> e\nscreen -fallback-> e\nscreen -timeout-> e",
-            &[],
-        ),
-        (
-            "x end outcome=error",
-            "",
-            &["x outcome-reserved", "e element-unreachable"],
-        ),
-        (
-            "x end disposition=\"\"",
-            "",
-            &["x end-invalid", "e element-unreachable"],
-        ),
-        (
-            "x end",
-            "x -next-> e",
-            &["x connector-from-end", "e element-unreachable"],
-        ),
+        ("screen strategy", "screen -spam-> e\nscreen -ham-> e", &["screen connector-missing"]),
+        ("screen strategy", "screen -default-> e\nscreen -eggs-> e", &["screen outcome-unknown"]),
+        ("screen strategy", "screen -default-> e\nscreen -fallback-> e\nscreen -timeout-> e", &[]),
+        ("x end outcome=error", "", &["x outcome-reserved", "e element-unreachable"]),
+        ("x end disposition=\"\"", "", &["x end-invalid", "e element-unreachable"]),
+        ("x end", "x -next-> e", &["x connector-from-end", "e element-unreachable"]),
     ];
     for (element, connectors, expected) in table {
-        assert_eq!(
-            faults_of(element, connectors),
-            *expected,
-            "{element}\n{connectors}"
-        );
+        assert_eq!(faults_of(element, connectors), *expected, "{element}\n{connectors}");
     }
 }
 
@@ -428,10 +257,7 @@ fn connectors_and_paths_are_checked() {
         ("s start\nt start\ne end\ns -next-> e\nt -next-> e", &["t start-doubled"]),
         ("s start\ne end", &["s connector-missing", "e element-unreachable", "- end-missing"]),
         ("s start\ns -next-> s", &["s connector-into-start", "- end-missing", "s loop-endless"]),
-        (
-            "s start\ne end\ns -next-> e\ns -next-> e",
-            &["s connector-doubled"],
-        ),
+        ("s start\ne end\ns -next-> e\ns -next-> e", &["s connector-doubled"]),
         ("s start\ne end\ne end\ns -next-> e", &["e element-doubled"]),
         ("s start\ne end\ns -next-> gone", &["s connector-to-unknown", "e element-unreachable", "- end-missing"]),
         ("s start\ne end\ns -next-> e\ngone -next-> e", &["gone connector-from-unknown"]),
@@ -459,11 +285,7 @@ fn connectors_and_paths_are_checked() {
         ),
     ];
     for (lines, expected) in table {
-        assert_eq!(
-            codes(&validate(&drawn("this", lines), &account())),
-            *expected,
-            "{lines}"
-        );
+        assert_eq!(codes(&validate(&drawn("this", lines), &account())), *expected, "{lines}");
     }
 }
 
@@ -471,38 +293,17 @@ fn connectors_and_paths_are_checked() {
 fn the_longest_workflow_is_walked_without_recursion() {
     let mut lines = "s start\ne end\ns -next-> x0\n".to_owned();
     for n in 0..498 {
-        let next = if n == 497 {
-            "e".to_owned()
-        } else {
-            format!("x{}", n + 1)
-        };
-        writeln!(
-            lines,
-            "x{n} condition expression=true\nx{n} -true-> {next}\nx{n} -false-> x0"
-        )
-        .unwrap();
+        let next = if n == 497 { "e".to_owned() } else { format!("x{}", n + 1) };
+        writeln!(lines, "x{n} condition expression=true\nx{n} -true-> {next}\nx{n} -false-> x0").unwrap();
     }
     let document = drawn("this", &lines);
     let faults = validate(&document, &account());
     assert_eq!(codes(&faults), ["x0 loop-endless"]);
-    assert!(
-        faults[0].message.contains("`x11` and 486 more"),
-        "{}",
-        faults[0].message
-    );
+    assert!(faults[0].message.contains("`x11` and 486 more"), "{}", faults[0].message);
     let more = drawn("this", &format!("{lines}y end"));
     assert_eq!(codes(&validate(&more, &account())), ["- elements-too-many"]);
-    let wordy = drawn(
-        "this",
-        &lines.replace(
-            "expression=true",
-            &format!("expression=true {}", "//".repeat(99)),
-        ),
-    );
-    assert_eq!(
-        codes(&validate(&wordy, &account())),
-        ["- conditions-too-long"]
-    );
+    let wordy = drawn("this", &lines.replace("expression=true", &format!("expression=true {}", "//".repeat(99))));
+    assert_eq!(codes(&validate(&wordy, &account())), ["- conditions-too-long"]);
 }
 
 #[test]
@@ -543,30 +344,13 @@ fn a_faulty_document_shows_all_its_faults_at_once() {
         ",
     );
     let faults = validate(&document, &account());
-    let shown = faults
-        .iter()
-        .zip(codes(&faults))
-        .map(|(fault, code)| format!("{code}: {}\n", fault.message));
+    let shown = faults.iter().zip(codes(&faults)).map(|(fault, code)| format!("{code}: {}\n", fault.message));
     insta::assert_snapshot!(shown.collect::<String>());
 }
 
 fn any_kind() -> impl Strategy<Value = Value> {
-    let id = prop::sample::select(vec![
-        "a",
-        "b",
-        "c",
-        "this",
-        "office",
-        "refunds",
-        "desk",
-        "calls-this",
-        "ack",
-    ]);
-    let text = prop_oneof![
-        ".{0,20}",
-        Just("interaction.answered".to_owned()),
-        Just("true".to_owned())
-    ];
+    let id = prop::sample::select(vec!["a", "b", "c", "this", "office", "refunds", "desk", "calls-this", "ack"]);
+    let text = prop_oneof![".{0,20}", Just("interaction.answered".to_owned()), Just("true".to_owned())];
     let number = prop_oneof![Just(0u64), Just(1), any::<u64>()];
     prop_oneof![
         Just(json!({"kind": "start"})),
@@ -587,9 +371,8 @@ fn any_kind() -> impl Strategy<Value = Value> {
         text.clone().prop_map(|name| json!({"kind": "reply", "reply": {"standard": {"name": name, "fields": []}}})),
         text.clone().prop_map(|to| json!({"kind": "forward", "to": {"queue": to}})),
         text.clone().prop_map(|to| json!({"kind": "forward", "to": {"url": to}})),
-        (prop::option::of(number), prop::option::of(id.clone())).prop_map(|(duration, until)| {
-            json!({"kind": "wait", "duration_ms": duration, "until_open": until})
-        }),
+        (prop::option::of(number), prop::option::of(id.clone()))
+            .prop_map(|(duration, until)| { json!({"kind": "wait", "duration_ms": duration, "until_open": until}) }),
         id.clone().prop_map(|workflow| json!({"kind": "workflow", "workflow": workflow})),
         (prop::option::of(text), prop::option::of(id)).prop_map(|(disposition, outcome)| {
             json!({"kind": "end", "disposition": disposition, "outcome": outcome})
@@ -600,31 +383,16 @@ fn any_kind() -> impl Strategy<Value = Value> {
 fn any_workflow() -> impl Strategy<Value = Workflow> {
     let ids = ["a", "b", "c", "d", "e", "f", "screen"];
     let id = prop::sample::select(ids.to_vec());
-    let outcomes = vec![
-        "next",
-        "true",
-        "false",
-        "default",
-        "error",
-        "timeout",
-        "completed",
-        "open",
-        "closed",
-        "a",
-    ];
+    let outcomes = vec!["next", "true", "false", "default", "error", "timeout", "completed", "open", "closed", "a"];
     let connector = (id.clone(), prop::sample::select(outcomes), id.clone())
         .prop_map(|(from, outcome, to)| json!({"from": from, "outcome": outcome, "to": to}));
     let element = (id, any_kind()).prop_map(|(id, mut kind)| {
         kind["id"] = json!(id);
         kind
     });
-    (
-        prop::collection::vec(element, 0..8),
-        prop::collection::vec(connector, 0..24),
+    (prop::collection::vec(element, 0..8), prop::collection::vec(connector, 0..24)).prop_map(
+        |(elements, connectors)| workflow(json!({"name": "this", "elements": elements, "connectors": connectors})),
     )
-        .prop_map(|(elements, connectors)| {
-            workflow(json!({"name": "this", "elements": elements, "connectors": connectors}))
-        })
 }
 
 proptest! {

@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use signalbox_engine::{
-    Account, Action, Answer, Binding, CallId, Category, Command, Content, Decision, DeliveryKey, DeliveryState, Deployment,
-    Destination, Digest, Document, DocumentKey, DocumentKind, Entry, Event, Facts, Failure, InteractionId, Manifest,
-    Message, Name, OnFailure, Outcome, Rejection, Reply, Share, Submission, Target, UnixMillis, Webhook, Workflow, decide,
-    reads,
+    Account, Action, Answer, Binding, CallId, Category, Command, Content, Decision, DeliveryKey, DeliveryState,
+    Deployment, Destination, Digest, Document, DocumentKey, DocumentKind, Entry, Event, Facts, Failure, InteractionId,
+    Manifest, Message, Name, OnFailure, Outcome, Rejection, Reply, Share, Submission, Target, UnixMillis, Webhook,
+    Workflow, decide, reads,
 };
 use uuid::Uuid;
 
@@ -45,7 +45,6 @@ pub fn id(n: u128) -> InteractionId {
 }
 
 impl World {
-
     /// Carries out a command at a moment.
     pub fn try_at(&mut self, command: Command, now: UnixMillis) -> Result<Vec<Event>, Rejection> {
         let content = reads(&self.account, &command).map(|id| self.contents[&id].clone());
@@ -108,9 +107,14 @@ impl World {
                 Command::Submit(Box::new(submission(id(self.submits), media_type, workflow)))
             }
             ["answer", i, outcome, ref actions @ ..] => {
-                let decision = Decision { outcome: outcome.into(), actions: parse_actions(actions), reason: "because".into() };
+                let decision =
+                    Decision { outcome: outcome.into(), actions: parse_actions(actions), reason: "because".into() };
                 let interaction = the(i);
-                Command::StrategyAnswered { call: call(self, interaction), interaction, answer: Answer { result: Ok(decision) } }
+                Command::StrategyAnswered {
+                    call: call(self, interaction),
+                    interaction,
+                    answer: Answer { result: Ok(decision) },
+                }
             }
             ["fail", i, kind] => {
                 let failure = match kind {
@@ -118,7 +122,11 @@ impl World {
                     _ => Failure::Trap("unreachable".into()),
                 };
                 let interaction = the(i);
-                Command::StrategyAnswered { call: call(self, interaction), interaction, answer: Answer { result: Err(failure) } }
+                Command::StrategyAnswered {
+                    call: call(self, interaction),
+                    interaction,
+                    answer: Answer { result: Err(failure) },
+                }
             }
             ["time", i] => Command::TimerDue { interaction: the(i) },
             ["data", i, entry] => Command::SetUserData { interaction: the(i), entries: vec![parse_entry(entry)] },
@@ -127,13 +135,16 @@ impl World {
             ["resume", i, element] => Command::Resume { interaction: the(i), element: Some(name(element)), by: by() },
             ["take", queue] => Command::Take { queue: name(queue), by: by() },
             ["release", i] => Command::Release { interaction: the(i), by: by() },
-            ["complete", i, disposition] => Command::Complete { interaction: the(i), disposition: disposition.into(), by: by() },
+            ["complete", i, disposition] => {
+                Command::Complete { interaction: the(i), disposition: disposition.into(), by: by() }
+            }
             ["bind", workflow, element, deployment] => {
                 Command::Put { document: binding(workflow, element, deployment, OnFailure::default()), by: by() }
             }
             ["deploy", deployment] => Command::Put { document: deployment_document(deployment, &["clean"]), by: by() },
             ["undeploy", deployment] => {
-                let key = DocumentKey { kind: DocumentKind::Deployment, name: name(deployment), element: None, version: 0 };
+                let key =
+                    DocumentKey { kind: DocumentKind::Deployment, name: name(deployment), element: None, version: 0 };
                 Command::Remove { key, by: by() }
             }
             ["delivered", webhook] => Command::DeliveryAttempted { delivery: self.delivery(webhook), result: Ok(()) },
@@ -171,7 +182,9 @@ impl World {
             Event::PrioritySet { priority, .. } => format!("priority {priority}"),
             Event::SkillRequired { skill, .. } => format!("skill {} {}", skill.name, skill.level),
             Event::TargetSet { target: Some(Target::Queue(queue)), .. } => format!("target {queue}"),
-            Event::TargetSet { target, .. } => target.as_ref().map_or_else(|| "target none".into(), |t| format!("target {t:?}")),
+            Event::TargetSet { target, .. } => {
+                target.as_ref().map_or_else(|| "target none".into(), |t| format!("target {t:?}"))
+            }
             Event::Hopped { to, .. } => format!("hopped {to}"),
             Event::MessageQueued { message, .. } => format!("message {}", message.topic),
             Event::Waiting { until, .. } => format!("waiting until {}", until.0),
