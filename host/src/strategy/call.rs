@@ -1,0 +1,131 @@
+//! One call of a strategy, in a sandbox of its own.
+//!
+//! A fresh sandbox each time: nothing of one interaction is there when the next is decided, and whatever a call breaks
+//! is thrown away with it. A call never fails as such; what went wrong is its outcome.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use signalbox_engine::{Decision, Failure, Request};
+use wasmtime::Store;
+
+use super::bindings::{Strategy, types};
+use super::deployment::Deployment;
+use super::grants::Grants;
+use super::record::Recorded;
+use super::sandbox::{Sandbox, Source};
+use super::{answer, request, trap};
+
+/// How a call ended, and what it saw.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CallResult {
+    /// The decision, within all bounds, or why there is none.
+    pub outcome: Result<Decision, Failure>,
+    /// What to keep of the call.
+    pub record: Recorded,
+}
+
+impl Deployment {
+    /// Asks the strategy, here and now. Takes microseconds, and at most a few times the deadline; call it from threads of
+    /// low priority, such as a [`Pool`](super::Pool) has.
+    #[must_use]
+    pub fn call(&self, request: &Request, grants: &Arc<dyn Grants>) -> CallResult {
+        self.run(request, Source::Live(Arc::clone(grants), request.clone()))
+    }
+
+    /// Runs a call again as it was: its imports are answered by the record. A call that asks for something else than was
+    /// recorded, as another version of the strategy may, fails as [`Failure::Unavailable`], naming both.
+    #[must_use]
+    pub fn replay(&self, request: &Request, recorded: &Recorded) -> CallResult {
+        self.run(request, Source::Record(recorded.granted.clone(), 0))
+    }
+
+    /// An instance that stays between calls. Only for comparison: what one call leaves behind, the next one finds.
+    ///
+    /// # Errors
+    /// [`Failure`] where it cannot be instantiated or configured.
+    pub fn warm(self: &Arc<Self>) -> Result<Warm, Failure> {
+        let mut store = self.store(Source::Nobody);
+        let strategy = self.instance(&mut store)?;
+        Ok(Warm { deployment: Arc::clone(self), store, strategy })
+    }
+
+    fn run(&self, request: &Request, source: Source) -> CallResult {
+        let began = Instant::now();
+        let mut store = self.store(source);
+        let strategy = self.instance(&mut store);
+        let instantiated = Instant::now();
+        let outcome = strategy.and_then(|strategy| self.route(&strategy, &mut store, request));
+        let guest = instantiated.elapsed();
+        let result = finished(outcome, &mut store, instantiated - began, guest);
+        drop(store);
+        self.took(nanoseconds(began.elapsed()));
+        result
+    }
+
+    fn store(&self, source: Source) -> Store<Sandbox> {
+        Sandbox::store(self.pre.engine(), source, self.deadline, self.memory_bytes_max)
+    }
+
+    /// An instance that is configured.
+    fn instance(&self, store: &mut Store<Sandbox>) -> Result<Strategy, Failure> {
+        let made = self.pre.instantiate(&mut *store);
+        let strategy = made.map_err(|error| trap::instantiation(&error, store.data()))?;
+        let Some((settings, assets)) = &self.configuration else { return Ok(strategy) };
+        let assets: Vec<_> =
+            assets.iter().map(|asset| types::Asset { name: &asset.name, content: &asset.content }).collect();
+        match strategy.call_configure(&mut *store, settings, &assets) {
+            Ok(Ok(())) => Ok(strategy),
+            Ok(Err(why)) => Err(Failure::Trap(answer::cut(format!("it refuses its settings: {why}"), 4096))),
+            Err(error) => Err(trap::failure(&error, store.data())),
+        }
+    }
+
+    fn route(&self, strategy: &Strategy, store: &mut Store<Sandbox>, request: &Request) -> Result<Decision, Failure> {
+        match request::lowered(request, |lowered| strategy.call_route(&mut *store, lowered)) {
+            Ok(Ok(decision)) => answer::decision(decision, &self.manifest),
+            Ok(Err(failure)) => Err(answer::failure(failure)),
+            Err(error) => Err(trap::failure(&error, store.data())),
+        }
+    }
+}
+
+/// An instance that is called again and again.
+pub struct Warm {
+    deployment: Arc<Deployment>,
+    store: Store<Sandbox>,
+    strategy: Strategy,
+}
+
+impl Warm {
+    /// As [`Deployment::call`], in this instance. After a trap every further call fails.
+    #[must_use]
+    pub fn call(&mut self, request: &Request, grants: &Arc<dyn Grants>) -> CallResult {
+        let began = Instant::now();
+        Sandbox::renew(&mut self.store, Source::Live(Arc::clone(grants), request.clone()));
+        let renewed = Instant::now();
+        let outcome = self.deployment.route(&self.strategy, &mut self.store, request);
+        finished(outcome, &mut self.store, renewed - began, renewed.elapsed())
+    }
+}
+
+fn finished(
+    outcome: Result<Decision, Failure>,
+    store: &mut Store<Sandbox>,
+    instantiate: std::time::Duration,
+    guest: std::time::Duration,
+) -> CallResult {
+    let sandbox = store.data_mut();
+    let record = Recorded {
+        granted: std::mem::take(&mut sandbox.granted),
+        log: std::mem::take(&mut sandbox.log),
+        instantiate_ns: nanoseconds(instantiate),
+        guest_ns: nanoseconds(guest),
+        memory_bytes: u64::try_from(sandbox.memory.bytes).unwrap_or(u64::MAX),
+    };
+    CallResult { outcome, record }
+}
+
+fn nanoseconds(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}

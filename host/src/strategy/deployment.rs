@@ -1,0 +1,146 @@
+//! A strategy with its settings, loaded: what is called.
+//!
+//! Immutable and shared: calls in flight finish on the deployment that they began with, whatever replaces it meanwhile.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use signalbox_engine::{Manifest, Name};
+use wasmtime::component::Component;
+
+use super::bindings::StrategyPre;
+use super::manifest::Asset;
+use super::sandbox::Sandbox;
+use super::{Runtime, image};
+
+/// Time that a call has where nobody says otherwise.
+pub const DEADLINE: Duration = Duration::from_millis(50);
+
+/// Most time that a deployment may give its calls.
+pub const DEADLINE_MAX: Duration = Duration::from_secs(5);
+
+/// What a deployment is loaded from: an [`Installed`](super::Installed) strategy as the store kept it.
+#[derive(Debug, Clone)]
+pub struct Package<'a> {
+    /// Name of the deployment.
+    pub name: Name,
+    /// As it was installed.
+    pub manifest: Manifest,
+    /// Native code.
+    pub image: &'a [u8],
+    /// What to compile where the image is of another version of Wasmtime or another processor.
+    pub component: &'a [u8],
+    /// What every call is configured with; `None` where both are baked into the component.
+    pub configuration: Option<(String, Vec<Asset>)>,
+    /// Time of a call on a processor. At least 1 ms, at most [`DEADLINE_MAX`]; cut to that.
+    pub deadline: Duration,
+}
+
+/// Why a deployment cannot be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The component cannot be compiled by this version any more: install the strategy again.
+    #[error("the strategy cannot be compiled")]
+    Compile(#[source] wasmtime::Error),
+    /// It does not fit the world of this version any more: install the strategy again.
+    #[error("the strategy does not fit its world")]
+    World(#[source] wasmtime::Error),
+}
+
+/// A strategy that can be called.
+pub struct Deployment {
+    pub(super) name: Name,
+    pub(super) id: u64,
+    pub(super) manifest: Manifest,
+    pub(super) pre: StrategyPre<Sandbox>,
+    pub(super) configuration: Option<(String, Vec<Asset>)>,
+    pub(super) deadline: Duration,
+    pub(super) memory_bytes_max: usize,
+    recompiled: Option<Vec<u8>>,
+    /// How long its calls take, in nanoseconds; 0 until the first has ended. The pool goes by it.
+    typical_ns: AtomicU64,
+}
+
+impl std::fmt::Debug for Deployment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Deployment").field("name", &self.name).field("deadline", &self.deadline).finish_non_exhaustive()
+    }
+}
+
+impl Runtime {
+    /// Makes a deployment ready to be called: in under a millisecond from its image, in seconds where that must be
+    /// compiled anew.
+    ///
+    /// # Errors
+    /// [`LoadError`] where neither the image nor the component serves any more.
+    pub fn load(&self, package: Package<'_>) -> Result<Arc<Deployment>, LoadError> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let (component, recompiled) = self.component(&package)?;
+        let pre = self.linker.instantiate_pre(&component).and_then(StrategyPre::new).map_err(LoadError::World)?;
+        Ok(Arc::new(Deployment {
+            name: package.name,
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            manifest: package.manifest,
+            pre,
+            configuration: package
+                .configuration
+                .map(|(settings, assets)| (if settings.trim().is_empty() { "{}".into() } else { settings }, assets)),
+            deadline: package.deadline.clamp(Duration::from_millis(1), DEADLINE_MAX),
+            memory_bytes_max: self.memory_bytes_max,
+            recompiled,
+            typical_ns: AtomicU64::new(0),
+        }))
+    }
+
+    /// The code, and a new image where the old one did not serve.
+    fn component(&self, package: &Package<'_>) -> Result<(Component, Option<Vec<u8>>), LoadError> {
+        let engine = &self.machine.engine;
+        match self.images.map(engine, package.image) {
+            Ok(component) => return Ok((component, None)),
+            Err(error) => {
+                let image = image::digest(package.image);
+                tracing::info!(deployment = %package.name, %image, error = %format_args!("{error:#}"), "compiling anew");
+            }
+        }
+        let compiled = self.machine.compile(package.component).map_err(LoadError::Compile)?;
+        let image = compiled.serialize().map_err(LoadError::Compile)?;
+        // From the file again, so that its memory is mapped from there and shared; else what is at hand serves as well.
+        let mapped = self.images.map(engine, &image).unwrap_or(compiled);
+        Ok((mapped, Some(image)))
+    }
+}
+
+impl Deployment {
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &Name {
+        &self.name
+    }
+
+    /// What the configured strategy says of itself.
+    #[must_use]
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// The image to keep instead of the old one, where that did not serve.
+    #[must_use]
+    pub fn recompiled(&self) -> Option<&[u8]> {
+        self.recompiled.as_deref()
+    }
+
+    /// How long its calls take of late; `None` until the first has ended.
+    #[must_use]
+    pub fn typical(&self) -> Option<Duration> {
+        let typical = self.typical_ns.load(Ordering::Relaxed);
+        (typical != 0).then(|| Duration::from_nanos(typical))
+    }
+
+    /// Counts a call that took so long: an eighth of the new, the rest of the old.
+    pub(super) fn took(&self, ns: u64) {
+        let typical = self.typical_ns.load(Ordering::Relaxed);
+        let next = if typical == 0 { ns } else { typical - typical / 8 + ns / 8 };
+        self.typical_ns.store(next.max(1), Ordering::Relaxed);
+    }
+}

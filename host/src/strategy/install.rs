@@ -1,0 +1,189 @@
+//! From a binary, settings and assets to a strategy that is ready to be called, or to why it is not.
+//!
+//! Bad settings fail here and not under traffic. Everything that the guest runs here runs under limits, with nothing but
+//! `log` to call; everything here runs on threads of low priority.
+
+use std::any::Any;
+use std::thread::Builder;
+use std::time::Duration;
+
+use signalbox_engine::{Digest, Manifest};
+use wasmtime::Store;
+use wasmtime::component::{Component, Instance};
+
+use super::bindings::{Strategy, StrategyPre, types};
+use super::error::InstallError;
+use super::inspect::{self, Shape};
+use super::manifest::{self, Asset};
+use super::record::LogLine;
+use super::sandbox::{Sandbox, Source};
+use super::settings::Schema;
+use super::snapshot::Instrumented;
+use super::{Runtime, answer, image, machine, thread, trap};
+
+/// Time that `configure` has.
+pub const CONFIGURE_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Time that `describe` has.
+const DESCRIBE_DEADLINE: Duration = Duration::from_secs(1);
+
+/// A strategy with its settings, ready to be loaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Installed {
+    /// What the configured strategy says of itself.
+    pub manifest: Manifest,
+    /// Settings and assets are baked into `component`. Otherwise every call configures anew, and loading needs them.
+    pub snapshotted: bool,
+    /// The component to compile again when Wasmtime or the processor changes.
+    pub component: Vec<u8>,
+    /// Native code of `component` for this Wasmtime and this processor.
+    pub image: Vec<u8>,
+    /// What the strategy logged while it configured itself.
+    pub log: Vec<LogLine>,
+}
+
+/// What a component is, before it is configured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inspection {
+    /// What it says of itself.
+    pub manifest: Manifest,
+    /// Its imports, exports and size.
+    pub shape: Shape,
+    /// Its name as a strategy version.
+    pub digest: Digest,
+}
+
+impl Runtime {
+    /// Makes a strategy of a component, its settings (JSON text; empty for `{}`) and its assets. Takes seconds: call it from a thread that
+    /// may wait.
+    ///
+    /// # Errors
+    /// [`InstallError`]: each cause is what is wrong with what was handed in, but for
+    /// [`Unavailable`](InstallError::Unavailable), which may pass.
+    pub fn install(&self, component: &[u8], settings: &str, assets: &[Asset]) -> Result<Installed, InstallError> {
+        apart(|| self.install_here(component, settings, assets))
+    }
+
+    /// What a component says of itself. Takes about a second, as it must be compiled.
+    ///
+    /// # Errors
+    /// As [`install`](Self::install), as far as it comes without settings.
+    pub fn inspect(&self, component: &[u8]) -> Result<Inspection, InstallError> {
+        apart(|| {
+            let shape = inspect::shape(component)?;
+            let (manifest, _) = self.bind(&self.compile(component)?)?.describe(self)?;
+            Ok(Inspection { manifest, shape, digest: image::digest(component) })
+        })
+    }
+
+    fn install_here(&self, component: &[u8], settings: &str, assets: &[Asset]) -> Result<Installed, InstallError> {
+        inspect::shape(component)?;
+        let settings = if settings.trim().is_empty() { "{}" } else { settings };
+        let instrumented = Instrumented::new(component);
+        let compiled = self.compile(instrumented.as_ref().map_or(component, |it| &it.component))?;
+        let bound = self.bind(&compiled)?;
+        let (manifest, schema) = bound.describe(self)?;
+        schema.check(settings)?;
+        manifest::check_assets(&manifest, assets)?;
+
+        let mut configured = bound.configure(self, settings, assets)?;
+        let log = std::mem::take(&mut configured.store.data_mut().log);
+        let Some(instrumented) = instrumented else {
+            let (manifest, _) = configured.describe()?;
+            let image = serialized(&compiled)?;
+            return Ok(Installed { manifest, snapshotted: false, component: component.to_vec(), image, log });
+        };
+        let snapshot = instrumented
+            .snapshot(&mut configured.store, configured.instance)
+            .map_err(|error| InstallError::Unavailable(format!("the snapshot failed: {error:#}")))?;
+        drop(configured);
+        let compiled = self.compile(&snapshot)?;
+        let (manifest, _) = self.bind(&compiled)?.describe(self)?;
+        Ok(Installed { manifest, snapshotted: true, image: serialized(&compiled)?, component: snapshot, log })
+    }
+
+    fn compile(&self, component: &[u8]) -> Result<Component, InstallError> {
+        let malformed = |error: wasmtime::Error| InstallError::Malformed(answer::cut(format!("{error:#}"), 1000));
+        self.machine.compile(component).map_err(malformed)
+    }
+
+    fn bind(&self, component: &Component) -> Result<Bound, InstallError> {
+        let mismatch = |error: wasmtime::Error| InstallError::WorldMismatch(answer::cut(format!("{error:#}"), 1000));
+        let pre = self.linker.instantiate_pre(component).map_err(mismatch)?;
+        StrategyPre::new(pre).map(Bound).map_err(mismatch)
+    }
+}
+
+/// A compiled component that fits the world.
+struct Bound(StrategyPre<Sandbox>);
+
+/// An instance of it.
+struct Live {
+    store: Store<Sandbox>,
+    instance: Instance,
+    strategy: Strategy,
+}
+
+impl Bound {
+    fn describe(&self, runtime: &Runtime) -> Result<(Manifest, Schema), InstallError> {
+        self.instantiate(runtime, DESCRIBE_DEADLINE).map_err(InstallError::Describe)?.describe()
+    }
+
+    fn configure(&self, runtime: &Runtime, settings: &str, assets: &[Asset]) -> Result<Live, InstallError> {
+        let mut live = self.instantiate(runtime, CONFIGURE_DEADLINE).map_err(InstallError::Configure)?;
+        let assets: Vec<_> =
+            assets.iter().map(|asset| types::Asset { name: &asset.name, content: &asset.content }).collect();
+        match live.strategy.call_configure(&mut live.store, settings, &assets) {
+            Ok(Ok(())) => Ok(live),
+            Ok(Err(why)) => Err(InstallError::Settings(answer::cut(why, 4096))),
+            Err(error) => Err(InstallError::Configure(trap::failure(&error, live.store.data()))),
+        }
+    }
+
+    fn instantiate(&self, runtime: &Runtime, deadline: Duration) -> Result<Live, signalbox_engine::Failure> {
+        let machine = &runtime.machine;
+        let mut store = Sandbox::store(&machine.engine, Source::Nobody, deadline, runtime.memory_bytes_max);
+        let made = self.0.instance_pre().instantiate(&mut store).and_then(|instance| {
+            let strategy = Strategy::new(&mut store, &instance)?;
+            Ok((instance, strategy))
+        });
+        match made {
+            Ok((instance, strategy)) => Ok(Live { store, instance, strategy }),
+            Err(error) => Err(trap::instantiation(&error, store.data())),
+        }
+    }
+}
+
+impl Live {
+    fn describe(&mut self) -> Result<(Manifest, Schema), InstallError> {
+        match self.strategy.call_describe(&mut self.store) {
+            Ok(manifest) => manifest::checked(manifest),
+            Err(error) => Err(InstallError::Describe(trap::failure(&error, self.store.data()))),
+        }
+    }
+}
+
+fn serialized(component: &Component) -> Result<Vec<u8>, InstallError> {
+    component.serialize().map_err(|error| InstallError::Unavailable(format!("the native code has no image: {error:#}")))
+}
+
+/// On a thread of its own, of low priority, that nothing it does can bring down anything else.
+fn apart<T: Send>(work: impl FnOnce() -> Result<T, InstallError> + Send) -> Result<T, InstallError> {
+    let lowered = || {
+        thread::lower_priority(thread::COMPILING);
+        work()
+    };
+    std::thread::scope(|scope| {
+        let builder = Builder::new().name("install".into()).stack_size(machine::STACK_BYTES);
+        let spawned = builder
+            .spawn_scoped(scope, lowered)
+            .map_err(|error| InstallError::Unavailable(format!("no thread for it: {error}")))?;
+        spawned.join().unwrap_or_else(|panic| Err(InstallError::Unavailable(format!("a bug: {}", said(&*panic)))))
+    })
+}
+
+/// What a panic said.
+pub(super) fn said(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("it panicked")
+}

@@ -1,0 +1,115 @@
+//! Runs strategies: installs, loads, calls, records and replays WebAssembly components of the world
+//! `signalbox:strategy/strategy`.
+//!
+//! It knows the engine's words for requests and decisions, and Wasmtime. It does not know accounts, bindings, the store or
+//! HTTP: who is asked when, and what a failure leads to, is decided elsewhere. What a strategy may learn comes in as
+//! [`Grants`].
+//!
+//! From a file to a decision: [`Runtime::install`] (seconds, once a deployment) → [`Installed`], kept in the store →
+//! [`Runtime::load`] (under a millisecond) → [`Deployment::call`] (microseconds), mostly by way of a [`Pool`] →
+//! [`CallResult`] with its [`Recorded`] → [`Deployment::replay`], at any time, on any version.
+//!
+//! Invariants:
+//! - A strategy cannot harm the server or another call: not its memory, nor its threads' time, nor its files.
+//! - The same request, deployment and answers give the same decision, bit for bit.
+//! - A decision that comes out of here keeps the bounds of the WIT package.
+
+mod answer;
+mod bindings;
+mod call;
+mod componentize;
+mod deployment;
+mod error;
+mod grants;
+mod image;
+mod inspect;
+mod install;
+mod machine;
+mod manifest;
+mod pool;
+mod record;
+mod request;
+mod sandbox;
+mod settings;
+mod snapshot;
+mod thread;
+mod trap;
+
+use std::num::NonZero;
+use std::path::PathBuf;
+
+use signalbox_engine::Digest;
+use wasmtime::component::Linker;
+
+pub use answer::DECISION_BYTES_MAX;
+pub use call::{CallResult, Warm};
+pub use componentize::{NoComponent, componentize};
+pub use deployment::{DEADLINE, DEADLINE_MAX, Deployment, LoadError, Package};
+pub use error::InstallError;
+pub use grants::{Grants, Nothing, ObjectKind, RenderedText};
+pub use inspect::{COMPONENT_BYTES_MAX, FUNCTION_BYTES_MAX, FUNCTIONS_MAX, Shape};
+pub use install::{CONFIGURE_DEADLINE, Inspection, Installed};
+pub use machine::Unfit;
+pub use manifest::{ASSET_BYTES_MAX, Asset};
+pub use pool::{Full, Job, Pool};
+pub use record::{Answer, Granted, Level, LogLine, Question, Recorded, Unreadable};
+pub use sandbox::{LOG_BYTES_MAX, QUESTION_BYTES_MAX, QUESTIONS_MAX};
+
+/// Memory of a call where nobody says otherwise.
+pub const MEMORY_BYTES_MAX: usize = 64 << 20;
+
+/// How strategies are run.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Folder for compiled strategies, which the server alone may write. It can be emptied while no server runs.
+    pub images: PathBuf,
+    /// Threads that run strategies: the pool of sandboxes is sized for them.
+    pub threads: NonZero<usize>,
+    /// Linear memory of one call, in bytes.
+    pub memory_bytes_max: usize,
+}
+
+impl Options {
+    /// As this machine suggests: a thread for each core and at least two, 64 MiB a call.
+    #[must_use]
+    pub fn new(images: PathBuf) -> Self {
+        Self { images, threads: machine::threads(), memory_bytes_max: MEMORY_BYTES_MAX }
+    }
+}
+
+/// The Wasm engine, ready to install and load strategies. One for a process.
+pub struct Runtime {
+    machine: machine::Machine,
+    linker: Linker<sandbox::Sandbox>,
+    images: image::Images,
+    memory_bytes_max: usize,
+}
+
+impl Runtime {
+    /// Starts the engine.
+    ///
+    /// # Errors
+    /// [`Unfit`] where this machine cannot run strategies at all. A machine that is merely small gets fewer sandboxes, and
+    /// [`description`](Self::description) says so.
+    pub fn new(options: &Options) -> Result<Self, Unfit> {
+        let machine = machine::Machine::new(options)?;
+        let linker = sandbox::linker(&machine.engine).map_err(Unfit::Engine)?;
+        let images =
+            image::Images::open(&options.images).map_err(|error| Unfit::Images(options.images.clone(), error))?;
+        Ok(Self { machine, linker, images, memory_bytes_max: options.memory_bytes_max })
+    }
+
+    /// What it runs with, in a line for the start-up log.
+    #[must_use]
+    pub fn description(&self) -> &str {
+        self.machine.description()
+    }
+
+    /// Deletes the files of all images but these, named by their SHA-256. Deployments that are loaded stay so.
+    ///
+    /// # Errors
+    /// Where the folder cannot be read or a file not be deleted.
+    pub fn retain_images(&self, images: &[Digest]) -> std::io::Result<()> {
+        self.images.retain(images)
+    }
+}

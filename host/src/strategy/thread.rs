@@ -1,0 +1,44 @@
+//! What the operating system is asked about the calling thread: a lower priority, and the processor time it has used.
+//!
+//! The only calls of libc in `strategy`. Threads that run or compile strategies burn processor time; at the priority of
+//! the thread that commits they would make every commit wait for the scheduler's tick.
+
+use std::time::Duration;
+
+/// How much nicer than the rest a thread is that runs strategies.
+pub(super) const CALLING: i32 = 10;
+
+/// How much nicer than the rest a thread is that compiles strategies.
+pub(super) const COMPILING: i32 = 15;
+
+/// Lowers the priority of the calling thread, for good. Where the system refuses, the thread goes on as it was.
+pub(super) fn lower_priority(nice: i32) {
+    // SAFETY: `setpriority` takes plain numbers and touches no memory of ours. On Linux, "process 0" is the calling
+    // thread alone.
+    let refused = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, nice) } != 0;
+    if refused {
+        tracing::debug!(nice, error = %std::io::Error::last_os_error(), "the thread keeps its priority");
+    }
+}
+
+/// Processor time that the calling thread has used since it began.
+pub(super) fn processor_time() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the pointer is to a live, writable `timespec` of this frame, and the call writes no more than that.
+    let failed = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) } != 0;
+    assert!(!failed, "the system has no clock of the thread's processor time");
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn processor_time_goes_forward_while_the_thread_works() {
+        let before = super::processor_time();
+        let mut sum = 0_u64;
+        for n in 0..3_000_000_u64 {
+            sum = std::hint::black_box(sum.wrapping_add(n));
+        }
+        assert!(super::processor_time() > before, "{sum}");
+    }
+}

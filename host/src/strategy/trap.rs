@@ -1,0 +1,82 @@
+//! Why a call ended without an answer, in words that help the author of the strategy.
+
+use signalbox_engine::Failure;
+use wasmtime::{Error, Trap, WasmBacktrace};
+
+use super::answer;
+use super::record::Level;
+use super::sandbox::{Sandbox, Stop};
+
+/// Names of functions in a message.
+const FRAMES_MAX: usize = 6;
+
+/// Bytes of a message.
+const MESSAGE_BYTES_MAX: usize = 2 * 1024;
+
+/// What the error of a call means for whoever made it.
+pub(super) fn failure(error: &Error, sandbox: &Sandbox) -> Failure {
+    match error.downcast_ref::<Stop>() {
+        Some(Stop::Overrun) => {
+            let deadline_ms = u64::try_from(sandbox.deadline().as_millis()).unwrap_or(u64::MAX);
+            return Failure::Overrun { deadline_ms };
+        }
+        Some(Stop::Mismatch(why)) => return Failure::Unavailable(why.clone()),
+        Some(Stop::Limit(why)) => return Failure::Trap(why.clone()),
+        None => {}
+    }
+    let backtrace = error.downcast_ref::<WasmBacktrace>();
+    let place = backtrace.map(place).unwrap_or_default();
+    let limit = sandbox.memory.refused.then(|| memory_limit(sandbox.memory.bytes_max));
+    let why = match (error.downcast_ref::<Trap>(), limit) {
+        (Some(Trap::StackOverflow), _) => "it calls itself too deep: the call stack is full".into(),
+        (Some(_), Some(limit)) => limit,
+        (Some(Trap::UnreachableCodeReached), None) => panicked(sandbox),
+        (Some(trap), None) => trap.to_string(),
+        (None, _) if backtrace.is_none() => {
+            let why = format!("its answer cannot be read: {}", error.root_cause());
+            return Failure::Refused(answer::cut(why, MESSAGE_BYTES_MAX));
+        }
+        (None, _) => error.root_cause().to_string(),
+    };
+    Failure::Trap(answer::cut(why + &place, MESSAGE_BYTES_MAX))
+}
+
+/// Why no sandbox could be made. A component that asks for too much at once is at fault itself; else the server is full.
+pub(super) fn instantiation(error: &Error, sandbox: &Sandbox) -> Failure {
+    if error.is::<Trap>() || error.is::<Stop>() {
+        return failure(error, sandbox);
+    }
+    if sandbox.memory.refused {
+        return Failure::Trap(memory_limit(sandbox.memory.bytes_max));
+    }
+    Failure::Unavailable(answer::cut(format!("no sandbox could be made: {error:#}"), MESSAGE_BYTES_MAX))
+}
+
+fn memory_limit(bytes_max: usize) -> String {
+    format!("it ran into its memory limit of {} MiB", bytes_max >> 20)
+}
+
+/// A panic ends in `unreachable`; what it said is the last error in the log, where the SDK wrote it.
+fn panicked(sandbox: &Sandbox) -> String {
+    let said = sandbox.log.iter().rev().find(|line| line.level == Level::Error);
+    said.map_or_else(|| "it panicked or aborted".into(), |line| line.message.clone())
+}
+
+/// ` (in a, called by b, …)`, the machinery of panics left out.
+fn place(backtrace: &WasmBacktrace) -> String {
+    let names: Vec<String> = backtrace
+        .frames()
+        .iter()
+        .filter_map(|frame| frame.func_name())
+        .map(|name| format!("{:#}", rustc_demangle::demangle(name)))
+        .filter(|name| !is_machinery(name))
+        .take(FRAMES_MAX)
+        .collect();
+    if names.is_empty() { String::new() } else { format!(" (in {})", names.join(", called by ")) }
+}
+
+fn is_machinery(name: &str) -> bool {
+    let machinery = ["core::panicking", "std::panicking", "std::sys", "std::alloc", "alloc::alloc", "alloc::raw_vec"];
+    let plain = name.trim_start_matches(['_', '<']);
+    plain.starts_with("rust") || plain.starts_with("rg_") || machinery.iter().any(|prefix| plain.starts_with(prefix))
+}

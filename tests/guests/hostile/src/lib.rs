@@ -1,0 +1,181 @@
+//! A strategy that misbehaves as it is told to: in `configure` and `describe` by its settings, in `route` by the
+//! interaction's body. It uses the bindings directly, for the SDK keeps an author from most of this.
+//! Off Wasm there is nothing of it.
+#![cfg(target_family = "wasm")]
+
+#[allow(missing_docs, reason = "the documentation is in the WIT package")]
+mod bindings {
+    wit_bindgen::generate!({ path: "../../../wit", world: "strategy" });
+    use super::Hostile;
+    export!(Hostile);
+}
+
+use std::cell::RefCell;
+use std::hint::black_box;
+
+use bindings::Guest;
+use bindings::signalbox::strategy::types::{
+    Action, Asset, AssetNeed, Category, Decision, Entry, Failure, Manifest, Outcome, Reply, Request, TextReply,
+};
+use bindings::signalbox::strategy::{calendars, log, responses, statistics, tables};
+
+struct Hostile;
+
+thread_local! {
+    static SETTINGS: RefCell<String> = const { RefCell::new(String::new()) };
+    static COUNT: RefCell<u32> = const { RefCell::new(0) };
+}
+
+impl Guest for Hostile {
+    fn describe() -> Manifest {
+        let settings = SETTINGS.with_borrow(String::clone);
+        let outcome = |name: &str| Outcome { name: name.into(), description: String::new() };
+        let mut outcomes = vec![outcome("ok")];
+        match settings.as_str() {
+            r#""describe: no outcome""# => outcomes.clear(),
+            r#""describe: outcome twice""# => outcomes.push(outcome("ok")),
+            r#""describe: bad outcome""# => outcomes.push(outcome("Not OK")),
+            r#""describe: loop""# => forever(),
+            r#""describe: one more""# => outcomes.push(outcome("more")),
+            _ => {}
+        }
+        Manifest {
+            name: "hostile".into(),
+            version: "1.0.0".into(),
+            description: "Misbehaves.".into(),
+            outcomes,
+            settings_schema: r#"{"type": ["string", "object"], "properties": {"deep": {"type": "object", "properties": {"n": {"type": "integer"}}}}}"#.into(),
+            assets: vec![
+                AssetNeed { name: "words".into(), description: "Words.".into(), required: false },
+            ],
+        }
+    }
+
+    fn configure(settings: String, assets: Vec<Asset>) -> Result<(), String> {
+        match settings.as_str() {
+            r#""refuse""# => return Err("rule 3 has no pattern".into()),
+            r#""trap""# => std::process::abort(),
+            r#""loop""# => forever(),
+            r#""memory""# => allocate(),
+            r#""lookup""# => {
+                tables::lookup("vip", "ana");
+            }
+            r#""log""# => log::write(log::Level::Info, "configured"),
+            _ => {}
+        }
+        COUNT.set(u32::try_from(assets.iter().map(|asset| asset.content.len()).sum::<usize>()).unwrap_or(0));
+        SETTINGS.set(settings);
+        Ok(())
+    }
+
+    fn route(request: Request) -> Result<Decision, Failure> {
+        let body = request.interaction.body.as_str();
+        let (order, argument) = body.split_once(' ').unwrap_or((body, ""));
+        let n = argument.parse::<usize>().unwrap_or(0);
+        let mut reason = String::new();
+        let mut outcome = "ok";
+        let mut actions = Vec::new();
+        match order {
+            "trap" => core::arch::wasm32::unreachable(),
+            "panic" => panic!("{argument}"),
+            "sdk-panic" => {
+                log::write(log::Level::Error, &format!("panicked at src/lib.rs:7: {argument}"));
+                core::arch::wasm32::unreachable()
+            }
+            "loop" => forever(),
+            "memory" => allocate(),
+            "recurse" => reason = recurse(1).to_string(),
+            "outcome" => outcome = "nowhere",
+            "reason" => reason = "x".repeat(n),
+            "actions" => actions = (0..n).map(|_| Action::SetPriority(1)).collect(),
+            "priority" => actions.push(Action::SetPriority(u16::try_from(n).unwrap_or(u16::MAX))),
+            "relevancy" => actions.push(Action::Categorize(Category {
+                name: "spam".into(),
+                relevancy: u8::try_from(n).unwrap_or(u8::MAX),
+            })),
+            "replies" => {
+                let body = "x".repeat(60_000);
+                let reply = |_| Action::Respond(Reply::Text(TextReply { subject: None, body: body.clone() }));
+                actions = (0..n).map(reply).collect();
+            }
+            "log" => (0..n).for_each(|i| log::write(log::Level::Info, &format!("line {i} {}", "x".repeat(100)))),
+            "long-log" => log::write(log::Level::Info, &"x".repeat(n)),
+            "statistics" => {
+                for _ in 0..n {
+                    black_box(statistics::value(statistics::ObjectKind::Queue, "billing", "waiting"));
+                }
+            }
+            "long-question" => reason = tables::lookup(&"x".repeat(n), "key").unwrap_or_default(),
+            "questions" => reason = questions(&request),
+            "unsuitable" => return Err(Failure::Unsuitable(argument.into())),
+            "missing" => return Err(Failure::Missing(argument.into())),
+            "settings" => reason = SETTINGS.with_borrow(String::clone),
+            "assets" => reason = COUNT.with_borrow(u32::to_string),
+            "count" => {
+                COUNT.with_borrow_mut(|count| *count += 1);
+                reason = COUNT.with_borrow(u32::to_string);
+            }
+            "echo" => {
+                let interaction = &request.interaction;
+                reason = format!(
+                    "{} {} {:?} {:?} {:?} {} {} {} {} {} {} {}",
+                    interaction.id,
+                    interaction.media_type,
+                    interaction.subject,
+                    interaction.sender,
+                    interaction
+                        .headers
+                        .iter()
+                        .map(|entry| format!("{}={}", entry.key, entry.value))
+                        .collect::<Vec<_>>(),
+                    interaction
+                        .user_data
+                        .iter()
+                        .map(|entry| format!("{}={}", entry.key, entry.value))
+                        .collect::<String>(),
+                    interaction.categories.iter().map(|it| format!("{}:{}", it.name, it.relevancy)).collect::<String>(),
+                    interaction.priority,
+                    request.workflow,
+                    request.element,
+                    request.visit,
+                    request.now,
+                );
+            }
+            _ => {}
+        }
+        Ok(Decision { outcome: outcome.into(), actions, reason })
+    }
+}
+
+/// Asks everything that can be asked, and tells the answers.
+fn questions(request: &Request) -> String {
+    let field = Entry { key: "name".into(), value: "Ana".into() };
+    let rendered = responses::render("hello", Some("pt-BR"), &[field]);
+    format!(
+        "{:?} {:?} {:?} {:?} {:?}",
+        statistics::value(statistics::ObjectKind::AgentGroup, "sales", "ewt"),
+        tables::lookup("vip", "ana"),
+        calendars::is_open("office", request.now),
+        calendars::next_opening("office", request.now),
+        rendered.map(|rendered| (rendered.subject, rendered.body)),
+    )
+}
+
+fn forever() -> ! {
+    let mut n = 0_u64;
+    loop {
+        n = black_box(n.wrapping_add(1));
+    }
+}
+
+fn allocate() {
+    let mut kept = Vec::new();
+    loop {
+        kept.push(black_box(vec![1_u8; 1 << 20]));
+    }
+}
+
+#[allow(unconditional_recursion, reason = "that is the point")]
+fn recurse(n: u64) -> u64 {
+    black_box(recurse(black_box(n) + 1)) + 1
+}
