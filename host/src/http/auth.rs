@@ -1,0 +1,247 @@
+//! Who is asking, and whether they may: bearer tokens, roles, and the extractors that every route begins with.
+//!
+//! A token is found by the SHA-256 of its secret, in its account or in `system`, whose tokens act in every account by
+//! their roles. Whoever has no token of an account cannot tell whether the account exists.
+//!
+//! Invariant: a handler that takes a [`Caller`] runs only for a token that has one of its grant's roles.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::HeaderMap;
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use rand::TryRngCore as _;
+use sha2::{Digest as _, Sha256};
+use signalbox_engine::{Digest, Name, Role, Token};
+
+use super::{Problem, State};
+use crate::lane::{Accounts, Lane, SYSTEM};
+
+/// The hash by which a token is found: SHA-256 of its secret, prefix and all.
+#[must_use]
+pub fn secret_hash(secret: &str) -> Digest {
+    Digest(Sha256::digest(secret).into())
+}
+
+/// A new secret: `sbx_` and 32 random bytes.
+///
+/// # Errors
+/// Where the system has no randomness.
+pub fn new_secret() -> Result<String, rand::rand_core::OsError> {
+    let mut bytes = [0; 32];
+    rand::rngs::OsRng.try_fill_bytes(&mut bytes)?;
+    Ok(format!("sbx_{}", URL_SAFE_NO_PAD.encode(bytes)))
+}
+
+/// Operations that the same roles may do. An administrator may do all of them.
+pub trait Grant: Send + Sync + 'static {
+    /// One of these is needed, or `administrator`.
+    const ROLES: &'static [Role];
+}
+
+macro_rules! grants {
+    ($($(#[$doc:meta])* $name:ident: $($role:ident)*;)*) => {$(
+        $(#[$doc])*
+        pub enum $name {}
+        impl Grant for $name {
+            const ROLES: &'static [Role] = &[$(Role::$role),*];
+        }
+    )*};
+}
+
+grants! {
+    /// Hands interactions in, attaches data to them and cancels them.
+    Submit: Client;
+    /// Sees interactions and what happened to them.
+    Follow: Client Agent Operator;
+    /// Takes interactions out of queues and ends the work on them.
+    Work: Agent;
+    /// Keeps strategies, bindings, queues, tables, webhooks and the outbox; resumes what is parked; sees decisions and logs.
+    Operate: Operator;
+    /// Sees workflows and queues.
+    Look: Client Agent Designer Approver Operator;
+    /// Sees what workflows are drawn with: responses, calendars, strategies, deployments, bindings.
+    Review: Designer Approver Operator;
+    /// Asks whether a workflow has faults.
+    Check: Designer Approver;
+    /// Draws workflows, writes standard responses and calendars.
+    Design: Designer;
+    /// Keeps tokens.
+    Administer: ;
+}
+
+/// Whose token it is.
+#[derive(Debug, Clone)]
+enum Holder {
+    Account(Name),
+    System(Name),
+}
+
+/// A caller who may do what the grant says, in the account that the path names.
+pub struct Caller<G> {
+    /// The account's lane.
+    pub(super) lane: Arc<Lane>,
+    /// What all requests share.
+    pub(super) state: State,
+    holder: Holder,
+    grant: PhantomData<G>,
+}
+
+impl<G> Caller<G> {
+    /// Name of the token, as it stands in records: `system/NAME` for one of the account `system`.
+    pub(super) fn by(&self) -> String {
+        self.holder.to_string()
+    }
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Account(name) => f.write_str(name.as_str()),
+            Self::System(name) => write!(f, "{SYSTEM}/{name}"),
+        }
+    }
+}
+
+impl<G: Grant> FromRequestParts<State> for Caller<G> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &State) -> Result<Self, Problem> {
+        let (lane, holder) = identify(state.accounts(), &parts.headers, account_of(parts.uri.path()), G::ROLES)?;
+        Ok(Self { lane, state: state.clone(), holder, grant: PhantomData })
+    }
+}
+
+/// An administrator of the server: the token is one of the account `system`.
+pub struct ServerAdministrator {
+    /// What all requests share.
+    pub(super) state: State,
+}
+
+impl FromRequestParts<State> for ServerAdministrator {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &State) -> Result<Self, Problem> {
+        identify(state.accounts(), &parts.headers, SYSTEM, Administer::ROLES)?;
+        Ok(Self { state: state.clone() })
+    }
+}
+
+/// Someone who may see the figures of some accounts: all of them, where the token is one of `system`.
+pub struct Watcher {
+    /// The accounts.
+    pub(super) lanes: Vec<Arc<Lane>>,
+}
+
+impl FromRequestParts<State> for Watcher {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &State) -> Result<Self, Problem> {
+        let hash = bearer(&parts.headers)?;
+        let accounts = state.accounts();
+        let lanes: Vec<_> = accounts.names().iter().filter_map(|name| accounts.get(name.as_str())).collect();
+        let home = lanes.iter().find(|lane| lane.published().tokens.contains_key(&hash));
+        let home = Arc::clone(home.ok_or_else(Problem::token_unknown)?);
+        permit(home.published().tokens.get(&hash).ok_or_else(Problem::token_unknown)?, Operate::ROLES)?;
+        let lanes = if home.name().as_str() == SYSTEM { lanes } else { vec![home] };
+        Ok(Self { lanes })
+    }
+}
+
+/// The account that a path names: the segment behind `/v1/accounts/`. A name never needs an escape.
+fn account_of(path: &str) -> &str {
+    let rest = path.strip_prefix("/v1/accounts/").unwrap_or_default();
+    rest.split('/').next().unwrap_or_default()
+}
+
+fn identify(
+    accounts: &Accounts,
+    headers: &HeaderMap,
+    account: &str,
+    roles: &[Role],
+) -> Result<(Arc<Lane>, Holder), Problem> {
+    let hash = bearer(headers)?;
+    let lane = accounts.get(account);
+    if let Some(lane) = &lane
+        && let Some(token) = lane.published().tokens.get(&hash)
+    {
+        permit(token, roles)?;
+        return Ok((Arc::clone(lane), Holder::Account(token.name.clone())));
+    }
+    if let Some(system) = accounts.get(SYSTEM)
+        && let Some(token) = system.published().tokens.get(&hash)
+    {
+        let lane = lane.ok_or_else(|| Problem::account_unknown(account))?;
+        permit(token, roles)?;
+        return Ok((lane, Holder::System(token.name.clone())));
+    }
+    let known = |name: &Name| accounts.get(name.as_str()).is_some_and(|l| l.published().tokens.contains_key(&hash));
+    match accounts.names().iter().any(known) {
+        true => Err(Problem::token_of_another_account()),
+        false => Err(Problem::token_unknown()),
+    }
+}
+
+fn permit(token: &Token, roles: &[Role]) -> Result<(), Problem> {
+    if token.roles.iter().any(|role| *role == Role::Administrator || roles.contains(role)) {
+        return Ok(());
+    }
+    let names: Vec<&str> = roles.iter().chain([&Role::Administrator]).map(|role| role_name(*role)).collect();
+    Err(Problem::role_missing(&names.join(", ")))
+}
+
+fn role_name(role: Role) -> &'static str {
+    match role {
+        Role::Client => "client",
+        Role::Agent => "agent",
+        Role::Designer => "designer",
+        Role::Approver => "approver",
+        Role::Operator => "operator",
+        Role::Administrator => "administrator",
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Result<Digest, Problem> {
+    let header = headers.get(AUTHORIZATION).ok_or_else(Problem::token_missing)?;
+    let (scheme, secret) = header.as_bytes().split_at_checked(7).ok_or_else(Problem::token_missing)?;
+    if !scheme.eq_ignore_ascii_case(b"bearer ") {
+        return Err(Problem::token_missing());
+    }
+    Ok(Digest(Sha256::digest(secret.trim_ascii()).into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_account_is_the_segment_behind_accounts() {
+        assert_eq!(account_of("/v1/accounts/acme/interactions"), "acme");
+        assert_eq!(account_of("/v1/accounts/acme"), "acme");
+        assert_eq!(account_of("/v1/backups"), "");
+    }
+
+    #[test]
+    fn a_secret_is_never_made_twice_and_is_found_by_its_hash() {
+        let (a, b) = (new_secret().unwrap(), new_secret().unwrap());
+        assert_ne!(a, b);
+        assert!(a.starts_with("sbx_") && a.len() == 47, "{a}");
+        let mut headers = HeaderMap::new();
+        headers.insert(AUTHORIZATION, format!("bEaReR {a}").parse().unwrap());
+        assert_eq!(bearer(&headers).unwrap(), secret_hash(&a));
+    }
+
+    #[test]
+    fn another_scheme_counts_as_no_token() {
+        for value in ["", "Bearer", "Basic dXNlcjpwYXNz", "sbx_abc"] {
+            let mut headers = HeaderMap::new();
+            headers.insert(AUTHORIZATION, value.parse().unwrap());
+            assert_eq!(bearer(&headers).unwrap_err().code(), "token-missing", "{value}");
+        }
+    }
+}

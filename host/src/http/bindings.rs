@@ -1,0 +1,90 @@
+//! Bindings: which deployments serve a workflow's strategy element. A binding that is put serves the next call.
+
+use std::sync::Arc;
+
+use axum::Json as Answer;
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde_json::{Map, Value};
+use signalbox_engine::{Binding, Document, DocumentKey, DocumentKind, Name};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::auth::{Caller, Operate, Review};
+use super::body::{Json, Parameters};
+use super::cursor::Page;
+use super::document::{Condition, named, put_status, tag, tagged};
+use super::{Problem, State};
+
+pub(super) fn routes() -> OpenApiRouter<State> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(get, put, delete))
+}
+
+/// Lists bindings.
+#[utoipa::path(
+    get,
+    path = "/v1/accounts/{account}/bindings",
+    security(("token" = ["designer", "approver", "operator"])),
+    responses((status = 200, description = "All of them.", body = Page<Binding>))
+)]
+async fn list(caller: Caller<Review>) -> Answer<Page<Binding>> {
+    let published = caller.lane.published();
+    Answer(Page::whole(published.configuration.bindings.values().map(|binding| (**binding).clone())))
+}
+
+/// Shows the binding of an element.
+#[utoipa::path(
+    get,
+    path = "/v1/accounts/{account}/workflows/{workflow}/elements/{element}/binding",
+    security(("token" = ["designer", "approver", "operator"])),
+    responses((status = 200, description = "The binding.", body = Binding))
+)]
+async fn get(caller: Caller<Review>, parameters: Parameters) -> Result<Response, Problem> {
+    let (workflow, element): (Name, Name) = (parameters.get("workflow")?, parameters.get("element")?);
+    let published = caller.lane.published();
+    let binding = published.configuration.binding(&workflow, &element);
+    let binding = binding.ok_or_else(|| Problem::unknown("binding", format!("{workflow}/{element}")))?;
+    Ok(tagged(StatusCode::OK, &**binding))
+}
+
+/// Binds deployments to an element. Calls that are under way finish on what they began with.
+#[utoipa::path(
+    put,
+    path = "/v1/accounts/{account}/workflows/{workflow}/elements/{element}/binding",
+    security(("token" = ["operator"])),
+    request_body(content = Binding, description = "`workflow` and `element` may be left out."),
+    responses(
+        (status = 200, description = "It took the place of another.", body = Binding),
+        (status = 201, description = "It is bound.", body = Binding)
+    )
+)]
+async fn put(
+    caller: Caller<Operate>,
+    parameters: Parameters,
+    condition: Condition,
+    Json(body): Json<Map<String, Value>>,
+) -> Result<Response, Problem> {
+    let (workflow, element): (Name, Name) = (parameters.get("workflow")?, parameters.get("element")?);
+    let binding: Binding = named(body, &[("workflow", &workflow), ("element", &element)])?;
+    let _held = caller.state.documents(&caller.lane).await;
+    let standing = caller.lane.published().configuration.binding(&workflow, &element).cloned();
+    condition.check(standing.as_deref().map(tag).as_deref())?;
+    let put = caller.put(Document::Binding(Arc::new(binding.clone()))).await;
+    put.map_err(|problem| match problem.code() {
+        "deployment-unknown" => problem.named_in("shares"),
+        _ => problem,
+    })?;
+    Ok(tagged(put_status(standing.as_ref()), &binding))
+}
+
+/// Takes the binding of an element away; interactions that come there are parked.
+#[utoipa::path(
+    delete,
+    path = "/v1/accounts/{account}/workflows/{workflow}/elements/{element}/binding",
+    security(("token" = ["operator"])),
+    responses((status = 204, description = "It is gone."))
+)]
+async fn delete(caller: Caller<Operate>, parameters: Parameters) -> Result<StatusCode, Problem> {
+    let (name, element) = (parameters.get("workflow")?, Some(parameters.get("element")?));
+    caller.remove(DocumentKey { kind: DocumentKind::Binding, name, element, version: 0 }).await
+}

@@ -1,0 +1,302 @@
+//! Deployments: strategy versions with their settings baked in.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Json as Answer;
+use axum::http::StatusCode;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
+use signalbox_engine::{
+    Command, Configuration, Deployment, Digest, Document, DocumentKind, Manifest, Name, UnixMillis,
+};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::auth::{Caller, Operate, Review};
+use super::body::{Json, Parameters, Query};
+use super::cursor::{self, Page};
+use super::{Problem, State, now};
+use crate::stats::LogLine;
+use crate::strategy::{Asset, DEADLINE, DEADLINE_MAX, InstallError, Runtime};
+
+pub(super) fn routes() -> OpenApiRouter<State> {
+    OpenApiRouter::new()
+        .routes(routes!(list, deploy))
+        .routes(routes!(get, delete))
+        .routes(routes!(log))
+}
+
+/// What is to be deployed.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewDeployment {
+    /// Its name. Left out: the strategy's name and the next free number, as `screening-3`.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    name: Option<Name>,
+    /// Digest of the strategy version, which was uploaded before.
+    #[schema(value_type = String)]
+    strategy: Digest,
+    /// Its settings, by the schema in its manifest.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    settings: Map<String, Value>,
+    /// Name of each asset that it takes, and the digest of one that was uploaded before.
+    #[serde(default)]
+    #[schema(value_type = BTreeMap<String, String>)]
+    assets: BTreeMap<String, Digest>,
+    /// Wall-clock limit of one call, 1 to 5,000 ms.
+    #[serde(default)]
+    #[schema(minimum = 1, maximum = 5000)]
+    deadline_ms: Option<u64>,
+    /// Why it is made. At most 4 KiB.
+    #[serde(default)]
+    message: String,
+}
+
+/// A deployment.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Deployment)]
+struct DeploymentView {
+    /// Its name.
+    #[schema(value_type = String)]
+    name: Name,
+    /// Digest of the strategy version.
+    #[schema(value_type = String)]
+    strategy: Digest,
+    /// Its settings.
+    #[schema(value_type = Object)]
+    settings: Value,
+    /// Name of each asset and its digest.
+    #[schema(value_type = BTreeMap<String, String>)]
+    assets: BTreeMap<String, Digest>,
+    /// What the configured strategy says of itself.
+    manifest: Manifest,
+    /// Whether its memory was snapshotted after `configure`; otherwise every call configures anew.
+    snapshotted: bool,
+    /// Wall-clock limit of one call.
+    deadline_ms: u64,
+    /// Why it was made.
+    message: String,
+    /// Name of the token that made it.
+    created_by: String,
+    /// When.
+    #[schema(value_type = u64)]
+    created_at: UnixMillis,
+}
+
+impl From<&Deployment> for DeploymentView {
+    fn from(deployment: &Deployment) -> Self {
+        Self {
+            name: deployment.name.clone(),
+            strategy: deployment.digest,
+            settings: serde_json::from_str(&deployment.settings).unwrap_or_default(),
+            assets: deployment.assets.clone(),
+            manifest: deployment.manifest.clone(),
+            snapshotted: deployment.snapshotted,
+            deadline_ms: deployment.deadline_ms,
+            message: deployment.message.clone(),
+            created_by: deployment.created_by.clone(),
+            created_at: deployment.created_at,
+        }
+    }
+}
+
+/// Lists deployments.
+#[utoipa::path(
+    get,
+    path = "/v1/accounts/{account}/deployments",
+    security(("token" = ["designer", "approver", "operator"])),
+    responses((status = 200, description = "All of them.", body = Page<DeploymentView>))
+)]
+async fn list(caller: Caller<Review>) -> Answer<Page<DeploymentView>> {
+    let published = caller.lane.published();
+    Answer(Page::whole(published.configuration.deployments.values().map(|deployment| (&**deployment).into())))
+}
+
+/// Deploys a strategy version: configures, pre-initialises and compiles it, which takes seconds. Bind it to let it serve.
+#[utoipa::path(
+    post,
+    path = "/v1/accounts/{account}/deployments",
+    security(("token" = ["operator"])),
+    request_body = NewDeployment,
+    responses((status = 201, description = "It can be bound.", body = DeploymentView))
+)]
+async fn deploy(
+    caller: Caller<Operate>,
+    Json(new): Json<NewDeployment>,
+) -> Result<(StatusCode, Answer<DeploymentView>), Problem> {
+    let default_ms = u64::try_from(DEADLINE.as_millis()).unwrap_or(u64::MAX);
+    let max_ms = u64::try_from(DEADLINE_MAX.as_millis()).unwrap_or(u64::MAX);
+    let deadline_ms = new.deadline_ms.unwrap_or(default_ms);
+    if !(1..=max_ms).contains(&deadline_ms) {
+        return Err(Problem::value_invalid("deadline_ms", format!("1 to {max_ms}")));
+    }
+    if new.message.len() > 4096 {
+        return Err(Problem::value_invalid("message", "at most 4096 bytes"));
+    }
+    // Said before the work is done, though the engine says it again.
+    if let Some(name) = new.name.as_ref().filter(|name| caller.configuration().deployments.contains_key(*name)) {
+        return Err(Problem::exists("deployment", name));
+    }
+    let settings = serde_json::to_string(&new.settings)
+        .map_err(|error| Problem::internal("settings that were parsed cannot be written", &error))?;
+    let component = caller.blob(new.strategy, "strategy", "strategy").await?;
+    let mut assets = Vec::with_capacity(new.assets.len());
+    for (name, digest) in &new.assets {
+        let content = caller.blob(*digest, "asset", "assets").await?;
+        assets.push(Asset { name: name.clone(), content });
+    }
+    let runtime = Arc::clone(caller.state.accounts().runtime());
+    let installed = {
+        let settings = settings.clone();
+        caller.state.compile(move || Prepared::new(&runtime, &component, &settings, &assets)).await??
+    };
+
+    let _held = caller.state.documents(&caller.lane).await;
+    let name = new.name.unwrap_or_else(|| free_name(&caller.configuration(), &installed.manifest.name));
+    let deployment = Deployment {
+        name,
+        digest: new.strategy,
+        settings,
+        assets: new.assets,
+        manifest: installed.manifest,
+        component: installed.component.0,
+        image: installed.image.0,
+        snapshotted: installed.snapshotted,
+        deadline_ms,
+        message: new.message,
+        created_by: caller.by(),
+        created_at: now(),
+    };
+    let shown = DeploymentView::from(&deployment);
+    let command = Command::Put { document: Document::Deployment(Arc::new(deployment)), by: caller.by() };
+    caller.lane.command_with(command, vec![installed.component, installed.image]).await?;
+    Ok((StatusCode::CREATED, Answer(shown)))
+}
+
+/// What a deployment is made of, hashed.
+struct Prepared {
+    manifest: Manifest,
+    snapshotted: bool,
+    component: (Digest, Bytes),
+    image: (Digest, Bytes),
+}
+
+impl Prepared {
+    fn new(runtime: &Runtime, component: &[u8], settings: &str, assets: &[Asset]) -> Result<Self, InstallError> {
+        let installed = runtime.install(component, settings, assets)?;
+        let hashed = |bytes: Vec<u8>| (Digest(Sha256::digest(&bytes).into()), Bytes::from(bytes));
+        Ok(Self {
+            manifest: installed.manifest,
+            snapshotted: installed.snapshotted,
+            component: hashed(installed.component),
+            image: hashed(installed.image),
+        })
+    }
+}
+
+/// A strategy's name and the number after the highest in use.
+fn free_name(configuration: &Configuration, strategy: &str) -> Name {
+    let kept = |c: char| if matches!(c, 'a'..='z' | '0'..='9' | '-' | '_' | '.') { c } else { '-' };
+    let name: String = strategy.to_lowercase().chars().take(48).map(kept).collect();
+    let stem = match name.trim_start_matches(['-', '_', '.']) {
+        "" => "strategy",
+        stem => stem,
+    };
+    let number = |name: &Name| name.as_str().strip_prefix(stem)?.strip_prefix('-')?.parse::<u32>().ok();
+    let highest = configuration.deployments.keys().filter_map(number).max().unwrap_or_default();
+    let name = format!("{stem}-{}", u64::from(highest) + 1);
+    Name::new(&name).unwrap_or_else(|error| panic!("it is made of what names are made of: {error}"))
+}
+
+/// Shows a deployment.
+#[utoipa::path(
+    get,
+    path = "/v1/accounts/{account}/deployments/{deployment}",
+    security(("token" = ["designer", "approver", "operator"])),
+    responses((status = 200, description = "The deployment.", body = DeploymentView))
+)]
+async fn get(caller: Caller<Review>, parameters: Parameters) -> Result<Answer<DeploymentView>, Problem> {
+    let name: Name = parameters.get("deployment")?;
+    let configuration = caller.configuration();
+    let deployment = configuration.deployments.get(&name).ok_or_else(|| Problem::unknown("deployment", &name))?;
+    Ok(Answer((&**deployment).into()))
+}
+
+/// Deletes a deployment that is not bound.
+#[utoipa::path(
+    delete,
+    path = "/v1/accounts/{account}/deployments/{deployment}",
+    security(("token" = ["operator"])),
+    responses((status = 204, description = "It is gone."))
+)]
+async fn delete(caller: Caller<Operate>, parameters: Parameters) -> Result<StatusCode, Problem> {
+    caller.remove_named(DocumentKind::Deployment, &parameters, "deployment").await
+}
+
+/// How much of a log is wanted.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Part {
+    /// How many of the newest lines: 1 to 200, 50 where it is left out.
+    #[param(minimum = 1, maximum = 200)]
+    limit: Option<usize>,
+}
+
+/// Shows the newest lines that a deployment's calls logged since the server started, the oldest of them first.
+#[utoipa::path(
+    get,
+    path = "/v1/accounts/{account}/deployments/{deployment}/log",
+    security(("token" = ["operator"])),
+    params(Part),
+    responses((status = 200, description = "The lines.", body = Page<LogLine>))
+)]
+async fn log(
+    caller: Caller<Operate>,
+    parameters: Parameters,
+    Query(part): Query<Part>,
+) -> Result<Answer<Page<LogLine>>, Problem> {
+    let name: Name = parameters.get("deployment")?;
+    let limit = cursor::limit(part.limit)?;
+    if !caller.configuration().deployments.contains_key(&name) {
+        return Err(Problem::unknown("deployment", &name));
+    }
+    Ok(Answer(Page::whole(caller.lane.stats().log(name.as_str(), limit))))
+}
+
+impl<G> Caller<G> {
+    /// The account's documents as of the last commit.
+    pub(super) fn configuration(&self) -> Arc<Configuration> {
+        Arc::clone(&self.lane.published().configuration)
+    }
+
+    /// An uploaded binary, which a field of the body names.
+    async fn blob(&self, digest: Digest, noun: &str, field: &'static str) -> Result<Vec<u8>, Problem> {
+        let unknown = || Problem::unknown(noun, digest).named_in(field).todo("upload it first");
+        if !self.configuration().uploads.contains_key(digest.to_string().as_str()) {
+            return Err(unknown());
+        }
+        let number = self.lane.number();
+        self.state.read(move |store| store.blob(number, digest)).await?.ok_or_else(unknown)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_made_of_the_strategys_where_none_is_given() {
+        let configuration = Configuration::default();
+        assert_eq!(free_name(&configuration, "screening"), "screening-1");
+        assert_eq!(free_name(&configuration, "Ünïted Rules!"), "n-ted-rules--1");
+        assert_eq!(free_name(&configuration, "…"), "strategy-1");
+        assert_eq!(free_name(&configuration, &"x".repeat(500)).as_str().len(), 50);
+    }
+}

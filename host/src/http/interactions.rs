@@ -1,0 +1,297 @@
+//! Interactions that are there: lists, one of them, its user data, and what can be done with it by hand.
+
+use std::collections::BTreeMap;
+
+use axum::Json as Answer;
+use serde::Deserialize;
+use signalbox_engine::{Command, Entry, InteractionId, Name, Record, Rejection, StateKind};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::auth::{Caller, Follow, Grant, Operate, Submit, Work};
+use super::body::{Json, Parameters, Query};
+use super::cursor::{self, Page};
+use super::interaction::{Interaction, InteractionDetail};
+use super::{Problem, State};
+use crate::lane;
+use crate::store::{Store, Summary};
+
+/// Rows that one page looks at, where rows alone say whether they are wanted.
+const LOOK_MAX: usize = 20_000;
+/// Rows that one page looks at, where what each holds must be read too.
+const LOOK_INTO_MAX: usize = 2000;
+
+pub(super) fn routes() -> OpenApiRouter<State> {
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(get))
+        .routes(routes!(user_data, set_user_data))
+        .routes(routes!(cancel))
+        .routes(routes!(resume))
+        .routes(routes!(complete))
+        .routes(routes!(release))
+}
+
+/// Which interactions are wanted; each that is given must fit.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Filter {
+    /// In this state.
+    state: Option<StateKind>,
+    /// In this workflow, at any depth.
+    #[param(value_type = Option<String>)]
+    workflow: Option<Name>,
+    /// Waiting in this queue, or taken out of it.
+    #[param(value_type = Option<String>)]
+    queue: Option<Name>,
+    /// Of this medium.
+    #[param(value_type = Option<String>)]
+    media_type: Option<Name>,
+    /// With this category among its own.
+    category: Option<String>,
+    /// Most items: 1 to 200, 50 where it is left out.
+    #[param(minimum = 1, maximum = 200)]
+    limit: Option<usize>,
+    /// `next` of the page before.
+    cursor: Option<String>,
+}
+
+impl Filter {
+    fn takes(&self, summary: &Summary) -> bool {
+        let (state, media_type) = match summary {
+            Summary::Live(live) => (live.state.kind(), &live.media_type),
+            Summary::Ended(ended) => (ended.state, &ended.media_type),
+        };
+        let workflow = |wanted: &Name| match summary {
+            Summary::Live(live) => live.frames.iter().any(|frame| frame.workflow == *wanted),
+            Summary::Ended(ended) => ended.workflow.as_ref().is_some_and(|(name, _)| name == wanted),
+        };
+        let queue = |wanted: &Name| match summary {
+            Summary::Live(live) => match &live.state {
+                signalbox_engine::State::Queued(position)
+                | signalbox_engine::State::Assigned { position, .. } => position.queue == *wanted,
+                _ => false,
+            },
+            Summary::Ended(_) => false,
+        };
+        self.state.is_none_or(|wanted| wanted == state)
+            && self.media_type.as_ref().is_none_or(|wanted| wanted == media_type)
+            && self.workflow.as_ref().is_none_or(workflow)
+            && self.queue.as_ref().is_none_or(queue)
+    }
+}
+
+/// Lists interactions, the newest first.
+#[utoipa::path(
+    get,
+    path = "/v1/accounts/{account}/interactions",
+    security(("token" = ["client", "agent", "operator"])),
+    params(Filter),
+    responses((status = 200, description = "A page.", body = Page<Interaction>))
+)]
+async fn list(caller: Caller<Follow>, Query(filter): Query<Filter>) -> Result<Answer<Page<Interaction>>, Problem> {
+    let limit = cursor::limit(filter.limit)?;
+    let before = cursor::decode::<16>(filter.cursor.as_deref())?;
+    let number = caller.lane.number();
+    let configuration = caller.lane.published().configuration.clone();
+    let page = caller.state.read(move |store| {
+        let look_max = if filter.category.is_some() { LOOK_INTO_MAX } else { LOOK_MAX };
+        let mut failed = None;
+        let before = before.as_ref().map(<[u8; 16]>::as_slice);
+        let found = store.interactions(number, before, limit, look_max, |id, summary| {
+            filter.takes(summary)
+                && filter.category.as_ref().is_none_or(|category| match store.content(number, id) {
+                    Ok(content) => content.is_some_and(|c| c.facts.categories.iter().any(|c| c.name == *category)),
+                    Err(error) => {
+                        failed = Some(error);
+                        false
+                    }
+                })
+        })?;
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        let shown = |(id, summary)| {
+            let content = Store::content(store, number, id)?;
+            Ok(Interaction::new(&configuration, id, summary, content.as_ref()))
+        };
+        let items = found.items.into_iter().map(shown).collect::<Result<_, _>>()?;
+        Ok(Page { items, next: found.next.map(|key| cursor::encode(&key)) })
+    });
+    page.await.map(Answer)
+}
+
+/// Shows an interaction.
+#[utoipa::path(
+    get,
+    path = "/v1/accounts/{account}/interactions/{interaction}",
+    security(("token" = ["client", "agent", "operator"])),
+    responses((status = 200, description = "The interaction.", body = InteractionDetail))
+)]
+async fn get(caller: Caller<Follow>, parameters: Parameters) -> Result<Answer<InteractionDetail>, Problem> {
+    caller.interaction(parameters.get("interaction")?).await.map(Answer)
+}
+
+/// Shows an interaction's user data.
+#[utoipa::path(
+    get,
+    path = "/v1/accounts/{account}/interactions/{interaction}/user-data",
+    security(("token" = ["client", "agent", "operator"])),
+    responses((status = 200, description = "Its items.", body = BTreeMap<String, String>))
+)]
+async fn user_data(
+    caller: Caller<Follow>,
+    parameters: Parameters,
+) -> Result<Answer<BTreeMap<String, String>>, Problem> {
+    read_user_data(&caller, parameters.get("interaction")?).await
+}
+
+async fn read_user_data<G: Grant>(
+    caller: &Caller<G>,
+    id: InteractionId,
+) -> Result<Answer<BTreeMap<String, String>>, Problem> {
+    let number = caller.lane.number();
+    let content = caller.state.read(move |store| store.content(number, id)).await?;
+    content.map(|c| Answer(c.facts.user_data)).ok_or_else(|| Problem::unknown("interaction", id))
+}
+
+/// Merges items into an interaction's user data; null removes an item. Strategies that are being asked do not see it.
+#[utoipa::path(
+    patch,
+    path = "/v1/accounts/{account}/interactions/{interaction}/user-data",
+    security(("token" = ["client"])),
+    request_body = BTreeMap<String, Option<String>>,
+    responses((status = 200, description = "All its items.", body = BTreeMap<String, String>))
+)]
+async fn set_user_data(
+    caller: Caller<Submit>,
+    parameters: Parameters,
+    Json(items): Json<BTreeMap<String, Option<String>>>,
+) -> Result<Answer<BTreeMap<String, String>>, Problem> {
+    let interaction = parameters.get("interaction")?;
+    if !items.is_empty() {
+        let entry = |(key, value): (String, Option<String>)| Entry { key, value: value.unwrap_or_default() };
+        let entries = items.into_iter().map(entry).collect();
+        caller.act(interaction, Command::SetUserData { interaction, entries }).await?;
+    }
+    read_user_data(&caller, interaction).await
+}
+
+/// Why an interaction is cancelled.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Cancellation {
+    /// In words, at most 8 KiB.
+    reason: String,
+}
+
+/// Cancels an interaction, wherever it is.
+#[utoipa::path(
+    post,
+    path = "/v1/accounts/{account}/interactions/{interaction}/cancel",
+    security(("token" = ["client"])),
+    request_body = Cancellation,
+    responses((status = 200, description = "It is cancelled.", body = InteractionDetail))
+)]
+async fn cancel(
+    caller: Caller<Submit>,
+    parameters: Parameters,
+    Json(Cancellation { reason }): Json<Cancellation>,
+) -> Result<Answer<InteractionDetail>, Problem> {
+    let interaction = parameters.get("interaction")?;
+    let by = caller.by();
+    caller.acted(interaction, Command::Cancel { interaction, reason, by }).await
+}
+
+/// Where a parked interaction goes on.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Resumption {
+    /// The element. Left out: the one where it was parked.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    element: Option<Name>,
+}
+
+/// Goes on with a parked interaction, in the newest version of its workflow.
+#[utoipa::path(
+    post,
+    path = "/v1/accounts/{account}/interactions/{interaction}/resume",
+    security(("token" = ["operator"])),
+    request_body = Resumption,
+    responses((status = 200, description = "It goes on.", body = InteractionDetail))
+)]
+async fn resume(
+    caller: Caller<Operate>,
+    parameters: Parameters,
+    Json(Resumption { element }): Json<Resumption>,
+) -> Result<Answer<InteractionDetail>, Problem> {
+    let interaction = parameters.get("interaction")?;
+    let by = caller.by();
+    caller.acted(interaction, Command::Resume { interaction, element, by }).await
+}
+
+/// How the work on an interaction ended.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Completion {
+    /// Disposition code, at most 128 bytes.
+    disposition: String,
+}
+
+/// Says that the work on a taken interaction is done; its workflow goes on.
+#[utoipa::path(
+    post,
+    path = "/v1/accounts/{account}/interactions/{interaction}/complete",
+    security(("token" = ["agent"])),
+    request_body = Completion,
+    responses((status = 200, description = "The work is done.", body = InteractionDetail))
+)]
+async fn complete(
+    caller: Caller<Work>,
+    parameters: Parameters,
+    Json(Completion { disposition }): Json<Completion>,
+) -> Result<Answer<InteractionDetail>, Problem> {
+    let interaction = parameters.get("interaction")?;
+    let by = caller.by();
+    caller.acted(interaction, Command::Complete { interaction, disposition, by }).await
+}
+
+/// Puts a taken interaction back to its place in the queue.
+#[utoipa::path(
+    post,
+    path = "/v1/accounts/{account}/interactions/{interaction}/release",
+    security(("token" = ["agent"])),
+    responses((status = 200, description = "It waits again.", body = InteractionDetail))
+)]
+async fn release(caller: Caller<Work>, parameters: Parameters) -> Result<Answer<InteractionDetail>, Problem> {
+    let interaction = parameters.get("interaction")?;
+    let by = caller.by();
+    caller.acted(interaction, Command::Release { interaction, by }).await
+}
+
+impl<G: Grant> Caller<G> {
+    /// Does something with a live interaction.
+    ///
+    /// # Errors
+    /// `interaction-ended` where it is not live any more, or what the engine says.
+    async fn act(&self, id: InteractionId, command: Command) -> Result<Record, Problem> {
+        match self.lane.command(command).await {
+            Err(lane::Error::Rejected(Rejection::InteractionUnknown(_))) => {
+                let number = self.lane.number();
+                match self.state.read(move |store| store.summary(number, id)).await? {
+                    Some(Summary::Ended(ended)) => Err(Problem::interaction_ended(ended.state.name())),
+                    _ => Err(Problem::unknown("interaction", id)),
+                }
+            }
+            result => Ok(result?),
+        }
+    }
+
+    async fn acted(&self, id: InteractionId, command: Command) -> Result<Answer<InteractionDetail>, Problem> {
+        self.act(id, command).await?;
+        self.interaction(id).await.map(Answer)
+    }
+}

@@ -1,0 +1,85 @@
+//! Connections: accepted within a bound, cut where a client is too slow, finished when the server stops.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+
+use super::{State, router};
+
+/// Connections at the same time. More wait in the system's queue.
+const CONNECTIONS_MAX: u32 = 10_000;
+/// Time for a request's headers to arrive. The same clock closes connections that are kept open and not used.
+const HEADERS_TIMEOUT: Duration = Duration::from_secs(30);
+/// Time that requests in flight have once the server stops.
+const STOP_TIMEOUT: Duration = Duration::from_secs(30);
+/// Pause after the system gave no connection, as where it is out of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Serves the API on a listener until `shutdown` is ready; then takes no more connections, finishes the requests that are
+/// in flight, for 30 s at most, and returns.
+pub async fn serve(listener: TcpListener, state: State, shutdown: impl Future<Output = ()>) {
+    let router = router(state);
+    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX as usize));
+    let (stop, stopped) = watch::channel(());
+    let mut shutdown = pin!(shutdown);
+    loop {
+        let accept = async {
+            let permit = Arc::clone(&room).acquire_owned().await;
+            (permit, listener.accept().await)
+        };
+        let (permit, accepted) = tokio::select! {
+            biased;
+            () = &mut shutdown => break,
+            accepted = accept => accepted,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                let (router, stopped) = (router.clone(), stopped.clone());
+                tokio::spawn(async move {
+                    connection(stream, router, stopped).await;
+                    drop(permit);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    drop(listener);
+    // Dropping the sender is what tells the connections.
+    drop(stop);
+    if tokio::time::timeout(STOP_TIMEOUT, room.acquire_many(CONNECTIONS_MAX)).await.is_err() {
+        tracing::warn!("requests were still in flight when the server stopped");
+    }
+}
+
+async fn connection(stream: TcpStream, router: Router, mut stopped: watch::Receiver<()>) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "a connection stays with Nagle's algorithm");
+    }
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADERS_TIMEOUT)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let mut connection = pin!(connection);
+    let ended = tokio::select! {
+        ended = &mut connection => ended,
+        _ = stopped.changed() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        // Clients that go away or speak something else: nothing that an operator can act on.
+        tracing::debug!(%error, "a connection ended early");
+    }
+}

@@ -1,0 +1,47 @@
+//! The server itself: whether it lives, and its figures.
+
+use axum::Json as Answer;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::State;
+use super::auth::Watcher;
+use crate::stats::Families;
+
+pub(super) fn routes() -> OpenApiRouter<State> {
+    OpenApiRouter::new().routes(routes!(health)).routes(routes!(metrics))
+}
+
+/// Whether the server lives.
+#[derive(Debug, Serialize, ToSchema)]
+struct Health {
+    /// `ok`.
+    status: &'static str,
+    /// Of the server.
+    version: &'static str,
+}
+
+/// Says whether the server lives. Needs no token.
+#[utoipa::path(get, path = "/healthz", responses((status = 200, description = "It lives.", body = Health)))]
+async fn health() -> Answer<Health> {
+    Answer(Health { status: "ok", version: env!("CARGO_PKG_VERSION") })
+}
+
+/// Shows figures in Prometheus' text format: of the token's account; of all accounts for a token of `system`.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    security(("token" = ["operator"])),
+    responses((status = 200, description = "The figures.", body = String, content_type = "text/plain"))
+)]
+async fn metrics(watcher: Watcher) -> impl IntoResponse {
+    let mut families = Families::default();
+    for lane in watcher.lanes {
+        lane.stats().prometheus(lane.name(), &mut families);
+    }
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], families.render())
+}

@@ -1,0 +1,223 @@
+//! What happened to an interaction, in order, for programs and in words.
+
+use std::fmt::Write as _;
+
+use axum::Json as Answer;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use signalbox_engine::{DocumentKind, Event, InteractionId, MessageKind, Record, Sequence, UnixMillis};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::auth::{Caller, Follow};
+use super::body::{Parameters, Query};
+use super::cursor::{self, Page};
+use super::{Problem, State};
+
+pub(super) fn routes() -> OpenApiRouter<State> {
+    OpenApiRouter::new().routes(routes!(timeline))
+}
+
+/// One thing that happened.
+#[derive(Debug, Serialize, ToSchema)]
+struct TimelineEntry {
+    /// Number of the command that did it, within the account. All that one command did has the same.
+    #[schema(value_type = u64)]
+    sequence: Sequence,
+    /// When.
+    #[schema(value_type = u64)]
+    at_ms: UnixMillis,
+    /// What, such as `interaction.queued`.
+    r#type: &'static str,
+    /// The same in words.
+    text: String,
+    /// The event's own fields.
+    #[serde(flatten)]
+    fields: Map<String, Value>,
+}
+
+/// Which part of the timeline is wanted.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Part {
+    /// Most commands, each of which may have done several things: 1 to 200, 50 where it is left out.
+    #[param(minimum = 1, maximum = 200)]
+    limit: Option<usize>,
+    /// `next` of the page before.
+    cursor: Option<String>,
+}
+
+/// Shows what happened to an interaction, the oldest first.
+#[utoipa::path(
+    get,
+    path = "/v1/accounts/{account}/interactions/{interaction}/timeline",
+    security(("token" = ["client", "agent", "operator"])),
+    params(Part),
+    responses((status = 200, description = "A page.", body = Page<TimelineEntry>))
+)]
+async fn timeline(
+    caller: Caller<Follow>,
+    parameters: Parameters,
+    Query(part): Query<Part>,
+) -> Result<Answer<Page<TimelineEntry>>, Problem> {
+    let id: InteractionId = parameters.get("interaction")?;
+    let limit = cursor::limit(part.limit)?;
+    let from = cursor::decode::<8>(part.cursor.as_deref())?.map_or(Sequence(0), |n| Sequence(u64::from_be_bytes(n)));
+    let number = caller.lane.number();
+    let records = caller.state.read(move |store| store.timeline(number, id, from, limit)).await?;
+    if records.is_empty() && part.cursor.is_none() {
+        return Err(Problem::unknown("interaction", id));
+    }
+    let last = records.last().filter(|_| records.len() == limit);
+    let next = last.map(|record| cursor::encode(&record.sequence.next().0.to_be_bytes()));
+    Ok(Answer(Page { items: records.iter().flat_map(|record| entries(record, id)).collect(), next }))
+}
+
+fn entries(record: &Record, id: InteractionId) -> impl Iterator<Item = TimelineEntry> + '_ {
+    let own = record.events.iter().filter(move |event| event.interaction() == Some(id));
+    own.map(|event| TimelineEntry {
+        sequence: record.sequence,
+        at_ms: record.at,
+        r#type: event.name(),
+        text: text(event),
+        fields: fields(event),
+    })
+}
+
+/// The fields of an event, without its variant and the interaction, which is known.
+fn fields(event: &Event) -> Map<String, Value> {
+    let Ok(Value::Object(tagged)) = serde_json::to_value(event) else { return Map::new() };
+    let Some((_, Value::Object(mut fields))) = tagged.into_iter().next() else { return Map::new() };
+    fields.remove("id");
+    fields.retain(|_, value| !value.is_null());
+    fields
+}
+
+/// An event in words.
+fn text(event: &Event) -> String {
+    match event {
+        Event::Submitted { media_type, copy_of: None, .. } => format!("Submitted as {media_type}."),
+        Event::Submitted { copy_of: Some(of), .. } => format!("Made as a copy of {of}."),
+        Event::Entered { by: None, element, .. } => format!("Began at {element}."),
+        Event::Entered { by: Some(by), element, why, .. } => {
+            let mut text = format!("Went by {by} to {element}");
+            if let Some(why) = why {
+                // Writing to a string does not fail.
+                let _ = write!(text, ": {why}");
+            }
+            text.push('.');
+            text
+        }
+        Event::WorkflowEntered { workflow, version, .. } => format!("Entered the workflow {workflow}, version {version}."),
+        Event::WorkflowLeft { outcome, .. } => format!("The sub-workflow ended with {outcome}."),
+        Event::WorkflowsLeft { .. } => "Left its workflow by a redirect.".to_owned(),
+        Event::CallRequested { deployment, attempt: 0, .. } => format!("Asked {deployment}."),
+        Event::CallRequested { deployment, attempt, .. } => format!("Asked {deployment} again, retry {attempt}."),
+        Event::Answered { deployment, outcome, reason, .. } => {
+            let why = if reason.is_empty() { "without a reason" } else { reason };
+            format!("{deployment} answered {outcome}: {why}")
+        }
+        Event::Failed { deployment, failure, .. } => format!("{deployment} gave no decision: {failure}."),
+        Event::UserDataSet { key, value, .. } if value.is_empty() => format!("User data {key} was removed."),
+        Event::UserDataSet { key, value, .. } => format!("User data {key} is {}.", short(value)),
+        Event::Categorized { category, .. } => format!("Category {}, relevancy {}.", category.name, category.relevancy),
+        Event::LanguageSet { language, .. } => format!("The language is {language}."),
+        Event::PrioritySet { priority, .. } => format!("The priority is {priority}."),
+        Event::SkillRequired { skill, .. } => format!("Needs the skill {} at level {}.", skill.name, skill.level),
+        Event::TargetSet { target: Some(target), .. } => format!("Is to go to {}.", target_text(target)),
+        Event::TargetSet { target: None, .. } => "Where it was to go has been used up.".to_owned(),
+        Event::Hopped { to, .. } => format!("Was sent on to {to}."),
+        Event::MessageQueued { message, webhooks } => {
+            let kind = match message.kind {
+                MessageKind::Acknowledgement => "An acknowledgement",
+                MessageKind::Reply => "A reply",
+                MessageKind::Forward => "A forwarded copy",
+                MessageKind::Event => "News of it",
+            };
+            let names: Vec<&str> = webhooks.iter().map(|name| name.as_str()).collect();
+            match names.is_empty() {
+                true => format!("{kind} was put in the outbox; no webhook takes it."),
+                false => format!("{kind} was put in the outbox for {}.", names.join(", ")),
+            }
+        }
+        Event::Waiting { until, .. } => format!("Waits until {} ms.", until.0),
+        Event::Queued { queue, .. } => format!("Waits in the queue {queue}."),
+        Event::Taken { queue, by, .. } => format!("{by} took it out of the queue {queue}."),
+        Event::Released { by, .. } => format!("{by} put it back."),
+        Event::WorkDone { disposition, by, .. } => format!("{by} ended the work as {disposition}."),
+        Event::Completed { disposition, .. } => format!("Completed as {disposition}."),
+        Event::Cancelled { reason, by, .. } => format!("{by} cancelled it: {}", short(reason)),
+        Event::Parked { park, .. } => format!("Parked ({}): {}", park.code, park.message),
+        Event::Resumed { by, version, .. } => format!("{by} resumed it in version {version}."),
+        Event::DocumentPut { document, by } => format!("{by} put a {}.", kind_text(document.key().kind)),
+        Event::DocumentRemoved { key, by } => format!("{by} removed a {}.", kind_text(key.kind)),
+        Event::DeliveryChanged { delivery, .. } => format!("The delivery {delivery} changed."),
+    }
+}
+
+fn target_text(target: &signalbox_engine::Target) -> String {
+    use signalbox_engine::Target;
+    match target {
+        Target::Queue(name) => format!("the queue {name}"),
+        Target::Agent(name) => format!("the agent {name}"),
+        Target::AgentGroup(name) => format!("the agent group {name}"),
+        Target::PlaceGroup(name) => format!("the place group {name}"),
+        Target::Skills(expression) => format!("any agent with {expression}"),
+    }
+}
+
+fn kind_text(kind: DocumentKind) -> &'static str {
+    match kind {
+        DocumentKind::Upload => "upload",
+        DocumentKind::Workflow => "workflow",
+        DocumentKind::Deployment => "deployment",
+        DocumentKind::Binding => "binding",
+        DocumentKind::Queue => "queue",
+        DocumentKind::Calendar => "calendar",
+        DocumentKind::Response => "standard response",
+        DocumentKind::Token => "token",
+        DocumentKind::Webhook => "webhook",
+        DocumentKind::Table => "table",
+    }
+}
+
+/// The beginning of a text, on one line.
+fn short(text: &str) -> String {
+    let mut line: String = text.chars().take(120).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if text.chars().nth(120).is_some() {
+        line.push('…');
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use signalbox_engine::Name;
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn an_entry_shows_the_fields_of_its_event_beside_its_own() {
+        let id = InteractionId(Uuid::from_u128(7));
+        let queue = Name::new("billing").unwrap();
+        let event = Event::Queued { id, queue, ticket: Sequence(3), timeout: None };
+        let record = Record { sequence: Sequence(3), at: UnixMillis(5), events: vec![event] };
+        let shown: Vec<_> = entries(&record, id).collect();
+        insta::assert_json_snapshot!(shown, @r#"
+        [
+          {
+            "sequence": 3,
+            "at_ms": 5,
+            "type": "interaction.queued",
+            "text": "Waits in the queue billing.",
+            "queue": "billing",
+            "ticket": 3
+          }
+        ]
+        "#);
+        assert_eq!(entries(&record, InteractionId(Uuid::from_u128(8))).count(), 0);
+    }
+}
