@@ -1,2 +1,7 @@
-//! .
-fn main() {}
+//! The server and its command line: see [`signalbox::cli`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    signalbox::cli::main()
+}

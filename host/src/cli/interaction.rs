@@ -1,0 +1,251 @@
+//! `signalbox interaction`: looks at interactions, and acts on one by hand.
+
+use clap::{Args, Subcommand};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::client::{Body, Client, Connection};
+use super::error::Error;
+use super::output::{Output, Style, ago, cell, shortened, table, text};
+use super::workflow::items;
+
+/// Shows interactions and their timelines; cancels, resumes, completes and releases them.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  signalbox interaction list --state parked
+  signalbox interaction list --queue billing --limit 20
+  signalbox interaction get 0198c0de-7b1a-7c3e-9f00-0123456789ab
+  signalbox interaction timeline 0198c0de-7b1a-7c3e-9f00-0123456789ab
+  signalbox interaction resume ID --element screen")]
+pub(super) struct Interaction {
+    #[command(flatten)]
+    connection: Connection,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Shows one interaction as it is now.
+    Get {
+        /// Its identifier.
+        id: String,
+    },
+    /// Lists interactions, the newest first.
+    List(Filter),
+    /// Shows all that happened to one interaction, and why.
+    Timeline {
+        /// Its identifier.
+        id: String,
+    },
+    /// Ends an interaction wherever it is.
+    Cancel {
+        /// Its identifier.
+        id: String,
+        /// Why, in words.
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
+    /// Goes on with a parked interaction.
+    Resume {
+        /// Its identifier.
+        id: String,
+        /// The element to go on at. Left out: where it was parked.
+        #[arg(long)]
+        element: Option<String>,
+    },
+    /// Says that the work on a taken interaction is done.
+    Complete {
+        /// Its identifier.
+        id: String,
+        /// How it ended.
+        #[arg(long, default_value = "completed", value_name = "CODE")]
+        disposition: String,
+    },
+    /// Puts a taken interaction back to its place in the queue.
+    Release {
+        /// Its identifier.
+        id: String,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Filter {
+    /// Only those in this state: routing, waiting, queued, assigned, parked, completed or cancelled.
+    #[arg(long)]
+    state: Option<String>,
+    /// Only those in this workflow.
+    #[arg(long)]
+    workflow: Option<String>,
+    /// Only those in this queue.
+    #[arg(long)]
+    queue: Option<String>,
+    /// Only those of this media type.
+    #[arg(long)]
+    media_type: Option<String>,
+    /// Only those with this category.
+    #[arg(long)]
+    category: Option<String>,
+    /// How many, 1 to 200.
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=200))]
+    limit: u16,
+    /// Goes on after an earlier list, whose last line named this.
+    #[arg(long)]
+    cursor: Option<String>,
+}
+
+impl Filter {
+    fn query(&self) -> Vec<(&'static str, String)> {
+        let fields = [
+            ("state", &self.state),
+            ("workflow", &self.workflow),
+            ("queue", &self.queue),
+            ("media_type", &self.media_type),
+            ("category", &self.category),
+            ("cursor", &self.cursor),
+        ];
+        let mut query: Vec<_> = fields.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))).collect();
+        query.push(("limit", self.limit.to_string()));
+        query
+    }
+}
+
+impl Interaction {
+    pub async fn run(self, output: &Output) -> Result<(), Error> {
+        let client = self.connection.client()?;
+        let act = async |id: &str, action: &str, body: Value, done: &str| {
+            let answer = client.send(Method::POST, &["interactions", id, action], Body::Json(&body)).await?;
+            output.result(&answer, |_| format!("{done} {id}"))
+        };
+        match self.command {
+            Command::Get { id } => {
+                let interaction = client.get(&["interactions", &id], &[]).await?;
+                output.result(&interaction, |interaction| shown(interaction, output))
+            }
+            Command::List(filter) => {
+                let list = client.get(&["interactions"], &filter.query()).await?;
+                output.result(&list, listed)
+            }
+            Command::Timeline { id } => {
+                let timeline = timeline(&client, &id).await?;
+                output.result(&timeline, |timeline| lines(timeline, output))
+            }
+            Command::Cancel { id, reason } => act(&id, "cancel", json!({ "reason": reason }), "cancelled").await,
+            Command::Resume { id, element } => {
+                let body = element.map_or_else(|| json!({}), |element| json!({ "element": element }));
+                act(&id, "resume", body, "resumed").await
+            }
+            Command::Complete { id, disposition } => {
+                act(&id, "complete", json!({ "disposition": disposition }), "completed").await
+            }
+            Command::Release { id } => act(&id, "release", json!({}), "released").await,
+        }
+    }
+}
+
+/// All pages of an interaction's timeline.
+pub(super) async fn timeline(client: &Client, id: &str) -> Result<Vec<Value>, Error> {
+    // A loop that is cut off at the visits that one interaction may make has fewer entries.
+    const PAGES_MAX: usize = 1000;
+    let mut entries = Vec::new();
+    let mut query = vec![("limit", "200".to_owned())];
+    for _ in 0..PAGES_MAX {
+        let page = client.get(&["interactions", id, "timeline"], &query).await?;
+        entries.extend_from_slice(items(&page));
+        let Some(next) = next_cursor(&page) else { break };
+        query.truncate(1);
+        query.push(("cursor", next.to_owned()));
+    }
+    Ok(entries)
+}
+
+fn listed(list: &Value) -> String {
+    let row = |item: &Value| {
+        vec![
+            cell(item, "id"),
+            cell(item, "state"),
+            place(item),
+            best_category(item),
+            submitted(item),
+            shortened(&cell(item, "sender"), 28),
+            shortened(&cell(item, "subject"), 48),
+        ]
+    };
+    let rows: Vec<_> = items(list).iter().map(row).collect();
+    let mut shown = table(&["interaction", "state", "at", "category", "submitted", "sender", "subject"], &rows);
+    if let Some(cursor) = next_cursor(list) {
+        shown.push_str(&format!("\nmore: --cursor {cursor}"));
+    }
+    shown
+}
+
+/// Where the next page of a list begins.
+pub(super) fn next_cursor(list: &Value) -> Option<&str> {
+    list.get("next")?.as_str()
+}
+
+/// The queue it is in, else the element of its workflow.
+fn place(item: &Value) -> String {
+    let queue = cell(item, "queue.name");
+    if !queue.is_empty() {
+        return queue;
+    }
+    let (workflow, element) = (cell(item, "workflow"), cell(item, "element"));
+    if element.is_empty() { workflow } else { format!("{workflow}/{element}") }
+}
+
+fn best_category(item: &Value) -> String {
+    let best = item.pointer("/categories/0");
+    best.map(|best| format!("{} {}", cell(best, "name"), cell(best, "relevancy"))).unwrap_or_default()
+}
+
+fn submitted(item: &Value) -> String {
+    item.get("submitted_at_ms").and_then(Value::as_u64).map(ago).unwrap_or_default()
+}
+
+/// One interaction for people: a field a line, the text at the end.
+pub(super) fn shown(interaction: &Value, output: &Output) -> String {
+    let mut lines = Vec::new();
+    let mut line = |name: &str, value: String| {
+        if !value.is_empty() {
+            lines.push(format!("{} {value}", output.paint(Style::Dim, &format!("{name:<12}"))));
+        }
+    };
+    line("interaction", cell(interaction, "id"));
+    line("state", cell(interaction, "state"));
+    line("parked", cell(interaction, "parked.message"));
+    line("at", place(interaction));
+    for field in ["disposition", "assigned_to", "media_type", "subject", "sender", "language", "priority"] {
+        line(field, cell(interaction, field));
+    }
+    line("recipient", cell(interaction, "message.recipient"));
+    line("submitted", submitted(interaction));
+    let each = |field: &str| interaction.pointer(field).and_then(Value::as_array).into_iter().flatten();
+    let pairs = |field: &'static str, name: &'static str, value: &'static str| {
+        each(field).map(|item| format!("{} {}", cell(item, name), cell(item, value))).collect::<Vec<_>>().join(", ")
+    };
+    line("categories", pairs("/facts/categories", "name", "relevancy"));
+    line("skills", pairs("/facts/skills", "name", "level"));
+    for (key, value) in interaction.pointer("/facts/user_data").and_then(Value::as_object).into_iter().flatten() {
+        line("user data", format!("{key} = {}", shortened(&text(value), 90)));
+    }
+    let body = cell(interaction, "message.body");
+    if body.is_empty() { lines.join("\n") } else { format!("{}\n\n{body}", lines.join("\n")) }
+}
+
+/// A timeline for people: when after the beginning, what, and the same in words.
+fn lines(entries: &[Value], output: &Output) -> String {
+    let at = |entry: &Value| entry.get("at_ms").and_then(Value::as_u64).unwrap_or(0);
+    let Some(began) = entries.first().map(at) else { return "(nothing)".into() };
+    let line = |entry: &Value| {
+        let after = format!("{:>10}", format!("+{} ms", at(entry).saturating_sub(began)));
+        format!(
+            "{}  {:27} {}",
+            output.paint(Style::Dim, &after),
+            cell(entry, "type"),
+            shortened(&cell(entry, "text"), 400)
+        )
+    };
+    entries.iter().map(line).collect::<Vec<_>>().join("\n")
+}

@@ -1,0 +1,122 @@
+//! The command line: starts the server, and asks things of a running one.
+//!
+//! One file for each noun; what they share is here and in `client` (HTTP), `output` (what is printed) and `error` (why
+//! it failed, and the exit code of that). Nothing here decides about interactions, and but for `serve` and `restore`
+//! nothing here opens the store: a script can do through HTTP whatever an operator can do here.
+
+mod account;
+mod backup;
+mod classifier;
+mod client;
+mod document;
+mod error;
+mod feed;
+mod interaction;
+mod output;
+mod queue;
+mod records;
+mod serve;
+mod strategy;
+mod submit;
+
+mod token;
+mod workflow;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use error::Error;
+use output::Output;
+
+/// Interaction server whose routing is scripted in WebAssembly.
+#[derive(Debug, Parser)]
+#[command(name = "signalbox", version, max_term_width = 110, after_help = AFTER_HELP, disable_help_subcommand = true)]
+struct Cli {
+    /// Prints JSON for programs: results to standard output, errors to standard error.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  signalbox serve --store ./store
+  signalbox strategy build strategies/screening
+  signalbox strategy deploy screening.wasm --settings rules.json --name screening-1 --bind support/screen
+  signalbox workflow put support.json
+  signalbox submit --workflow support --sender ana@example.com --body 'Where is my order?'
+  signalbox queue take billing
+
+Exit codes:
+  0  done
+  1  failed here: a file, the store, a strategy that does not build
+  2  wrong usage of this command line
+  3  the server understood and refused (HTTP 4xx)
+  4  the server is not there, or failed itself (HTTP 5xx)
+
+Colours are used only on a terminal; NO_COLOR turns them off.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(serve::Serve),
+    Strategy(strategy::Strategy),
+    Workflow(workflow::Workflow),
+    Submit(submit::Submit),
+    Interaction(interaction::Interaction),
+    Queue(queue::Queue),
+    Classifier(classifier::Classifier),
+    Token(token::Token),
+    Account(account::Account),
+    Response(document::Response),
+    Table(document::Table),
+    Calendar(document::Calendar),
+    Webhook(document::Webhook),
+    Backup(backup::Backup),
+    Restore(backup::Restore),
+}
+
+/// Reads the arguments, does what they say, prints what came of it.
+#[must_use]
+pub fn main() -> ExitCode {
+    // Usage errors end here with 2, as clap does it.
+    let cli = Cli::parse();
+    let output = Output::new(cli.json);
+    match run(cli.command, &output) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output.error(&error);
+            error.exit()
+        }
+    }
+}
+
+fn run(command: Command, output: &Output) -> Result<(), Error> {
+    match command {
+        Command::Serve(command) => command.run(output),
+        Command::Classifier(command) => command.run(output),
+        Command::Restore(command) => command.run(output),
+        Command::Strategy(command) => wait(command.run(output)),
+        Command::Workflow(command) => wait(command.run(output)),
+        Command::Submit(command) => wait(command.run(output)),
+        Command::Interaction(command) => wait(command.run(output)),
+        Command::Queue(command) => wait(command.run(output)),
+        Command::Token(command) => wait(command.run(output)),
+        Command::Account(command) => wait(command.run(output)),
+        Command::Response(command) => wait(command.run(output)),
+        Command::Table(command) => wait(command.run(output)),
+        Command::Calendar(command) => wait(command.run(output)),
+        Command::Webhook(command) => wait(command.run(output)),
+        Command::Backup(command) => wait(command.run(output)),
+    }
+}
+
+/// One thread is enough for a client.
+fn wait(work: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Error::new("the asynchronous runtime cannot start").because(&error))?
+        .block_on(work)
+}

@@ -1,0 +1,77 @@
+//! `signalbox queue`: what waits, and the next one of it.
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::client::{Body, Connection};
+use super::error::Error;
+use super::interaction;
+use super::output::{Output, cell, duration, table};
+use super::workflow::items;
+
+/// Lists and makes queues, and takes interactions out of them by hand.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  signalbox queue list
+  signalbox queue put billing --description 'Invoices and payments'
+  signalbox queue take billing
+  signalbox --json queue take billing | jq -r .id
+  signalbox interaction complete ID --disposition solved")]
+pub(super) struct Queue {
+    #[command(flatten)]
+    connection: Connection,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Lists queues with how many wait in each.
+    List,
+    /// Makes a queue, or describes it anew. Those that a workflow's elements name are made with the workflow.
+    Put {
+        /// The queue.
+        queue: String,
+        /// What it is for.
+        #[arg(long, default_value = "", value_name = "TEXT")]
+        description: String,
+    },
+    /// Takes the next interaction out of a queue: it is yours until you complete or release it.
+    Take {
+        /// The queue.
+        queue: String,
+    },
+}
+
+impl Queue {
+    pub async fn run(self, output: &Output) -> Result<(), Error> {
+        let client = self.connection.client()?;
+        match self.command {
+            Command::List => {
+                let list = client.get(&["queues"], &[]).await?;
+                output.result(&list, |list| {
+                    let rows: Vec<_> = items(list).iter().map(row).collect();
+                    table(&["queue", "waiting", "oldest waits", "description"], &rows)
+                })
+            }
+            Command::Put { queue, description } => {
+                let body = json!({ "description": description });
+                let put = client.send(Method::PUT, &["queues", &queue], Body::Json(&body)).await?;
+                output.result(&put, |_| format!("put {queue}"))
+            }
+            Command::Take { queue } => {
+                let taken = client.send(Method::POST, &["queues", &queue, "take"], Body::Empty).await?;
+                output.result(&taken, |taken| interaction::shown(taken, output))
+            }
+        }
+    }
+}
+
+fn row(queue: &Value) -> Vec<String> {
+    let oldest = queue.get("oldest_wait_ms").and_then(Value::as_u64).map(Duration::from_millis).map(duration);
+    vec![cell(queue, "name"), cell(queue, "length"), oldest.unwrap_or_default(), cell(queue, "description")]
+}

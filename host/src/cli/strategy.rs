@@ -1,0 +1,197 @@
+//! `signalbox strategy`: from an author's crate to calls in a workflow.
+
+mod build;
+mod deploy;
+mod local;
+
+use std::path::Path;
+
+use clap::{Args, Subcommand};
+use reqwest::Method;
+use serde_json::{Value, json};
+use signalbox_engine::Name;
+
+use super::client::{Body, Client, Connection};
+use super::error::Error;
+use super::output::{Output, ago, cell, shortened, table};
+use super::workflow::items;
+
+/// Builds, inspects, deploys and binds strategies.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  signalbox strategy build my-strategy                        # makes my-strategy/my-strategy.wasm
+  signalbox strategy inspect my-strategy.wasm
+  signalbox strategy deploy my-strategy.wasm --settings rules.json --name rules-7 --bind support/screen
+  signalbox strategy bind support/screen rules-7=90 rules-8=10   # a tenth to the new one
+  signalbox strategy bind support/screen rules-7                 # and all the way back
+  signalbox strategy logs rules-7")]
+pub(super) struct Strategy {
+    #[command(flatten)]
+    connection: Connection,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Build(build::Build),
+    /// Says what a component is, or what a deployment was made of.
+    Inspect {
+        /// A .wasm file, or the name of a deployment on the server.
+        strategy: String,
+    },
+    Deploy(deploy::Deploy),
+    Bind(Bind),
+    /// Lists deployments.
+    List,
+    /// Shows what a deployment logged, the newest last.
+    Logs {
+        /// The deployment.
+        deployment: String,
+        /// How many lines, 1 to 200.
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=200))]
+        limit: u16,
+    },
+}
+
+/// Says which deployments serve a workflow's strategy element. The next call goes by it.
+#[derive(Debug, Args)]
+struct Bind {
+    /// The workflow and its strategy element.
+    #[arg(value_name = "WORKFLOW/ELEMENT", value_parser = element)]
+    place: (String, String),
+    /// A deployment, or several with weights: `old=90 new=10`.
+    #[arg(required = true, value_name = "DEPLOYMENT[=WEIGHT]", value_parser = share)]
+    shares: Vec<(String, u32)>,
+    #[command(flatten)]
+    on_failure: OnFailure,
+}
+
+/// What happens when a call fails.
+#[derive(Debug, Clone, Args)]
+struct OnFailure {
+    /// Calls again so often, 0 to 5, before the call counts as failed.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=5))]
+    retries: u8,
+    /// Then leaves the element by this outcome. Left out: by `error` or `timeout`, or the interaction is parked.
+    #[arg(long, value_name = "OUTCOME")]
+    on_failure: Option<String>,
+}
+
+impl Strategy {
+    pub async fn run(self, output: &Output) -> Result<(), Error> {
+        match self.command {
+            Command::Build(build) => build.run(output),
+            Command::Inspect { strategy } => inspect(&strategy, &self.connection, output).await,
+            Command::Deploy(deploy) => deploy.run(&self.connection.client()?, output).await,
+            Command::Bind(bind) => {
+                let client = self.connection.client()?;
+                let bound = put_binding(&client, &bind.place, &bind.shares, &bind.on_failure).await?;
+                output.result(&bound, |_| format!("bound {}", described(&bind.place, &bind.shares)))
+            }
+            Command::List => {
+                let list = self.connection.client()?.get(&["deployments"], &[]).await?;
+                output.result(&list, |list| {
+                    let rows: Vec<_> = items(list).iter().map(row).collect();
+                    table(&["deployment", "strategy", "version", "digest", "deployed", "by", "message"], &rows)
+                })
+            }
+            Command::Logs { deployment, limit } => {
+                let path = ["deployments", &deployment, "log"];
+                let log = self.connection.client()?.get(&path, &[("limit", limit.to_string())]).await?;
+                output.result(&log, |log| {
+                    let lines: Vec<_> = items(log).iter().map(log_line).collect();
+                    if lines.is_empty() { "(nothing)".into() } else { lines.join("\n") }
+                })
+            }
+        }
+    }
+}
+
+async fn inspect(strategy: &str, connection: &Connection, output: &Output) -> Result<(), Error> {
+    let file = Path::new(strategy);
+    if file.is_file() {
+        let inspection = local::inspect(file)?;
+        return output.result(&local::document(&inspection), |_| local::described(&inspection));
+    }
+    if Name::new(strategy).is_err() || strategy.ends_with(".wasm") {
+        return Err(Error::new(format!("there is no file {strategy}")).fix("check the path, or name a deployment"));
+    }
+    let deployment = connection.client()?.get(&["deployments", strategy], &[]).await?;
+    output.result(&deployment, |deployment| {
+        let rows: Vec<_> = deployment
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(name, value)| vec![name.clone(), shortened(&super::output::text(value), 300)])
+            .collect();
+        table(&["field", "value"], &rows)
+    })
+}
+
+async fn put_binding(
+    client: &Client,
+    (workflow, element): &(String, String),
+    shares: &[(String, u32)],
+    on_failure: &OnFailure,
+) -> Result<Value, Error> {
+    let shares: Vec<_> =
+        shares.iter().map(|(deployment, weight)| json!({ "deployment": deployment, "weight": weight })).collect();
+    let mut binding = json!({ "shares": shares, "on_failure": { "retries": on_failure.retries } });
+    if let Some(outcome) = &on_failure.on_failure {
+        binding["on_failure"]["outcome"] = json!(outcome);
+    }
+    client.send(Method::PUT, &["workflows", workflow, "elements", element, "binding"], Body::Json(&binding)).await
+}
+
+fn described((workflow, element): &(String, String), shares: &[(String, u32)]) -> String {
+    let total: u64 = shares.iter().map(|(_, weight)| u64::from(*weight)).sum();
+    let part = |(deployment, weight): &(String, u32)| match shares.len() {
+        1 => deployment.clone(),
+        _ => format!("{deployment} ({:.0} %)", 100.0 * f64::from(*weight) / total.max(1) as f64),
+    };
+    format!("{workflow}/{element} to {}", shares.iter().map(part).collect::<Vec<_>>().join(", "))
+}
+
+fn row(deployment: &Value) -> Vec<String> {
+    let digest: String = cell(deployment, "strategy").chars().take(12).collect();
+    let deployed = deployment.get("created_at").and_then(Value::as_u64).map(ago).unwrap_or_default();
+    let field = |name| cell(deployment, name);
+    vec![
+        field("name"),
+        field("manifest.name"),
+        field("manifest.version"),
+        digest,
+        deployed,
+        field("created_by"),
+        shortened(&field("message"), 40),
+    ]
+}
+
+fn log_line(line: &Value) -> String {
+    let at = line.get("at_ms").and_then(Value::as_u64).map(ago).unwrap_or_default();
+    format!("{at:>10}  {:5} {}  {}", cell(line, "level"), cell(line, "message"), cell(line, "interaction"))
+}
+
+fn element(text: &str) -> Result<(String, String), String> {
+    match text.split_once('/') {
+        Some((workflow, element)) if !workflow.is_empty() && !element.is_empty() && !element.contains('/') => {
+            Ok((workflow.to_owned(), element.to_owned()))
+        }
+        _ => Err("write it as WORKFLOW/ELEMENT".into()),
+    }
+}
+
+fn share(text: &str) -> Result<(String, u32), String> {
+    let Some((deployment, weight)) = text.split_once('=') else { return Ok((text.to_owned(), 1)) };
+    match weight.parse() {
+        Ok(weight @ 1..=1_000_000) => Ok((deployment.to_owned(), weight)),
+        _ => Err("a weight is a number from 1 to 1,000,000".into()),
+    }
+}
+
+/// Name of a file without its folder and extension.
+fn stem(file: &Path) -> String {
+    file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
+}
