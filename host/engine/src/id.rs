@@ -73,7 +73,7 @@ impl Sequence {
 pub struct CallId(pub u64);
 
 /// SHA-256 of a binary; hexadecimal in text.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest(pub [u8; 32]);
 
 impl fmt::Display for Digest {

@@ -8,6 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use arc_swap::ArcSwap;
 use signalbox_engine::{Account, Name, UnixMillis};
 
+use super::calls::WINDOW;
 use super::effects::World;
 use super::writer::Writer;
 use super::{Error, Lane, Published, Shared};
@@ -20,8 +21,8 @@ use crate::strategy::{Pool, Runtime};
 pub const SYSTEM: &str = "system";
 /// Accounts of one server: each has a thread.
 const ACCOUNTS_MAX: usize = 256;
-/// Calls that wait in the pool, of all accounts.
-const POOL_WAITING_MAX: usize = 4096;
+/// Calls that wait in the pool: room for every account's window, so that no lane is refused and has to try again.
+const POOL_WAITING_MAX: usize = ACCOUNTS_MAX * WINDOW;
 
 /// What lanes work with.
 #[derive(Clone)]

@@ -11,7 +11,7 @@ use signalbox_engine::{Account, CallId, Content, Deployment, InteractionId, Name
 use crate::store;
 
 /// Calls of one account in the pool at a time. Enough to keep it busy, few enough that accounts share it.
-const WINDOW: usize = 256;
+pub(super) const WINDOW: usize = 256;
 
 /// What became of a call that was handed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,10 +118,11 @@ fn awaited(account: &Account, call: CallId, id: InteractionId) -> Option<(&Arc<D
 
 /// What a strategy is asked about an interaction that is at its element.
 fn request(account: &Account, id: InteractionId, content: Arc<Content>, visit: u32) -> Request {
-    let gone = || panic!("interaction {id} is at a strategy and in no workflow");
-    let live = account.live(id).unwrap_or_else(gone);
-    let frame = live.frame().unwrap_or_else(gone);
-    let flow = account.configuration().flow(frame.workflow.as_str(), frame.version).unwrap_or_else(gone);
+    let place = account.live(id).and_then(|live| {
+        let frame = live.frame()?;
+        Some((live, frame, account.configuration().flow(frame.workflow.as_str(), frame.version)?))
+    });
+    let (live, frame, flow) = place.unwrap_or_else(|| panic!("{id} is at a strategy and in no workflow"));
     Request {
         interaction: id,
         content,

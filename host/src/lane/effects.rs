@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use signalbox_engine::{CallId, Deployment, DeliveryKey, Name, Request};
+use signalbox_engine::{CallId, DeliveryKey, Deployment, Name, Request};
 
 use super::calls::Handed;
 use super::{Answer, Shared};
@@ -20,7 +20,13 @@ const LOADED_MAX: usize = 1024;
 /// What a lane does to the world. Each effect ends in an [`Answer`] in the lane's mailbox.
 pub(super) trait Effects: Send {
     /// Calls a strategy.
-    fn call(&mut self, call: CallId, deployment: &Arc<Deployment>, request: Request, grants: &Arc<dyn Grants>) -> Handed;
+    fn call(
+        &mut self,
+        call: CallId,
+        deployment: &Arc<Deployment>,
+        request: Request,
+        grants: &Arc<dyn Grants>,
+    ) -> Handed;
 
     /// A deployment that was asked for is there, or cannot be had.
     fn loaded(&mut self, deployment: &Name, result: Result<Arc<strategy::Deployment>, String>) -> Result<(), String>;
@@ -46,7 +52,13 @@ pub(super) enum Loading {
 }
 
 impl Effects for World {
-    fn call(&mut self, call: CallId, deployment: &Arc<Deployment>, request: Request, grants: &Arc<dyn Grants>) -> Handed {
+    fn call(
+        &mut self,
+        call: CallId,
+        deployment: &Arc<Deployment>,
+        request: Request,
+        grants: &Arc<dyn Grants>,
+    ) -> Handed {
         let loaded = match self.deployments.get(&deployment.name) {
             Some(Loading::Loaded(loaded)) => Arc::clone(loaded),
             Some(Loading::Asked) => return Handed::Aside,

@@ -88,7 +88,9 @@ impl<R, A> Mailbox<R, A> {
             state = match until {
                 None => self.arrived.wait(state).unwrap_or_else(PoisonError::into_inner),
                 Some(until) => {
-                    let Some(left) = until.checked_duration_since(Instant::now()).filter(|d| !d.is_zero()) else { break };
+                    let Some(left) = until.checked_duration_since(Instant::now()).filter(|d| !d.is_zero()) else {
+                        break;
+                    };
                     self.arrived.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
                 }
             };

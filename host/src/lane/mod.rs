@@ -16,6 +16,8 @@ mod deliveries;
 mod effects;
 mod grants;
 mod mailbox;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::collections::HashMap;
@@ -178,10 +180,7 @@ impl Lane {
     ///
     /// # Errors
     /// [`Error::Full`] or [`Error::Stopped`].
-    pub async fn ask<T: Send + 'static>(
-        &self,
-        look: impl FnOnce(&Account) -> T + Send + 'static,
-    ) -> Result<T, Error> {
+    pub async fn ask<T: Send + 'static>(&self, look: impl FnOnce(&Account) -> T + Send + 'static) -> Result<T, Error> {
         let (reply, answer) = oneshot::channel();
         // Whoever asked may have gone away; then nobody misses the answer.
         let look = move |account: &Account| drop(reply.send(look(account)));

@@ -142,6 +142,23 @@ impl Writer {
         Some(Duration::from_millis(next.0.saturating_sub(self.now.0)))
     }
 
+    /// A turn at a given moment.
+    #[cfg(test)]
+    pub(super) fn turn_at(&mut self, now: UnixMillis, answers: Vec<Answer>, requests: Vec<Request>) {
+        self.now = now;
+        self.turn(answers, requests);
+    }
+
+    #[cfg(test)]
+    pub(super) fn account(&self) -> &Account {
+        &self.account
+    }
+
+    #[cfg(test)]
+    pub(super) fn calls(&self) -> &Calls {
+        &self.calls
+    }
+
     fn turn(&mut self, answers: Vec<Answer>, requests: Vec<Request>) {
         if let Some(until) = self.down_until {
             if Instant::now() < until || !self.recover() {
@@ -182,7 +199,10 @@ impl Writer {
             }
         }
         self.finish(&mut work);
-        self.act();
+        // While the store fails, memory may be ahead of it: nothing may be done to the world on the strength of that.
+        if self.down_until.is_none() {
+            self.act();
+        }
     }
 
     fn answer(&mut self, work: &mut Work, answer: Answer) {
@@ -316,7 +336,8 @@ impl Writer {
                 Event::DocumentRemoved { key, .. } => {
                     work.configuration_changed = true;
                     work.batch.remove_document(&self.store, key);
-                    if let (engine::DocumentKind::Upload, Ok(digest)) = (key.kind, key.name.as_str().parse::<Digest>()) {
+                    if let (engine::DocumentKind::Upload, Ok(digest)) = (key.kind, key.name.as_str().parse::<Digest>())
+                    {
                         work.batch.remove_blob(&self.store, digest);
                     }
                 }
@@ -387,9 +408,8 @@ impl Writer {
             match caller {
                 Waiting::Submit(reply, result) => drop(reply.send(result)),
                 Waiting::Command(reply, result) => {
-                    let result = result.map(|n| {
-                        records[n].take().unwrap_or_else(|| panic!("a record is one caller's"))
-                    });
+                    let result =
+                        result.map(|n| records[n].take().unwrap_or_else(|| panic!("a record is one caller's")));
                     drop(reply.send(result));
                 }
             }
@@ -410,9 +430,8 @@ impl Writer {
         let view = AccountGrants::new(Arc::clone(self.account.configuration()), Arc::clone(&self.shared.stats));
         let grants: Arc<dyn Grants> = Arc::new(view);
         let effects = &mut self.effects;
-        self.calls.pump(&self.account, content, |call, deployment, request| {
-            effects.call(call, deployment, request, &grants)
-        });
+        self.calls
+            .pump(&self.account, content, |call, deployment, request| effects.call(call, deployment, request, &grants));
         for delivery in self.deliveries.due(&self.account, self.now) {
             self.deliver(delivery);
         }

@@ -61,7 +61,8 @@ impl Batch {
     /// A record of the journal, and the timelines that it belongs to.
     pub fn record(&mut self, store: &Store, record: &Record) {
         self.put(store, &Key::Record(self.account, record.sequence), &encode(record));
-        let mut about: Vec<InteractionId> = record.events.iter().filter_map(signalbox_engine::Event::interaction).collect();
+        let mut about: Vec<InteractionId> =
+            record.events.iter().filter_map(signalbox_engine::Event::interaction).collect();
         about.sort_unstable();
         about.dedup();
         for id in about {

@@ -32,7 +32,9 @@ pub enum Family {
 impl Family {
     pub(super) const ALL: [Self; 5] = [Self::Meta, Self::State, Self::Content, Self::History, Self::Blobs];
 
-    pub(super) fn name(self) -> &'static str {
+    /// Its name in RocksDB.
+    #[must_use]
+    pub fn name(self) -> &'static str {
         match self {
             Self::Meta => "default",
             Self::State => "state",
@@ -264,12 +266,8 @@ mod tests {
 
     #[test]
     fn documents_sort_by_kind_then_version_then_name() {
-        let key = |kind, version, name: &str| DocumentKey {
-            kind,
-            name: Name::new(name).unwrap(),
-            element: None,
-            version,
-        };
+        let key =
+            |kind, version, name: &str| DocumentKey { kind, name: Name::new(name).unwrap(), element: None, version };
         let bytes = |key: &DocumentKey| Key::Document(AccountNumber(1), key).encode();
         let ascending = [
             key(DocumentKind::Upload, 0, "b"),

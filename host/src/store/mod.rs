@@ -100,9 +100,8 @@ impl Store {
         db_options.set_keep_log_file_num(4);
         db_options.set_max_open_files(1024);
         db_options.set_bytes_per_sync(1 << 20);
-        let families = Family::ALL.map(|family| {
-            ColumnFamilyDescriptor::new(family.name(), family_options(family, &cache))
-        });
+        let families =
+            Family::ALL.map(|family| ColumnFamilyDescriptor::new(family.name(), family_options(family, &cache)));
         let db = DB::open_cf_descriptors(&db_options, &path, families).map_err(|e| Error::Open(path.clone(), e))?;
         let store = Self { db, path };
         store.check_format()?;

@@ -1,0 +1,334 @@
+//! A lane driven step by step with a real store and no world: random commands from a seed, loaded anew at every step.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use arc_swap::ArcSwap;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use signalbox_engine::{
+    Account, Action, Binding, CallId, Category, Command, Decision, DeliveryKey, Deployment, Destination, Digest, Document,
+    Entry, Facts, Failure, InteractionId, Manifest, Message, Name, OnFailure, Outcome, Reply, Request as Asked, Share,
+    Submission, UnixMillis, Webhook, Workflow,
+};
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use super::calls::Handed;
+use super::effects::Effects;
+use super::writer::Writer;
+use super::{Answer, Idempotency, Mailbox, Published, Request, Shared};
+use crate::outbox::Attempt;
+use crate::stats::Stats;
+use crate::store::{self, AccountNumber, AccountRow, Batch, Head, Store};
+use crate::strategy::{self, CallResult, Grants, Recorded};
+
+const WORKFLOW: &str = r#"{"name": "support", "elements": [
+        {"id": "start", "kind": "start"},
+        {"id": "screen", "kind": "strategy"},
+        {"id": "analyse", "kind": "strategy"},
+        {"id": "pause", "kind": "wait", "duration_ms": 50},
+        {"id": "desk", "kind": "queue", "queue": "desk", "timeout_ms": 200},
+        {"id": "back", "kind": "queue", "queue": "back"},
+        {"id": "end", "kind": "end"}],
+    "connectors": [
+        {"from": "start", "outcome": "next", "to": "screen"},
+        {"from": "screen", "outcome": "go", "to": "analyse"},
+        {"from": "screen", "outcome": "stop", "to": "end"},
+        {"from": "screen", "outcome": "error", "to": "pause"},
+        {"from": "analyse", "outcome": "go", "to": "desk"},
+        {"from": "analyse", "outcome": "stop", "to": "back"},
+        {"from": "pause", "outcome": "next", "to": "screen"},
+        {"from": "desk", "outcome": "completed", "to": "end"},
+        {"from": "desk", "outcome": "timeout", "to": "back"},
+        {"from": "back", "outcome": "completed", "to": "end"}]}"#;
+
+/// What has been handed to the world and not come back.
+#[derive(Default)]
+struct InFlight {
+    calls: BTreeMap<CallId, (Name, Asked)>,
+    deliveries: Vec<DeliveryKey>,
+    full: bool,
+}
+
+struct Held(Arc<Mutex<InFlight>>);
+
+impl Effects for Held {
+    fn call(&mut self, call: CallId, deployment: &Arc<Deployment>, request: Asked, _: &Arc<dyn Grants>) -> Handed {
+        let mut held = self.0.lock().unwrap();
+        if held.full {
+            return Handed::Full;
+        }
+        let before = held.calls.insert(call, (deployment.name.clone(), request));
+        assert!(before.is_none(), "call {call:?} was handed on twice");
+        Handed::InFlight
+    }
+
+    fn loaded(&mut self, _: &Name, _: Result<Arc<strategy::Deployment>, String>) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn deliver(&mut self, delivery: DeliveryKey, _: Attempt) {
+        self.0.lock().unwrap().deliveries.push(delivery);
+    }
+}
+
+struct Rig {
+    store: Arc<Store>,
+    number: AccountNumber,
+    held: Arc<Mutex<InFlight>>,
+    writer: Writer,
+    now: UnixMillis,
+    submitted: Vec<InteractionId>,
+}
+
+fn name(text: &str) -> Name {
+    Name::new(text).unwrap()
+}
+
+fn writer(store: &Arc<Store>, number: AccountNumber, account: Account, held: &Arc<Mutex<InFlight>>) -> Writer {
+    let shared = Shared {
+        name: name("test"),
+        number,
+        mailbox: Mailbox::new(),
+        published: ArcSwap::from_pointee(Published::default()),
+        stats: Arc::new(Stats::default()),
+    };
+    Writer::new(Arc::new(shared), Arc::clone(store), 1, account, Box::new(Held(Arc::clone(held))))
+}
+
+impl Rig {
+    fn new(directory: &std::path::Path) -> Self {
+        let options = store::Options { directory: directory.to_owned(), cache_bytes: 8 << 20 };
+        let store = Arc::new(Store::open(&options).unwrap());
+        let number = AccountNumber(1);
+        let mut batch = Batch::new(number);
+        batch.account(&store, "test", &AccountRow { number, created_at: UnixMillis(0) });
+        batch.head(&store, Head { sequence: Account::default().sequence(), epoch: 1 });
+        store.commit(batch).unwrap();
+        let held = Arc::new(Mutex::new(InFlight::default()));
+        let writer = writer(&store, number, Account::default(), &held);
+        let mut rig = Self { store, number, held, writer, now: UnixMillis(1), submitted: Vec::new() };
+        for document in documents() {
+            rig.command(Command::Put { document, by: "test".into() });
+        }
+        rig
+    }
+
+    fn turn(&mut self, answers: Vec<Answer>, requests: Vec<Request>) {
+        self.writer.turn_at(self.now, answers, requests);
+    }
+
+    fn command(&mut self, command: Command) {
+        let (reply, _) = oneshot::channel();
+        self.turn(Vec::new(), vec![Request::Command(command, Vec::new(), reply)]);
+    }
+
+    /// The account as it is stored is the account in memory, and every awaited call is somewhere it will be run from.
+    fn check(&self) {
+        let (stored, _) = self.store.load(self.number).unwrap().unwrap();
+        stored.same(self.writer.account()).unwrap();
+        let mut known = self.writer.calls().known();
+        known.sort_unstable();
+        for (call, _) in stored.calls() {
+            let places = known.iter().filter(|k| **k == call).count();
+            assert_eq!(places, 1, "call {call:?} is awaited, and is in {places} places");
+        }
+        let held = self.held.lock().unwrap();
+        for (due, delivery) in stored.webhooks_due().flat_map(|w| stored.deliveries_due(w.as_str())) {
+            let in_flight = held.deliveries.iter().any(|d| d.message == delivery);
+            let waits = due > self.now || held.deliveries.len() >= 8;
+            assert!(in_flight || waits, "delivery {delivery} was due at {due:?} and is not in flight");
+        }
+    }
+
+    /// The process dies and starts again: what was in flight is lost.
+    fn restart(&mut self) {
+        *self.held.lock().unwrap() = InFlight::default();
+        let (account, _) = self.store.load(self.number).unwrap().unwrap();
+        self.writer = writer(&self.store, self.number, account, &self.held);
+        self.turn(Vec::new(), Vec::new());
+    }
+
+    fn step(&mut self, random: &mut StdRng) {
+        self.now = self.now.plus(random.random_range(0..40));
+        self.held.lock().unwrap().full = random.random_ratio(1, 8);
+        let mut answers = Vec::new();
+        let mut requests = Vec::new();
+        for _ in 0..random.random_range(1..4) {
+            match random.random_range(0..100) {
+                0..25 => requests.push(self.submit(random)),
+                25..70 => answers.extend(self.answer(random)),
+                70..80 => answers.extend(self.delivered(random)),
+                _ => {
+                    let (reply, _) = oneshot::channel();
+                    requests.push(Request::Command(self.random_command(random), Vec::new(), reply));
+                }
+            }
+        }
+        self.turn(answers, requests);
+    }
+
+    fn submit(&mut self, random: &mut StdRng) -> Request {
+        let id = InteractionId(Uuid::from_u128(random.random()));
+        self.submitted.push(id);
+        if self.submitted.len() > 40 {
+            self.submitted.remove(0);
+        }
+        let message = Message {
+            media_type: name("chat"),
+            subject: None,
+            body: "Where is my order?".into(),
+            sender: None,
+            recipient: None,
+            headers: Vec::new(),
+            submitted_at: self.now,
+        };
+        let facts = Facts { priority: random.random_range(0..4), ..Facts::default() };
+        let submission = Submission { id, workflow: name("support"), message: Arc::new(message), facts };
+        let key = random.random_range(0..20_u32);
+        let idempotency = (key < 5).then(|| Idempotency { key: key.to_string(), body: Digest([0; 32]) });
+        let (reply, _) = oneshot::channel();
+        Request::Submit(Box::new(submission), idempotency, reply)
+    }
+
+    fn answer(&self, random: &mut StdRng) -> Option<Answer> {
+        let mut held = self.held.lock().unwrap();
+        let nth = random.random_range(0..held.calls.len().max(1));
+        let call = *held.calls.keys().nth(nth)?;
+        let (deployment, request) = held.calls.remove(&call)?;
+        let outcome = match random.random_range(0..10) {
+            0 => Err(Failure::Trap("unreachable".into())),
+            1 => Err(Failure::Overrun { deadline_ms: 50 }),
+            _ => Ok(decision(random)),
+        };
+        let result = CallResult { outcome, record: Recorded::default() };
+        Some(Answer::Called { call, request: Box::new(request), deployment, result })
+    }
+
+    fn delivered(&self, random: &mut StdRng) -> Option<Answer> {
+        let mut held = self.held.lock().unwrap();
+        if held.deliveries.is_empty() {
+            return None;
+        }
+        let nth = random.random_range(0..held.deliveries.len());
+        let delivery = held.deliveries.remove(nth);
+        let result = if random.random_ratio(1, 3) { Err("down".into()) } else { Ok(()) };
+        Some(Answer::Delivered { delivery, result })
+    }
+
+    fn random_command(&self, random: &mut StdRng) -> Command {
+        let nth = random.random_range(0..self.submitted.len().max(1));
+        let unknown = InteractionId(Uuid::from_u128(7));
+        let interaction = self.submitted.get(nth).copied().unwrap_or(unknown);
+        let by = || "test".to_owned();
+        let queue = name(if random.random() { "desk" } else { "back" });
+        match random.random_range(0..9) {
+            0 | 1 => Command::Take { queue, by: by() },
+            2 | 3 => Command::Complete { interaction, disposition: "solved".into(), by: by() },
+            4 => Command::Release { interaction, by: by() },
+            5 => Command::Cancel { interaction, reason: "changed my mind".into(), by: by() },
+            6 => Command::Resume { interaction, element: None, by: by() },
+            7 => {
+                let entries = vec![Entry { key: "tier".into(), value: "gold".into() }];
+                Command::SetUserData { interaction, entries }
+            }
+            _ => {
+                let to = if random.random() { "screening-1" } else { "screening-2" };
+                Command::Put { document: binding("screen", to), by: by() }
+            }
+        }
+    }
+}
+
+fn decision(random: &mut StdRng) -> Decision {
+    let outcome = ["go", "go", "go", "stop", "never-declared"][random.random_range(0..5)];
+    let action = |random: &mut StdRng| match random.random_range(0..9) {
+        0 => Action::Attach(Entry { key: "k".into(), value: "v".into() }),
+        1 => Action::Categorize(Category { name: "refund".into(), relevancy: 90 }),
+        2 => Action::SetPriority(random.random_range(0..1010)),
+        3 => Action::Acknowledge(Reply::Text { subject: None, body: "Thank you".into() }),
+        4 => Action::Forward(Destination::Queue("back".into())),
+        5 => Action::Redirect(Destination::Queue("back".into())),
+        6 => Action::End("spam".into()),
+        7 => Action::SetLanguage("en".into()),
+        _ => Action::Forward(Destination::Address("ana@example.org".into())),
+    };
+    let actions = (0..random.random_range(0..3)).map(|_| action(random)).collect();
+    Decision { outcome: outcome.into(), actions, reason: "because".into() }
+}
+
+fn documents() -> Vec<Document> {
+    let workflow: Workflow = serde_json::from_str(WORKFLOW).unwrap();
+    let webhook = Webhook {
+        name: name("crm"),
+        url: "http://crm.example/hook".into(),
+        secret: "0123456789abcdef".into(),
+        types: vec!["acknowledgement".into(), "forward".into()],
+    };
+    vec![
+        Document::Workflow(Arc::new(workflow), 0),
+        deployment("screening-1"),
+        deployment("screening-2"),
+        binding("screen", "screening-1"),
+        binding("analyse", "screening-2"),
+        Document::Webhook(Arc::new(webhook)),
+    ]
+}
+
+fn deployment(called: &str) -> Document {
+    let outcomes = ["go", "stop"].map(|o| Outcome { name: o.into(), description: String::new() });
+    let manifest = Manifest {
+        name: called.into(),
+        version: "1.0.0".into(),
+        description: String::new(),
+        outcomes: outcomes.into(),
+        settings_schema: "{}".into(),
+        assets: Vec::new(),
+    };
+    let digest = Digest([0; 32]);
+    Document::Deployment(Arc::new(Deployment {
+        name: name(called),
+        digest,
+        settings: "{}".into(),
+        assets: BTreeMap::new(),
+        manifest,
+        component: digest,
+        image: digest,
+        snapshotted: true,
+        deadline_ms: 50,
+        message: String::new(),
+        created_by: "test".into(),
+        created_at: UnixMillis(0),
+    }))
+}
+
+fn binding(element: &str, deployment: &str) -> Document {
+    let shares = vec![Share { deployment: name(deployment), weight: 1 }];
+    let on_failure = OnFailure { retries: 1, outcome: None };
+    Document::Binding(Arc::new(Binding { workflow: name("support"), element: name(element), shares, on_failure }))
+}
+
+#[test]
+fn after_every_step_the_store_holds_what_memory_holds_and_no_awaited_call_is_forgotten() {
+    let seed = std::env::var("SIGNALBOX_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or_else(rand::random::<u64>);
+    let steps: u32 = std::env::var("SIGNALBOX_STEPS").ok().and_then(|s| s.parse().ok()).unwrap_or(10_000);
+    println!("SIGNALBOX_SEED={seed} SIGNALBOX_STEPS={steps}");
+    let directory = tempfile::tempdir().unwrap();
+    let mut rig = Rig::new(directory.path());
+    let mut random = StdRng::seed_from_u64(seed);
+    let mut ends = 0;
+    for _ in 0..steps {
+        rig.step(&mut random);
+        rig.check();
+        rig.restart();
+        rig.check();
+        ends += u32::from(rig.writer.account().live_count() == 0);
+        // Keeps the account small enough to be loaded at every step.
+        while rig.writer.account().live_count() > 60 {
+            let oldest = rig.writer.account().lives().next().map(|(id, _)| id).unwrap();
+            rig.command(Command::Cancel { interaction: oldest, reason: "too many".into(), by: "test".into() });
+        }
+    }
+    assert!(rig.writer.account().sequence().0 > u64::from(steps) / 2, "most steps did something; {ends} ended empty");
+}

@@ -1,0 +1,97 @@
+//! The server is killed at random moments while clients submit: nothing acknowledged is lost, nothing is there twice.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use serde_json::{Value, json};
+use signalbox_tests::{Client, Server, set_up, small_model};
+
+const CLIENTS: usize = 64;
+const ROUNDS: usize = 10;
+
+/// Submits until told to stop. Gives what was acknowledged: its identifier and its own number. A submit without an answer
+/// is tried again after the restart under the same idempotency key, as a client does.
+async fn submit_until(client: Client, who: usize, first: usize, stop: Arc<AtomicBool>) -> (Vec<(String, String)>, Option<usize>) {
+    let mut acknowledged = Vec::new();
+    for n in first.. {
+        if stop.load(Ordering::Relaxed) {
+            return (acknowledged, Some(n));
+        }
+        let label = format!("{who}-{n}");
+        let body = json!({"workflow": "support", "media_type": "chat", "body": format!("I cannot log in, case {label}"),
+                          "user_data": {"case": label}});
+        let request = client.request(reqwest::Method::POST, "/interactions").header("idempotency-key", &label).json(&body);
+        match client.send(request).await {
+            Ok((status, answer)) if status.is_success() => {
+                acknowledged.push((answer["id"].as_str().unwrap_or_default().to_owned(), label));
+            }
+            // Busy: the same one again.
+            Ok(_) => return (acknowledged, Some(n)),
+            Err(_) => return (acknowledged, Some(n)),
+        }
+    }
+    (acknowledged, None)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_kill_9_every_acknowledged_interaction_is_there_once_and_every_call_is_finished_once() -> Result<()> {
+    let seed = std::env::var("SIGNALBOX_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or_else(rand::random::<u64>);
+    println!("SIGNALBOX_SEED={seed}");
+    let mut random = StdRng::seed_from_u64(seed);
+    let directory = tempfile::tempdir()?;
+    let store = directory.path().join("store");
+    let model = small_model(directory.path())?;
+    let mut server = Server::start(&store)?;
+    set_up(&server.client(), &model).await?;
+
+    let mut acknowledged: BTreeMap<String, String> = BTreeMap::new();
+    let mut next = vec![0; CLIENTS];
+    for _ in 0..ROUNDS {
+        let stop = Arc::new(AtomicBool::new(false));
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|who| tokio::spawn(submit_until(server.client(), who, next[who], Arc::clone(&stop))))
+            .collect();
+        // A random moment is what is wanted here.
+        tokio::time::sleep(Duration::from_millis(random.random_range(20..600))).await;
+        server.kill()?;
+        stop.store(true, Ordering::Relaxed);
+        for (who, client) in clients.into_iter().enumerate() {
+            let (more, continues) = client.await?;
+            acknowledged.extend(more);
+            next[who] = continues.context("it stops at some number")?;
+        }
+        server = Server::start(&store)?;
+    }
+    let client = server.client();
+    client.until_none("routing", 1200).await?;
+
+    let all = client.interactions("").await?;
+    let ids: BTreeSet<&str> = all.iter().filter_map(|interaction| interaction["id"].as_str()).collect();
+    assert_eq!(ids.len(), all.len(), "no interaction is listed twice");
+    for (id, label) in &acknowledged {
+        assert!(ids.contains(id.as_str()), "{label} was acknowledged as {id} and is gone");
+    }
+    let mut cases = BTreeSet::new();
+    for interaction in &all {
+        let id = interaction["id"].as_str().context("an identifier")?;
+        let data = client.get(&format!("/interactions/{id}/user-data")).await?;
+        let case = case_of(&data).with_context(|| format!("{id} has {data}"))?;
+        assert!(cases.insert(case.clone()), "{case} is there twice");
+        let decisions = client.get(&format!("/interactions/{id}/decisions")).await?;
+        let decided: Vec<&Value> = decisions["items"].as_array().context("decisions")?.iter().map(|d| &d["element"]).collect();
+        assert_eq!(decided, ["screen", "analyse", "reply"], "each call of {id} is finished once");
+    }
+    println!("{} acknowledged, {} stored, {ROUNDS} rounds", acknowledged.len(), all.len());
+    assert!(acknowledged.len() > ROUNDS * CLIENTS, "the rounds did something");
+    Ok(())
+}
+
+fn case_of(data: &Value) -> Option<String> {
+    let data = data.get("user_data").unwrap_or(data);
+    Some(data["case"].as_str()?.to_owned())
+}

@@ -1,0 +1,17 @@
+//! What tests and benchmarks of the whole have in common: a real server process, clients, and the things they deploy.
+
+mod client;
+mod data;
+mod load;
+mod queue_only;
+mod report;
+mod server;
+mod support;
+
+pub use client::Client;
+pub use data::{banking77, sms_spam};
+pub use load::{Connection, Latencies, Pace, RawClient};
+pub use queue_only::{put_desk, submit_to_desk};
+pub use report::{Report, Row};
+pub use support::{screening, set_up, small_model, train};
+pub use server::{Server, signalbox, strategy_file};
