@@ -26,7 +26,7 @@ pub fn run(names: &[String]) -> Result<()> {
     let wanted = if names.is_empty() { &known } else { names };
     setup::run()?;
     build::run()?;
-    let compile = ["bench", "--profile", "release", "--package", PACKAGE, "--benches", "--no-run"];
+    let compile = ["bench", "--profile", "release", "--workspace", "--benches", "--no-run"];
     cargo::run(&mut cargo(&compile)?)?;
 
     let folder = cargo::root().join("target/bench");
@@ -36,7 +36,7 @@ pub fn run(names: &[String]) -> Result<()> {
         warn_unless_idle();
         let out = folder.join(format!("{name}.json"));
         let _ = std::fs::remove_file(&out);
-        let mut bench = cargo(&["bench", "--profile", "release", "--package", PACKAGE, "--bench", name])?;
+        let mut bench = cargo(&["bench", "--profile", "release", "--workspace", "--bench", name])?;
         cargo::run(bench.env("SIGNALBOX_BENCH_OUT", &out))?;
         for row in rows(&out)? {
             table.push((name.clone(), row));

@@ -24,10 +24,7 @@ use crate::stats::LogLine;
 use crate::strategy::{Asset, DEADLINE, DEADLINE_MAX, InstallError, Runtime};
 
 pub(super) fn routes() -> OpenApiRouter<State> {
-    OpenApiRouter::new()
-        .routes(routes!(list, deploy))
-        .routes(routes!(get, delete))
-        .routes(routes!(log))
+    OpenApiRouter::new().routes(routes!(list, deploy)).routes(routes!(get, delete)).routes(routes!(log))
 }
 
 /// What is to be deployed.

@@ -70,8 +70,9 @@ impl Filter {
         };
         let queue = |wanted: &Name| match summary {
             Summary::Live(live) => match &live.state {
-                signalbox_engine::State::Queued(position)
-                | signalbox_engine::State::Assigned { position, .. } => position.queue == *wanted,
+                signalbox_engine::State::Queued(position) | signalbox_engine::State::Assigned { position, .. } => {
+                    position.queue == *wanted
+                }
                 _ => false,
             },
             Summary::Ended(_) => false,

@@ -35,7 +35,8 @@ const PARAMETERS: [(&str, &str); 15] = [
     ("workflow", "Name of the workflow."),
 ];
 
-const DESCRIPTION: &str = "Clients submit interactions; workflows and strategies move them into queues; agents take them out.
+const DESCRIPTION: &str =
+    "Clients submit interactions; workflows and strategies move them into queues; agents take them out.
 
 Every request but those under `server` needs a bearer token. The roles beside an operation are alternatives: a token \
 needs one of them, and `administrator` may do everything. Tokens of the account `system` act in every account.

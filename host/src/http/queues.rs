@@ -27,10 +27,7 @@ const HEAD: usize = 10;
 const HEAD_MAX: usize = 100;
 
 pub(super) fn routes() -> OpenApiRouter<State> {
-    OpenApiRouter::new()
-        .routes(routes!(list))
-        .routes(routes!(get, put, delete))
-        .routes(routes!(take))
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(get, put, delete)).routes(routes!(take))
 }
 
 /// A queue and how much waits in it.

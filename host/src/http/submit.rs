@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::http::header::{CONTENT_TYPE, LOCATION};
 use axum::extract::FromRequestParts;
+use axum::http::header::{CONTENT_TYPE, LOCATION};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
@@ -97,11 +97,7 @@ struct SubmittedInteraction {
     request_body = NewInteraction,
     responses((status = 201, description = "It is durable.", body = SubmittedInteraction))
 )]
-async fn submit(
-    caller: Caller<Submit>,
-    key: IdempotencyKey,
-    JsonBytes(raw): JsonBytes,
-) -> Result<Response, Problem> {
+async fn submit(caller: Caller<Submit>, key: IdempotencyKey, JsonBytes(raw): JsonBytes) -> Result<Response, Problem> {
     let idempotency = key.with(&raw.bytes);
     let new: NewInteraction = parse(&raw.bytes)?;
     drop(raw);
@@ -176,12 +172,8 @@ impl NewInteraction {
             headers: self.headers,
             submitted_at: now(),
         };
-        let facts = Facts {
-            language: self.language,
-            user_data: self.user_data,
-            priority: self.priority,
-            ..Facts::default()
-        };
+        let facts =
+            Facts { language: self.language, user_data: self.user_data, priority: self.priority, ..Facts::default() };
         let id = InteractionId(Uuid::now_v7());
         Ok(Submission { id, workflow: self.workflow, message: Arc::new(message), facts })
     }

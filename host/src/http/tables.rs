@@ -21,10 +21,11 @@ use super::{Problem, State};
 const TABLE_BYTES_MAX: usize = 32 << 20;
 
 pub(super) fn routes() -> OpenApiRouter<State> {
-    OpenApiRouter::new()
-        .routes(routes!(list))
-        .routes(routes!(get, put, delete))
-        .routes(routes!(get_entry, put_entry, delete_entry))
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(get, put, delete)).routes(routes!(
+        get_entry,
+        put_entry,
+        delete_entry
+    ))
 }
 
 /// A table, shortly.

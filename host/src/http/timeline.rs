@@ -110,7 +110,9 @@ fn text(event: &Event) -> String {
             text.push('.');
             text
         }
-        Event::WorkflowEntered { workflow, version, .. } => format!("Entered the workflow {workflow}, version {version}."),
+        Event::WorkflowEntered { workflow, version, .. } => {
+            format!("Entered the workflow {workflow}, version {version}.")
+        }
         Event::WorkflowLeft { outcome, .. } => format!("The sub-workflow ended with {outcome}."),
         Event::WorkflowsLeft { .. } => "Left its workflow by a redirect.".to_owned(),
         Event::CallRequested { deployment, attempt: 0, .. } => format!("Asked {deployment}."),

@@ -104,9 +104,9 @@ async fn get(caller: Caller<Look>, parameters: Parameters, Query(which): Query<W
     let newest = configuration.workflow(name.as_str()).ok_or_else(|| Problem::unknown("workflow", &name))?;
     let flow = match which.version {
         None => newest,
-        Some(version) => configuration
-            .flow(name.as_str(), version)
-            .ok_or_else(|| Problem::unknown("workflow-version", version))?,
+        Some(version) => {
+            configuration.flow(name.as_str(), version).ok_or_else(|| Problem::unknown("workflow-version", version))?
+        }
     };
     let shown = WorkflowVersion { version: flow.version, workflow: flow.workflow.clone() };
     Ok(with_tag(StatusCode::OK, &shown, &flow.version.to_string()))

@@ -2,7 +2,7 @@
 //!
 //! Compilation cannot be interrupted, so what would take it long is refused here.
 
-use wasmparser::{Encoding, Parser, Payload};
+use wasmparser::{ComponentTypeRef, Encoding, Parser, Payload, TypeBounds};
 
 use super::bindings;
 use super::error::InstallError;
@@ -71,7 +71,11 @@ fn read(component: &[u8]) -> Result<Shape, InstallError> {
             Payload::End(_) => depth = depth.saturating_sub(1),
             Payload::ComponentImportSection(imports) if depth == 1 => {
                 for import in imports {
-                    shape.imports.push(import.map_err(malformed)?.name.name.to_owned());
+                    let import = import.map_err(malformed)?;
+                    // A name for a type that an import above it brought; nothing comes in by it.
+                    if !matches!(import.ty, ComponentTypeRef::Type(TypeBounds::Eq(_))) {
+                        shape.imports.push(import.name.name.to_owned());
+                    }
                 }
             }
             Payload::ComponentExportSection(exports) if depth == 1 => {

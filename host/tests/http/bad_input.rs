@@ -36,13 +36,25 @@ async fn a_submit_that_is_wrong_is_refused_with_its_code() {
         ("half an object", b"{\"workflow\": \"main\"".to_vec(), 400, "json-malformed", ""),
         ("more than one value", b"{} {}".to_vec(), 400, "json-invalid", ""),
         ("no UTF-8", b"{\"workflow\": \"\xff\xfe\"}".to_vec(), 400, "json-not-utf8", ""),
-        ("half a surrogate pair", br#"{"workflow": "main", "media_type": "chat", "body": "\ud800"}"#.to_vec(), 400, "json-malformed", ""),
+        (
+            "half a surrogate pair",
+            br#"{"workflow": "main", "media_type": "chat", "body": "\ud800"}"#.to_vec(),
+            400,
+            "json-malformed",
+            "",
+        ),
         ("deep nesting", deep.into_bytes(), 400, "json-too-deep", ""),
         ("a list", b"[]".to_vec(), 400, "json-invalid", ""),
         ("a field that is missing", br#"{"workflow": "main"}"#.to_vec(), 400, "json-invalid", ""),
         ("a field that is not known", chat_with("colour", json!("red")), 400, "json-invalid", "colour"),
         ("a number for a text", chat_with("body", json!(7)), 400, "json-invalid", "body"),
-        ("a media type that is no name", chat_with("media_type", json!("Fax Machine")), 400, "json-invalid", "media_type"),
+        (
+            "a media type that is no name",
+            chat_with("media_type", json!("Fax Machine")),
+            400,
+            "json-invalid",
+            "media_type",
+        ),
         ("an empty media type", chat_with("media_type", json!("")), 400, "json-invalid", "media_type"),
         ("a workflow that is no name", chat_with("workflow", json!("../main")), 400, "json-invalid", "workflow"),
         ("a workflow that is not there", chat_with("workflow", json!("nothing")), 422, "workflow-unknown", "workflow"),
@@ -51,7 +63,13 @@ async fn a_submit_that_is_wrong_is_refused_with_its_code() {
         ("too long a subject", chat_with("subject", json!("x".repeat(4097))), 422, "invalid", "subject"),
         ("too long a sender", chat_with("sender", json!("x".repeat(1025))), 422, "invalid", "sender"),
         ("too many headers", chat_with("headers", headers), 422, "invalid", "headers"),
-        ("a header without a name", chat_with("headers", json!([{"key": "", "value": "x"}])), 422, "invalid", "headers"),
+        (
+            "a header without a name",
+            chat_with("headers", json!([{"key": "", "value": "x"}])),
+            422,
+            "invalid",
+            "headers",
+        ),
         ("a header that is a list", chat_with("headers", json!([["a", 1]])), 400, "json-invalid", "headers[0][1]"),
         ("a language that is none", chat_with("language", json!("en_US!")), 422, "invalid", "language"),
         ("too much user data", chat_with("user_data", data), 422, "invalid", "user_data"),
@@ -179,7 +197,8 @@ async fn what_is_not_there_is_refused_by_its_noun() {
 async fn an_idempotency_key_is_bounded() {
     let server = Server::start().await;
     server.put_workflow("main", "billing").await;
-    for (key, status) in [("", 400), ("x", 201), (&"k".repeat(255), 201), (&"k".repeat(256), 400), ("schlüssel", 400)] {
+    for (key, status) in [("", 400), ("x", 201), (&"k".repeat(255), 201), (&"k".repeat(256), 400), ("schlüssel", 400)]
+    {
         let request = Request::post("/v1/accounts/acme/interactions")
             .header("authorization", format!("Bearer {}", server.token("acme/client")))
             .header("content-type", "application/json")

@@ -29,7 +29,10 @@ async fn a_workflow_counts_its_versions_and_is_changed_only_as_it_stands() {
     assert_eq!(made.status.as_u16(), 412);
 
     let shown = server.call("client", "GET /workflows/main", Value::Null).await;
-    assert_eq!((shown.header("etag"), &shown.body["version"], &shown.body["name"]), ("\"2\"", &json!(2), &json!("main")));
+    assert_eq!(
+        (shown.header("etag"), &shown.body["version"], &shown.body["name"]),
+        ("\"2\"", &json!(2), &json!("main"))
+    );
     let old = server.expect("client", "GET /workflows/main?version=1", Value::Null, 200).await;
     assert_eq!(old["version"], 1);
     let versions = server.expect("client", "GET /workflows/main/versions", Value::Null, 200).await;
@@ -157,7 +160,8 @@ async fn a_token_opens_from_when_it_is_made_until_it_is_deleted() {
     let made = server.expect("administrator", "POST /tokens", json!({"name": "app", "roles": ["client"]}), 201).await;
     let secret = made["secret"].as_str().unwrap();
     let try_it = async || {
-        let request = Request::get("/v1/accounts/acme/interactions").header("authorization", format!("Bearer {secret}"));
+        let request =
+            Request::get("/v1/accounts/acme/interactions").header("authorization", format!("Bearer {secret}"));
         server.send(request.body(Body::empty()).unwrap()).await.status.as_u16()
     };
     assert_eq!(try_it().await, 200);

@@ -42,12 +42,16 @@ async fn an_interaction_goes_into_a_queue_is_taken_released_and_completed() {
     assert_eq!((&queue["head"][0]["id"], &queue["head"][0]["position"]), (&json!(id), &json!(1)));
 
     let taken = server.expect("agent", "POST /queues/billing/take", Value::Null, 200).await;
-    assert_eq!((&taken["id"], &taken["state"], &taken["assigned_to"]), (&json!(id), &json!("assigned"), &json!("agent")));
+    assert_eq!(
+        (&taken["id"], &taken["state"], &taken["assigned_to"]),
+        (&json!(id), &json!("assigned"), &json!("agent"))
+    );
     let empty = server.call("agent", "POST /queues/billing/take", Value::Null).await;
     assert_eq!(empty.status.as_u16(), 204);
     let released = server.expect("agent", &format!("POST /interactions/{id}/release"), Value::Null, 200).await;
     assert_eq!(released["state"], "queued");
-    let wrong = server.call("agent", &format!("POST /interactions/{id}/complete"), json!({"disposition": "sold"})).await;
+    let wrong =
+        server.call("agent", &format!("POST /interactions/{id}/complete"), json!({"disposition": "sold"})).await;
     assert_eq!((wrong.status.as_u16(), wrong.code()), (409, "state-wrong"));
     server.expect("agent", "POST /queues/billing/take", Value::Null, 200).await;
     let done = json!({"disposition": "sold"});
@@ -67,6 +71,7 @@ async fn an_interaction_goes_into_a_queue_is_taken_released_and_completed() {
             "interaction.released",
             "interaction.assigned",
             "interaction.work-done",
+            "interaction.user-data-set",
             "interaction.entered",
             "interaction.completed"
         ],
