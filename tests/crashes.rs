@@ -16,7 +16,12 @@ const ROUNDS: usize = 10;
 
 /// Submits until told to stop. Gives what was acknowledged: its identifier and its own number. A submit without an answer
 /// is tried again after the restart under the same idempotency key, as a client does.
-async fn submit_until(client: Client, who: usize, first: usize, stop: Arc<AtomicBool>) -> (Vec<(String, String)>, Option<usize>) {
+async fn submit_until(
+    client: Client,
+    who: usize,
+    first: usize,
+    stop: Arc<AtomicBool>,
+) -> (Vec<(String, String)>, Option<usize>) {
     let mut acknowledged = Vec::new();
     for n in first.. {
         if stop.load(Ordering::Relaxed) {
@@ -25,7 +30,8 @@ async fn submit_until(client: Client, who: usize, first: usize, stop: Arc<Atomic
         let label = format!("{who}-{n}");
         let body = json!({"workflow": "support", "media_type": "chat", "body": format!("I cannot log in, case {label}"),
                           "user_data": {"case": label}});
-        let request = client.request(reqwest::Method::POST, "/interactions").header("idempotency-key", &label).json(&body);
+        let request =
+            client.request(reqwest::Method::POST, "/interactions").header("idempotency-key", &label).json(&body);
         match client.send(request).await {
             Ok((status, answer)) if status.is_success() => {
                 acknowledged.push((answer["id"].as_str().unwrap_or_default().to_owned(), label));
@@ -83,7 +89,8 @@ async fn after_kill_9_every_acknowledged_interaction_is_there_once_and_every_cal
         let case = case_of(&data).with_context(|| format!("{id} has {data}"))?;
         assert!(cases.insert(case.clone()), "{case} is there twice");
         let decisions = client.get(&format!("/interactions/{id}/decisions")).await?;
-        let decided: Vec<&Value> = decisions["items"].as_array().context("decisions")?.iter().map(|d| &d["element"]).collect();
+        let decided: Vec<&Value> =
+            decisions["items"].as_array().context("decisions")?.iter().map(|d| &d["element"]).collect();
         assert_eq!(decided, ["screen", "analyse", "reply"], "each call of {id} is finished once");
     }
     println!("{} acknowledged, {} stored, {ROUNDS} rounds", acknowledged.len(), all.len());

@@ -54,7 +54,8 @@ async fn submit_all(client: &Client, messages: &[String]) -> Result<Vec<String>>
         tasks.push(tokio::spawn(async move {
             let mut ids = Vec::new();
             for text in part {
-                let body = json!({"workflow": "support", "media_type": "chat", "body": text, "sender": "ana@example.org"});
+                let body =
+                    json!({"workflow": "support", "media_type": "chat", "body": text, "sender": "ana@example.org"});
                 ids.push(client.submit(&body).await?);
             }
             anyhow::Ok(ids)

@@ -138,7 +138,7 @@ async fn a_full_disk_refuses_and_recovers_and_keeps_what_was_acknowledged() -> R
     drop(file);
     let body = json!({"workflow": "desk", "media_type": "chat", "body": "x".repeat(100_000)});
     let mut refused = 0;
-    for _ in 0..400 {
+    for _ in 0..4000 {
         let (status, answer) = client.send(client.request(reqwest::Method::POST, "/interactions").json(&body)).await?;
         match status.as_u16() {
             201 => acknowledged.push(answer["id"].as_str().context("an identifier")?.to_owned()),
@@ -182,10 +182,17 @@ async fn a_full_disk_refuses_and_recovers_and_keeps_what_was_acknowledged() -> R
 fn a_store_of_a_newer_format_is_not_opened_and_not_touched() -> Result<()> {
     let directory = tempfile::tempdir()?;
     drop(Store::open(&store::Options { directory: directory.path().to_owned(), cache_bytes: 8 << 20 })?);
-    let db = rocksdb::DB::open_cf(&rocksdb::Options::default(), directory.path(), ["default", "state", "content", "history", "blobs"])?;
+    let db = rocksdb::DB::open_cf(
+        &rocksdb::Options::default(),
+        directory.path(),
+        ["default", "state", "content", "history", "blobs"],
+    )?;
     db.put([0x01], 999_u32.to_be_bytes())?;
     drop(db);
-    let output = Command::new(signalbox()?).args(["serve", "--listen", "127.0.0.1:0", "--store"]).arg(directory.path()).output()?;
+    let output = Command::new(signalbox()?)
+        .args(["serve", "--listen", "127.0.0.1:0", "--store"])
+        .arg(directory.path())
+        .output()?;
     assert!(!output.status.success());
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("999"), "it says which format it found: {said}");
@@ -280,7 +287,8 @@ async fn a_backup_of_a_live_server_is_restored_with_all_that_was_acknowledged_be
     let (backups, restored) = (directory.path().join("backups"), directory.path().join("restored"));
     let run = |arguments: &[&str]| -> Result<()> {
         let mut command = Command::new(signalbox()?);
-        let output = command.args(["--server", server.url(), "--token", server.token()]).args(arguments).output()?;
+        command.env("SIGNALBOX_SERVER", server.url()).env("SIGNALBOX_TOKEN", server.token());
+        let output = command.args(arguments).output()?;
         anyhow::ensure!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
         Ok(())
     };

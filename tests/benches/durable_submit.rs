@@ -29,7 +29,8 @@ async fn run() -> Result<()> {
         println!("redis-server is not installed: its rows are left out");
     }
 
-    let mut report = Report::new("256-byte bodies, one request outstanding per connection, load generator on the same cores");
+    let mut report =
+        Report::new("256-byte bodies, one request outstanding per connection, load generator on the same cores");
     for (connections, bar) in CONNECTIONS.into_iter().zip(BARS) {
         let (mut raw, mut ours, mut theirs, mut p99) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for round in 0..ROUNDS {
@@ -53,7 +54,12 @@ async fn run() -> Result<()> {
             let theirs = median(&mut theirs);
             report.figure(&format!("Redis XADD, {connections} connections"), theirs, "1/s");
             if connections > 1 {
-                report.at_least(&format!("submits against Redis, {connections} connections"), ours / theirs, "ratio", 1.0);
+                report.at_least(
+                    &format!("submits against Redis, {connections} connections"),
+                    ours / theirs,
+                    "ratio",
+                    1.0,
+                );
             }
         }
     }

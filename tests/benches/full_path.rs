@@ -45,7 +45,8 @@ async fn run() -> Result<()> {
     let resident = server.resident_bytes()?;
     server.stop()?;
 
-    let mut report = Report::new(&format!("{CONNECTIONS} connections, {of}, paced at {rate}/s for {} s", TIME.as_secs()));
+    let mut report =
+        Report::new(&format!("{CONNECTIONS} connections, {of}, paced at {rate}/s for {} s", TIME.as_secs()));
     let mut to_queue = to_queue(&path)?;
     anyhow::ensure!(to_queue.len() >= submitted, "{submitted} were submitted and {} are queued", to_queue.len());
     #[expect(clippy::cast_precision_loss, reason = "counts")]

@@ -50,12 +50,20 @@ async fn run() -> Result<()> {
             burning[n].push(p99(&load, connections).await?);
         }
         let routing = client.get("/interactions?state=routing&limit=1").await?;
-        anyhow::ensure!(!routing["next"].is_null() || routing["items"][0].is_object(), "the burners burned all the while");
+        anyhow::ensure!(
+            !routing["next"].is_null() || routing["items"][0].is_object(),
+            "the burners burned all the while"
+        );
         client.until_none("routing", 1200).await?;
     }
     for (n, connections) in CONNECTIONS.into_iter().enumerate() {
         let (idle, burning) = (median(&mut idle[n]), median(&mut burning[n]));
-        report.at_most(&format!("p99 while strategies burn against idle, {connections} connections"), burning / idle, "ratio", 3.0);
+        report.at_most(
+            &format!("p99 while strategies burn against idle, {connections} connections"),
+            burning / idle,
+            "ratio",
+            3.0,
+        );
         report.figure(&format!("p99 idle, {connections} connections"), idle, "ms");
         report.figure(&format!("p99 while strategies burn, {connections} connections"), burning, "ms");
     }

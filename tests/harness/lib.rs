@@ -13,5 +13,5 @@ pub use data::{banking77, sms_spam};
 pub use load::{Connection, Latencies, Pace, RawClient};
 pub use queue_only::{put_desk, submit_to_desk};
 pub use report::{Report, Row};
-pub use support::{screening, set_up, small_model, train};
 pub use server::{Server, signalbox, strategy_file};
+pub use support::{screening, set_up, small_model, train};

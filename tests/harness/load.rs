@@ -52,7 +52,12 @@ impl Latencies {
             return 0.0;
         }
         self.micros.sort_unstable();
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "an index")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            clippy::cast_precision_loss,
+            reason = "an index"
+        )]
         let at = ((self.micros.len() - 1) as f64 * quantile) as usize;
         f64::from(self.micros[at]) / 1000.0
     }

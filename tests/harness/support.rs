@@ -99,9 +99,39 @@ pub fn train(input: &Path, text: &str, label: &str, directory: &Path, more: &[&s
 /// Where training fails.
 pub fn small_model(directory: &Path) -> Result<PathBuf> {
     let topics = [
-        ("card", ["my card has not arrived", "the card was declined in a shop", "I want a new card", "card is lost", "how do I block my card", "is the card free"]),
-        ("transfer", ["a transfer is missing", "transfer to a friend failed", "how long does a transfer take", "cancel my transfer", "the transfer fee is too high", "transfer abroad"]),
-        ("login", ["I cannot log in", "my password does not work", "reset the password please", "the app logs me out", "login code never comes", "password forgotten"]),
+        (
+            "card",
+            [
+                "my card has not arrived",
+                "the card was declined in a shop",
+                "I want a new card",
+                "card is lost",
+                "how do I block my card",
+                "is the card free",
+            ],
+        ),
+        (
+            "transfer",
+            [
+                "a transfer is missing",
+                "transfer to a friend failed",
+                "how long does a transfer take",
+                "cancel my transfer",
+                "the transfer fee is too high",
+                "transfer abroad",
+            ],
+        ),
+        (
+            "login",
+            [
+                "I cannot log in",
+                "my password does not work",
+                "reset the password please",
+                "the app logs me out",
+                "login code never comes",
+                "password forgotten",
+            ],
+        ),
     ];
     let mut text = String::from("text,label\n");
     for (label, messages) in topics {

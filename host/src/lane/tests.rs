@@ -7,9 +7,9 @@ use arc_swap::ArcSwap;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use signalbox_engine::{
-    Account, Action, Binding, CallId, Category, Command, Decision, DeliveryKey, Deployment, Destination, Digest, Document,
-    Entry, Facts, Failure, InteractionId, Manifest, Message, Name, OnFailure, Outcome, Reply, Request as Asked, Share,
-    Submission, UnixMillis, Webhook, Workflow,
+    Account, Action, Binding, CallId, Category, Command, Decision, DeliveryKey, Deployment, Destination, Digest,
+    Document, Entry, Facts, Failure, InteractionId, Manifest, Message, Name, OnFailure, Outcome, Reply,
+    Request as Asked, Share, Submission, UnixMillis, Webhook, Workflow,
 };
 use tokio::sync::oneshot;
 use uuid::Uuid;
