@@ -143,7 +143,7 @@ async fn a_full_disk_refuses_and_recovers_and_keeps_what_was_acknowledged() -> R
         match status.as_u16() {
             201 => acknowledged.push(answer["id"].as_str().context("an identifier")?.to_owned()),
             503 => {
-                assert_eq!(answer["code"], "store-unavailable", "{answer}");
+                assert_eq!(answer["code"], "storage-unavailable", "{answer}");
                 refused += 1;
                 if refused == 3 {
                     break;
