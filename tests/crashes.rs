@@ -74,7 +74,7 @@ async fn after_kill_9_every_acknowledged_interaction_is_there_once_and_every_cal
         server = Server::start(&store)?;
     }
     let client = server.client();
-    client.until_none("routing", 1200).await?;
+    client.until_decided(1200).await?;
 
     let all = client.interactions("").await?;
     let ids: BTreeSet<&str> = all.iter().filter_map(|interaction| interaction["id"].as_str()).collect();

@@ -23,7 +23,7 @@ async fn every_message_ends_where_its_decisions_say_and_the_counts_add_up() -> R
         .collect::<Result<_>>()?;
     let ids = submit_all(&client, &messages).await?;
     assert_eq!(ids.len(), messages.len());
-    client.until_none("routing", 1200).await?;
+    client.until_decided(1200).await?;
 
     let interactions = client.interactions("").await?;
     assert_eq!(interactions.len(), messages.len(), "each is there once");

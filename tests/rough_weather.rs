@@ -54,7 +54,7 @@ async fn hostile_calls_are_parked_with_their_reason_while_good_ones_go_on_and_ca
         bad.push((submit(&client, "bad", body).await?, why));
         good.push(submit(&client, "good", "where is my order?").await?);
     }
-    client.until_none("routing", 1200).await?;
+    client.until_decided(1200).await?;
     for id in &good {
         assert_eq!(client.get(&format!("/interactions/{id}")).await?["state"], "queued");
     }
@@ -70,7 +70,7 @@ async fn hostile_calls_are_parked_with_their_reason_while_good_ones_go_on_and_ca
     for (id, _) in &bad {
         client.post(&format!("/interactions/{id}/resume"), &json!({})).await?;
     }
-    client.until_none("routing", 1200).await?;
+    client.until_decided(1200).await?;
     assert_eq!(client.get("/queues/bad").await?["length"], bad.len());
     Ok(())
 }

@@ -58,7 +58,7 @@ async fn a_hundred_swaps_under_64_clients_lose_nothing_and_every_decision_names_
     for client in clients {
         ids.extend(client.await?.context("no submit failed")?);
     }
-    client.until_none("routing", 1200).await?;
+    client.until_decided(1200).await?;
 
     let mut colours: BTreeMap<String, usize> = BTreeMap::new();
     for id in &ids {

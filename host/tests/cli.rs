@@ -1,5 +1,7 @@
 //! The command line from outside: help, exit codes, errors, and the classifier on a small file.
 
+#![allow(clippy::unwrap_used)]
+
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};

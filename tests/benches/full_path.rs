@@ -40,7 +40,7 @@ async fn run() -> Result<()> {
     let at = Instant::now();
     let (mut latencies, refused) = load.run(CONNECTIONS, TIME, Pace::PerSecond(rate)).await?;
     let submitted = latencies.len();
-    client.until_none("routing", 1200).await?;
+    client.until_decided(1200).await?;
     let finished = at.elapsed();
     let resident = server.resident_bytes()?;
     server.stop()?;

@@ -54,7 +54,7 @@ async fn run() -> Result<()> {
             !routing["next"].is_null() || routing["items"][0].is_object(),
             "the burners burned all the while"
         );
-        client.until_none("routing", 1200).await?;
+        client.until_decided(1200).await?;
     }
     for (n, connections) in CONNECTIONS.into_iter().enumerate() {
         let (idle, burning) = (median(&mut idle[n]), median(&mut burning[n]));

@@ -31,7 +31,6 @@ impl Client {
     }
 
     /// A request below the account's path, not sent yet.
-    #[must_use]
     pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         let url = format!("{}/v1/accounts/{}{path}", self.url, self.account);
         self.http.request(method, url).bearer_auth(&self.token)
@@ -150,19 +149,21 @@ impl Client {
         }
     }
 
-    /// Waits until no interaction is in a state any more.
+    /// Waits until no strategy's answer is awaited any more.
     ///
     /// # Errors
     /// Where some still are after `tries` looks.
-    pub async fn until_none(&self, state: &str, tries: usize) -> Result<()> {
+    pub async fn until_decided(&self, tries: usize) -> Result<()> {
+        let sample = format!("signalbox_strategy_calls_waiting{{account=\"{}\"}} ", self.account);
         for _ in 0..tries {
-            let page = self.get(&format!("/interactions?limit=1&state={state}")).await?;
-            let found = page["items"].as_array().is_some_and(|items| !items.is_empty());
-            if !found && page["next"].is_null() {
+            let response = self.http.get(format!("{}/metrics", self.url)).bearer_auth(&self.token).send().await?;
+            let text = response.error_for_status()?.text().await?;
+            let waiting = text.lines().find_map(|line| line.strip_prefix(sample.as_str()));
+            if waiting.context("the metrics tell of awaited calls")?.trim() == "0" {
                 return Ok(());
             }
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         }
-        bail!("after {tries} looks there are still interactions that are {state}")
+        bail!("after {tries} looks there are still calls that are awaited")
     }
 }

@@ -127,21 +127,50 @@ impl Account {
         assert_eq!(record.sequence, self.sequence.next(), "records are applied in order");
         self.sequence = record.sequence;
         let mut ended = Vec::new();
+        // Events of one interaction follow each other: it is taken out once, changed by all of them, and put back once, so
+        // that the indices follow from what it was before and is afterwards, whatever has changed.
+        let mut out: Option<(InteractionId, Live)> = None;
         for event in &record.events {
-            self.apply_event(event, record.at, &mut ended);
+            if let Some(of) = event.interaction()
+                && out.as_ref().is_none_or(|(id, _)| *id != of)
+            {
+                self.put_back(out.take());
+                out = self.take_out(of);
+            }
+            self.apply_event(event, record.at, &mut out, &mut ended);
         }
+        self.put_back(out);
         ended
     }
 
-    fn apply_event(&mut self, event: &Event, at: UnixMillis, ended: &mut Vec<(InteractionId, Ended)>) {
+    fn take_out(&mut self, id: InteractionId) -> Option<(InteractionId, Live)> {
+        let live = self.live.remove(&id)?;
+        self.unindex(id, &live);
+        Some((id, live))
+    }
+
+    fn put_back(&mut self, out: Option<(InteractionId, Live)>) {
+        if let Some((id, live)) = out {
+            self.index(id, &live);
+            self.live.insert(id, live);
+        }
+    }
+
+    /// Applies one event. `out` is the interaction that it is about, if it is about one that is live.
+    fn apply_event(
+        &mut self,
+        event: &Event,
+        at: UnixMillis,
+        out: &mut Option<(InteractionId, Live)>,
+        ended: &mut Vec<(InteractionId, Ended)>,
+    ) {
         match event {
             Event::Submitted { id, media_type, priority, hops, .. } => {
-                self.live.insert(*id, Live::new(media_type.clone(), *priority, *hops, at));
+                *out = Some((*id, Live::new(media_type.clone(), *priority, *hops, at)));
             }
-            Event::Completed { id, .. } | Event::Cancelled { id, .. } => {
-                if let Some(live) = self.live.remove(id) {
-                    self.unindex(*id, &live);
-                    ended.extend(live.ended(event, at).map(|e| (*id, e)));
+            Event::Completed { .. } | Event::Cancelled { .. } => {
+                if let Some((id, live)) = out.take() {
+                    ended.extend(live.ended(event, at).map(|e| (id, e)));
                 }
             }
             Event::DocumentPut { document, .. } => Arc::make_mut(&mut self.configuration).put(document),
@@ -155,13 +184,9 @@ impl Account {
             }
             Event::DeliveryChanged { delivery, state } => self.set_delivery(delivery.clone(), state.clone()),
             other => {
-                let Some(id) = other.interaction() else { return };
-                // Taken out and put back, so that the indices follow from the row before and after, whatever changed.
-                let Some(mut live) = self.live.remove(&id) else { return };
-                self.unindex(id, &live);
-                live.apply(other, at);
-                self.index(id, &live);
-                self.live.insert(id, live);
+                if let Some((_, live)) = out {
+                    live.apply(other, at);
+                }
             }
         }
     }

@@ -160,11 +160,11 @@ impl Writer {
     }
 
     fn turn(&mut self, answers: Vec<Answer>, requests: Vec<Request>) {
-        if let Some(until) = self.down_until {
-            if Instant::now() < until || !self.recover() {
-                self.refuse(answers, requests);
-                return;
-            }
+        if let Some(until) = self.down_until
+            && (Instant::now() < until || !self.recover())
+        {
+            self.refuse(answers, requests);
+            return;
         }
         let mut work = Work {
             batch: Batch::new(self.shared.number),
@@ -281,14 +281,12 @@ impl Writer {
         idempotency: Option<Idempotency>,
     ) -> Result<Submitted, Error> {
         let id = submission.id;
-        if let Some(Idempotency { key, body }) = &idempotency {
-            if let Some(row) = self.known_key(work, key)? {
-                return if row.body == *body {
-                    Ok(Submitted { id: row.interaction, repeated: true })
-                } else {
-                    Err(Error::IdempotencyConflict)
-                };
-            }
+        if let Some(Idempotency { key, body }) = &idempotency
+            && let Some(row) = self.known_key(work, key)?
+        {
+            let repeated = row.body == *body;
+            let same = Submitted { id: row.interaction, repeated };
+            return if repeated { Ok(same) } else { Err(Error::IdempotencyConflict) };
         }
         self.step(work, Command::Submit(Box::new(submission)))?;
         if let Some(Idempotency { key, body }) = idempotency {

@@ -58,15 +58,19 @@ impl Batch {
         self.put(store, &Key::Head(self.account), &encode(&head));
     }
 
-    /// A record of the journal, and the timelines that it belongs to.
+    /// A record of the journal: it stands in the timeline of every interaction that it is about, and by its number where it
+    /// is about none.
     pub fn record(&mut self, store: &Store, record: &Record) {
-        self.put(store, &Key::Record(self.account, record.sequence), &encode(record));
+        let value = encode(record);
         let mut about: Vec<InteractionId> =
             record.events.iter().filter_map(signalbox_engine::Event::interaction).collect();
         about.sort_unstable();
         about.dedup();
-        for id in about {
-            self.put(store, &Key::Timeline(self.account, id, record.sequence), &[]);
+        for id in &about {
+            self.put(store, &Key::Timeline(self.account, *id, record.sequence), &value);
+        }
+        if about.is_empty() {
+            self.put(store, &Key::Record(self.account, record.sequence), &value);
         }
     }
 

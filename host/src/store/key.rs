@@ -66,9 +66,9 @@ pub enum Key<'a> {
     Facts(AccountNumber, InteractionId),
     /// `22` · n · message u64: an outgoing message. Content.
     Outbox(AccountNumber, u64),
-    /// `30` · n · sequence u64: a record of the journal. History.
+    /// `30` · n · sequence u64: a record of the journal that is about no interaction. History.
     Record(AccountNumber, Sequence),
-    /// `31` · n · interaction 16 · sequence u64: that a record is about an interaction; no value. History.
+    /// `31` · n · interaction 16 · sequence u64: a record of the journal that is about an interaction. History.
     Timeline(AccountNumber, InteractionId, Sequence),
     /// `32` · n · interaction 16 · call u64: a decision with all it saw. History.
     Decision(AccountNumber, InteractionId, CallId),

@@ -100,6 +100,8 @@ impl Store {
         db_options.set_keep_log_file_num(4);
         db_options.set_max_open_files(1024);
         db_options.set_bytes_per_sync(1 << 20);
+        // Lanes are few and each writes from one thread: the insertion for one writer is the cheaper one.
+        db_options.set_allow_concurrent_memtable_write(false);
         let families =
             Family::ALL.map(|family| ColumnFamilyDescriptor::new(family.name(), family_options(family, &cache)));
         let db = DB::open_cf_descriptors(&db_options, &path, families).map_err(|e| Error::Open(path.clone(), e))?;

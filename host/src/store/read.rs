@@ -32,6 +32,9 @@ pub struct Found<T> {
 /// The last key that a page has looked at, behind tag and account.
 pub type Cursor = Vec<u8>;
 
+/// The bytes of a key and its value.
+type Pair = (Box<[u8]>, Box<[u8]>);
+
 /// A delivery and how far it is.
 pub type DeliveryRow = (DeliveryKey, Delivery);
 
@@ -184,7 +187,7 @@ impl Store {
         tag: u8,
         number: AccountNumber,
         before: Option<&[u8]>,
-    ) -> impl Iterator<Item = Result<(Box<[u8]>, Box<[u8]>), rocksdb::Error>> + '_ {
+    ) -> impl Iterator<Item = Result<Pair, rocksdb::Error>> + '_ {
         let start = prefix(tag, number);
         let mut upper = start.clone();
         match before {
@@ -214,22 +217,8 @@ impl Store {
         options.set_iterate_range(rocksdb::PrefixRange(start.as_slice()));
         let from = Key::Timeline(account, id, from).encode();
         let mode = IteratorMode::From(&from, Direction::Forward);
-        let mut records = Vec::new();
-        for item in self.db.iterator_cf_opt(self.family(Family::History), options, mode).take(limit) {
-            let (key, _) = item.map_err(Error::Read)?;
-            let sequence = number(key.get(21..).unwrap_or_default()).map(Sequence);
-            let sequence = sequence.ok_or_else(|| Error::Damaged("key of a timeline".into()))?;
-            records.extend(self.record(account, sequence)?);
-        }
-        Ok(records)
-    }
-
-    /// A record of the journal.
-    ///
-    /// # Errors
-    /// [`Error::Read`], [`Error::Damaged`] or [`Error::NewerRow`].
-    pub fn record(&self, number: AccountNumber, sequence: Sequence) -> Result<Option<Record>, Error> {
-        self.get(&Key::Record(number, sequence))
+        let rows = self.db.iterator_cf_opt(self.family(Family::History), options, mode).take(limit);
+        rows.map(|row| decode_tagged(0x31, &row.map_err(Error::Read)?.1)).collect()
     }
 
     /// The decisions about an interaction, in the order in which they were asked for.
