@@ -199,8 +199,11 @@ fn a_store_of_a_newer_format_is_not_opened_and_not_touched() -> Result<()> {
     Ok(())
 }
 
+/// Head, in lower case, and body of a request.
+type Delivered = (String, Vec<u8>);
+
 /// Answers the first `failures` requests with 500 and the others with 204; gives head and body of each.
-fn webhook(failures: usize) -> Result<(String, mpsc::Receiver<(String, Vec<u8>)>)> {
+fn webhook(failures: usize) -> Result<(String, mpsc::Receiver<Delivered>)> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let url = format!("http://{}/hook", listener.local_addr()?);
     let (sender, receiver) = mpsc::channel();
