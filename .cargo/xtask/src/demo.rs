@@ -162,7 +162,12 @@ impl Demo {
                 }
             }
             _ => {
-                command.arg("--input").arg(self.file("messages.jsonl")).args(["--text", "text", "--label", "label"]);
+                command.arg("--input").arg(self.file("messages.jsonl")).args([
+                    "--text",
+                    "subject,text",
+                    "--label",
+                    "label",
+                ]);
             }
         }
         cargo::run(&mut command)

@@ -49,7 +49,8 @@ enum Command {
 struct Labelled {
     #[command(flatten)]
     source: Source,
-    /// Column of the text: its name, or its number counted from 1 (from 0 where --text or --label is 0).
+    /// Column of the text: its name, or its number counted from 1 (from 0 where --text or --label is 0). Several are
+    /// joined, as `subject,body`.
     #[arg(long, value_name = "COLUMN")]
     text: String,
     /// Column of the category: its name or its number.
@@ -100,10 +101,12 @@ impl Classifier {
 impl Labelled {
     fn read(&self) -> Result<Vec<Example>, Error> {
         let records = Records::read(&self.source.input, &self.source.layout)?;
-        let columns = records.columns(&[&self.text, &self.label])?;
+        let mut wanted = vec![self.label.as_str()];
+        wanted.extend(records.parts(&self.text));
+        let columns = records.columns(&wanted)?;
         let example = |record| Example {
-            text: records.field(record, &columns[0]),
-            label: records.field(record, &columns[1]).trim().to_owned(),
+            text: records.joined(record, &columns[1..]),
+            label: records.field(record, &columns[0]).trim().to_owned(),
         };
         let examples: Vec<_> = (0..records.len()).map(example).collect();
         match examples.iter().position(|example| example.label.is_empty()) {

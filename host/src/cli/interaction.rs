@@ -241,7 +241,7 @@ fn lines(entries: &[Value], output: &Output) -> String {
     let line = |entry: &Value| {
         let after = format!("{:>10}", format!("+{} ms", at(entry).saturating_sub(began)));
         format!(
-            "{}  {:27} {}",
+            "{}  {:28} {}",
             output.paint(Style::Dim, &after),
             cell(entry, "type"),
             shortened(&cell(entry, "text"), 400)

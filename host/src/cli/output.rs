@@ -219,7 +219,8 @@ pub(super) fn duration(duration: Duration) -> String {
     match duration.as_millis() {
         0 => format!("{} µs", duration.as_micros()),
         ms @ 1..1000 => format!("{ms} ms"),
-        _ => format!("{:.1} s", duration.as_secs_f64()),
+        1000..100_000 => format!("{:.1} s", duration.as_secs_f64()),
+        _ => coarse(duration),
     }
 }
 
@@ -247,6 +248,12 @@ mod tests {
     fn a_long_text_is_cut_with_an_ellipsis_and_has_no_line_breaks() {
         assert_eq!(shortened("one\ntwo", 10), "one two");
         assert_eq!(shortened("one two three", 8), "one two…");
+    }
+
+    #[test]
+    fn a_duration_has_the_unit_that_fits_it() {
+        let said = [0.000_25, 0.25, 2.5, 600.0, 7300.0].map(|seconds| duration(Duration::from_secs_f64(seconds)));
+        assert_eq!(said, ["250 µs", "250 ms", "2.5 s", "10 min", "2 h"]);
     }
 
     #[test]

@@ -90,6 +90,18 @@ impl Records {
         wanted.iter().map(|name| self.column(name, first)).collect()
     }
 
+    /// The columns that a text is made of: one, or several with commas between them.
+    pub fn parts<'a>(&self, wanted: &'a str) -> Vec<&'a str> {
+        if self.named(wanted).is_some() { vec![wanted] } else { wanted.split(',').map(str::trim).collect() }
+    }
+
+    /// The fields of a record, those that are not empty, a line each.
+    pub fn joined(&self, record: usize, columns: &[Column]) -> String {
+        let mut fields: Vec<_> = columns.iter().map(|column| self.field(record, column)).collect();
+        fields.retain(|field| !field.is_empty());
+        fields.join("\n")
+    }
+
     fn named(&self, name: &str) -> Option<Column> {
         match self {
             Self::Columns { names, .. } => {
@@ -221,6 +233,15 @@ mod tests {
         assert_eq!(records.field(0, &Column::Number(0)), "a, \"b\"");
         assert!(records.columns(&["3"]).is_err());
         assert!(records.columns(&["nothing"]).unwrap_err().fix.unwrap().contains("text, category"));
+    }
+
+    #[test]
+    fn a_text_is_made_of_several_columns() {
+        let records = read("a.csv", "subject,text,\"a,b\"\nHello,World,1\n,Alone,2\n", false);
+        let columns = records.columns(&records.parts("subject, text")).unwrap();
+        assert_eq!(records.joined(0, &columns), "Hello\nWorld");
+        assert_eq!(records.joined(1, &columns), "Alone");
+        assert_eq!(records.parts("a,b"), ["a,b"]);
     }
 
     #[test]

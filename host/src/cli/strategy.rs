@@ -119,15 +119,33 @@ async fn inspect(strategy: &str, connection: &Connection, output: &Output) -> Re
         return Err(Error::new(format!("there is no file {strategy}")).fix("check the path, or name a deployment"));
     }
     let deployment = connection.client()?.get(&["deployments", strategy], &[]).await?;
-    output.result(&deployment, |deployment| {
-        let rows: Vec<_> = deployment
-            .as_object()
-            .into_iter()
-            .flatten()
-            .map(|(name, value)| vec![name.clone(), shortened(&super::output::text(value), 300)])
-            .collect();
-        table(&["field", "value"], &rows)
-    })
+    output.result(&deployment, deployed)
+}
+
+/// A deployment for people: what it is, who made it of what, and its settings.
+fn deployed(deployment: &Value) -> String {
+    let field = |name| cell(deployment, name);
+    let made = deployment.get("created_at").and_then(Value::as_u64).map(ago).unwrap_or_default();
+    let prepared = match deployment.get("snapshotted").and_then(Value::as_bool) {
+        Some(true) => "configured once, at deployment",
+        _ => "configured on every call",
+    };
+    let mut lines = vec![
+        format!("{}: {} {}", field("name"), field("manifest.name"), field("manifest.version")),
+        format!("digest    {}", field("strategy")),
+        format!("deployed  {made} by {}", field("created_by")),
+        format!("calls     {} ms at most, {prepared}", field("deadline_ms")),
+    ];
+    lines.extend(Some(field("message")).filter(|why| !why.is_empty()).map(|why| format!("message   {why}")));
+    for outcome in deployment.pointer("/manifest/outcomes").and_then(Value::as_array).into_iter().flatten() {
+        lines.push(format!("outcome   {:16} {}", cell(outcome, "name"), cell(outcome, "description")));
+    }
+    for (name, digest) in deployment.get("assets").and_then(Value::as_object).into_iter().flatten() {
+        lines.push(format!("asset     {name:16} {}", super::output::text(digest)));
+    }
+    let settings = deployment.get("settings").and_then(|settings| serde_json::to_string_pretty(settings).ok());
+    lines.push(format!("settings  {}", settings.unwrap_or_default()));
+    lines.join("\n")
 }
 
 async fn put_binding(
