@@ -151,9 +151,12 @@ impl Records {
 
     /// A field of a record as it stands: JSON in JSON lines, text otherwise; none where it is empty.
     pub fn value(&self, record: usize, name: &str) -> Option<Value> {
-        match (self, self.named(name)?) {
-            (Self::Objects { rows, .. }, _) => rows[record].get(name).filter(|value| !value.is_null()).cloned(),
-            (_, column) => Some(self.field(record, &column)).filter(|text| !text.is_empty()).map(Value::String),
+        match self {
+            Self::Objects { rows, .. } => rows[record].get(name).filter(|value| !value.is_null()).cloned(),
+            Self::Columns { .. } => {
+                let text = self.field(record, &self.named(name)?);
+                (!text.is_empty()).then_some(Value::String(text))
+            }
         }
     }
 }

@@ -142,12 +142,13 @@ impl Serve {
         options.threads = self.strategy_threads.unwrap_or(options.threads);
         options.memory_bytes_max = usize::from(self.strategy_memory_mib) << 20;
         let runtime = Runtime::new(&options).map_err(|error| Error::new("strategies cannot run").because(&error))?;
-        let outbox = Outbox::new(handle).map_err(|error| Error::new("the outbox cannot start").because(&error))?;
+        let outbox = Outbox::new(handle.clone()).map_err(|error| Error::new("the outbox cannot start").because(&error))?;
         let options = lane::Options {
             store: Arc::new(store),
             runtime: Arc::new(runtime),
             threads: options.threads,
             outbox: Arc::new(outbox),
+            handle,
         };
         let accounts = Accounts::open(options)
             .map_err(|error| Error::new(format!("the accounts cannot be loaded: {error:#}")).fix("restore a backup"))?;

@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use signalbox_engine::{Account, Name, UnixMillis};
+use tokio::runtime::Handle;
 
 use super::calls::WINDOW;
 use super::effects::World;
@@ -35,6 +36,8 @@ pub struct Options {
     pub threads: NonZero<usize>,
     /// What delivers messages.
     pub outbox: Arc<Outbox>,
+    /// Where those who wait for answers run.
+    pub handle: Handle,
 }
 
 /// All accounts and their lanes.
@@ -121,7 +124,7 @@ impl Accounts {
     }
 
     fn start(&self, name: Name, number: AccountNumber, account: Account, epoch: u64) -> std::io::Result<Arc<Lane>> {
-        let Options { store, runtime, outbox, .. } = &self.options;
+        let Options { store, runtime, outbox, handle, .. } = &self.options;
         let shared = Arc::new(Shared {
             name,
             number,
@@ -135,6 +138,7 @@ impl Accounts {
             runtime: Arc::clone(runtime),
             pool: Arc::clone(&self.pool),
             outbox: Arc::clone(outbox),
+            handle: handle.clone(),
             deployments: BTreeMap::new(),
         };
         let writer = Writer::new(Arc::clone(&shared), Arc::clone(store), epoch, account, Box::new(world));

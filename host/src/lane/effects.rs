@@ -7,8 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use signalbox_engine::{CallId, DeliveryKey, Deployment, Name, Request};
+use tokio::runtime::Handle;
 
 use super::calls::Handed;
+use super::writer::Replies;
 use super::{Answer, Shared};
 use crate::outbox::{Attempt, Outbox};
 use crate::store::{AccountNumber, Store};
@@ -33,6 +35,9 @@ pub(super) trait Effects: Send {
 
     /// Attempts to deliver a message.
     fn deliver(&mut self, delivery: DeliveryKey, attempt: Attempt);
+
+    /// Answers callers whose commands are durable.
+    fn reply(&mut self, replies: Replies);
 }
 
 /// The real world.
@@ -42,6 +47,7 @@ pub(super) struct World {
     pub(super) runtime: Arc<Runtime>,
     pub(super) pool: Arc<Pool>,
     pub(super) outbox: Arc<Outbox>,
+    pub(super) handle: Handle,
     pub(super) deployments: BTreeMap<Name, Loading>,
 }
 
@@ -91,6 +97,16 @@ impl Effects for World {
     fn deliver(&mut self, delivery: DeliveryKey, attempt: Attempt) {
         let shared = Arc::clone(&self.shared);
         self.outbox.attempt(attempt, move |result| shared.mailbox.answer(Answer::Delivered { delivery, result }));
+    }
+
+    /// Each answer wakes its caller's task. From a thread of the runtime that is a push onto a list; from here it would be
+    /// a system call, while the next batch waits.
+    fn reply(&mut self, replies: Replies) {
+        if replies.len() > 1 {
+            drop(self.handle.spawn(async move { replies.send() }));
+        } else {
+            replies.send();
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::calls::Handed;
 use super::effects::Effects;
-use super::writer::Writer;
+use super::writer::{Replies, Writer};
 use super::{Answer, Idempotency, Mailbox, Published, Request, Shared};
 use crate::outbox::Attempt;
 use crate::stats::Stats;
@@ -70,6 +70,10 @@ impl Effects for Held {
 
     fn deliver(&mut self, delivery: DeliveryKey, _: Attempt) {
         self.0.lock().unwrap().deliveries.push(delivery);
+    }
+
+    fn reply(&mut self, replies: Replies) {
+        replies.send();
     }
 }
 

@@ -48,10 +48,38 @@ pub(super) struct Writer {
     down_until: Option<Instant>,
 }
 
-/// A caller that waits for the commit.
+/// A caller that waits for the commit, and its answer.
 enum Waiting {
     Submit(oneshot::Sender<Result<Submitted, Error>>, Result<Submitted, Error>),
     Command(oneshot::Sender<Result<Record, Error>>, Result<usize, Error>),
+}
+
+/// Answers that may be given, for what they say is durable.
+pub(super) struct Replies {
+    waiting: Vec<Waiting>,
+    records: Vec<Record>,
+}
+
+impl Replies {
+    /// How many they are.
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Gives them. Whoever has gone away meanwhile does not need one.
+    pub(super) fn send(self) {
+        let mut records: Vec<Option<Record>> = self.records.into_iter().map(Some).collect();
+        for caller in self.waiting {
+            match caller {
+                Waiting::Submit(reply, result) => drop(reply.send(result)),
+                Waiting::Command(reply, result) => {
+                    let result =
+                        result.map(|n| records[n].take().unwrap_or_else(|| panic!("a record is one caller's")));
+                    drop(reply.send(result));
+                }
+            }
+        }
+    }
 }
 
 /// One commit in the making.
@@ -400,18 +428,7 @@ impl Writer {
             let folded: Vec<&Record> = records.iter().collect();
             self.shared.stats.fold(&self.account, &folded, &ended, queues);
         }
-        // Whoever has gone away meanwhile does not need the answer.
-        let mut records: Vec<Option<Record>> = records.into_iter().map(Some).collect();
-        for caller in waiting {
-            match caller {
-                Waiting::Submit(reply, result) => drop(reply.send(result)),
-                Waiting::Command(reply, result) => {
-                    let result =
-                        result.map(|n| records[n].take().unwrap_or_else(|| panic!("a record is one caller's")));
-                    drop(reply.send(result));
-                }
-            }
-        }
+        self.effects.reply(Replies { waiting, records });
     }
 
     /// Calls strategies and delivers messages, as far as there is room.

@@ -18,7 +18,7 @@ pub use read::{Cursor, DeliveryRow, Found, Summary};
 pub use row::{AccountRow, DecisionRow, Head, IdempotencyRow};
 
 use rocksdb::{
-    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, Options as DbOptions,
+    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, Env, Options as DbOptions,
     WriteOptions,
 };
 
@@ -74,6 +74,11 @@ pub enum Error {
     BackupRefused(String),
 }
 
+/// Logs that are kept to be written over.
+const LOGS_KEPT: usize = 4;
+/// How much of the first of them is there at the start.
+const LOG_PREPARED_MIB: usize = 64;
+
 /// Format of the whole store. It changes only where an older binary must not open it.
 const FORMAT: u32 = 1;
 
@@ -102,12 +107,29 @@ impl Store {
         db_options.set_bytes_per_sync(1 << 20);
         // Lanes are few and each writes from one thread: the insertion for one writer is the cheaper one.
         db_options.set_allow_concurrent_memtable_write(false);
+        // A log that is written over in place keeps its size, so that a sync writes the data and no metadata.
+        db_options.set_recycle_log_file_num(LOGS_KEPT);
+        db_options.set_env(&background()?);
         let families =
             Family::ALL.map(|family| ColumnFamilyDescriptor::new(family.name(), family_options(family, &cache)));
         let db = DB::open_cf_descriptors(&db_options, &path, families).map_err(|e| Error::Open(path.clone(), e))?;
         let store = Self { db, path };
         store.check_format()?;
+        store.prepare_log()?;
         Ok(store)
+    }
+
+    /// Fills a log and goes on to the next, so that from the first commit on there are logs to write over.
+    fn prepare_log(&self) -> Result<(), Error> {
+        let filler = vec![0; 1 << 20];
+        for _ in 0..LOG_PREPARED_MIB {
+            let mut batch = rocksdb::WriteBatch::default();
+            batch.put_log_data(&filler);
+            self.db.write(batch).map_err(Error::Write)?;
+        }
+        self.write_format()?;
+        self.db.flush_cf(self.family(Family::Meta)).map_err(Error::Write)?;
+        Ok(())
     }
 
     fn check_format(&self) -> Result<(), Error> {
@@ -161,6 +183,14 @@ impl Store {
             .cf_handle(family.name())
             .unwrap_or_else(|| panic!("the family {} was opened with the store", family.name()))
     }
+}
+
+/// Flushes and compactions yield to the threads that commit and answer.
+fn background() -> Result<Env, Error> {
+    let mut env = Env::new().map_err(|e| Error::Open(PathBuf::new(), e))?;
+    env.lower_thread_pool_cpu_priority();
+    env.lower_high_priority_thread_pool_cpu_priority();
+    Ok(env)
 }
 
 fn family_options(family: Family, cache: &Cache) -> DbOptions {

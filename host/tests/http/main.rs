@@ -70,7 +70,8 @@ impl Server {
         let images = directory.path().join("images");
         let runtime = Runtime::new(&strategy::Options { threads, ..strategy::Options::new(images) }).unwrap();
         let outbox = Outbox::new(tokio::runtime::Handle::current()).unwrap();
-        let options = Options { store, runtime: Arc::new(runtime), threads, outbox: Arc::new(outbox) };
+        let handle = tokio::runtime::Handle::current();
+        let options = Options { store, runtime: Arc::new(runtime), threads, outbox: Arc::new(outbox), handle };
         let accounts = Arc::new(Accounts::open(options).unwrap());
         let mut tokens = Vec::new();
         for account in ["system", "acme", "other"] {
