@@ -142,7 +142,8 @@ impl Serve {
         options.threads = self.strategy_threads.unwrap_or(options.threads);
         options.memory_bytes_max = usize::from(self.strategy_memory_mib) << 20;
         let runtime = Runtime::new(&options).map_err(|error| Error::new("strategies cannot run").because(&error))?;
-        let outbox = Outbox::new(handle.clone()).map_err(|error| Error::new("the outbox cannot start").because(&error))?;
+        let outbox =
+            Outbox::new(handle.clone()).map_err(|error| Error::new("the outbox cannot start").because(&error))?;
         let options = lane::Options {
             store: Arc::new(store),
             runtime: Arc::new(runtime),

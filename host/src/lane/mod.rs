@@ -97,8 +97,11 @@ impl Published {
 enum Request {
     Submit(Box<Submission>, Option<Idempotency>, oneshot::Sender<Result<Submitted, Error>>),
     Command(Command, Vec<(Digest, Bytes)>, oneshot::Sender<Result<Record, Error>>),
-    Ask(Box<dyn FnOnce(&Account) + Send>),
+    Ask(Look),
 }
+
+/// A look at the routing state; short and bounded.
+type Look = Box<dyn FnOnce(&Account) + Send>;
 
 /// What comes back from a lane's effects.
 enum Answer {

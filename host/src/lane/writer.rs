@@ -14,7 +14,7 @@ use super::calls::Calls;
 use super::deliveries::Deliveries;
 use super::effects::Effects;
 use super::grants::AccountGrants;
-use super::{Answer, Error, Idempotency, Published, Request, Shared, Submitted};
+use super::{Answer, Error, Idempotency, Look, Published, Request, Shared, Submitted};
 use crate::outbox::Attempt;
 use crate::stats::LogLine;
 use crate::store::{self, Batch, DecisionRow, Head, IdempotencyRow, Store};
@@ -89,6 +89,7 @@ struct Work {
     ended: Vec<(InteractionId, Ended)>,
     keys: BTreeMap<String, IdempotencyRow>,
     waiting: Vec<Waiting>,
+    looks: Vec<Look>,
     configuration_changed: bool,
 }
 
@@ -200,6 +201,7 @@ impl Writer {
             ended: Vec::new(),
             keys: BTreeMap::new(),
             waiting: Vec::new(),
+            looks: Vec::new(),
             configuration_changed: false,
         };
         for answer in answers {
@@ -285,7 +287,8 @@ impl Writer {
 
     fn request(&mut self, work: &mut Work, request: Request) {
         match request {
-            Request::Ask(look) => look(&self.account),
+            // After the commit: nobody sees what may still be taken back.
+            Request::Ask(look) => work.looks.push(look),
             Request::Submit(submission, idempotency, reply) => {
                 let result = self.submit(work, *submission, idempotency);
                 work.waiting.push(Waiting::Submit(reply, result));
@@ -414,6 +417,7 @@ impl Writer {
         let records = std::mem::take(&mut work.records);
         let ended = std::mem::take(&mut work.ended);
         let waiting = std::mem::take(&mut work.waiting);
+        let looks = std::mem::take(&mut work.looks);
         work.keys.clear();
         if !records.is_empty() {
             batch.head(&self.store, Head { sequence: self.account.sequence(), epoch: self.epoch });
@@ -428,6 +432,7 @@ impl Writer {
             let folded: Vec<&Record> = records.iter().collect();
             self.shared.stats.fold(&self.account, &folded, &ended, queues);
         }
+        looks.into_iter().for_each(|look| look(&self.account));
         self.effects.reply(Replies { waiting, records });
     }
 

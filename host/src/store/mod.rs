@@ -9,6 +9,7 @@ mod key;
 mod read;
 mod row;
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 pub use backup::{back_up, restore};
@@ -119,8 +120,13 @@ impl Store {
         Ok(store)
     }
 
-    /// Fills a log and goes on to the next, so that from the first commit on there are logs to write over.
+    /// Fills a log and goes on to the next, so that from the first commit on there is one to write over. On a disk that has
+    /// no room for it, commits make logs grow as they go.
     fn prepare_log(&self) -> Result<(), Error> {
+        if !self.has_room_for_log() {
+            tracing::warn!(store = %self.path.display(), "the disk is nearly full: no log is prepared");
+            return Ok(());
+        }
         let filler = vec![0; 1 << 20];
         for _ in 0..LOG_PREPARED_MIB {
             let mut batch = rocksdb::WriteBatch::default();
@@ -128,8 +134,16 @@ impl Store {
             self.db.write(batch).map_err(Error::Write)?;
         }
         self.write_format()?;
-        self.db.flush_cf(self.family(Family::Meta)).map_err(Error::Write)?;
-        Ok(())
+        self.db.flush_cf(self.family(Family::Meta)).map_err(Error::Write)
+    }
+
+    /// Tries it with a file, for RocksDB takes no more writes after one has failed.
+    fn has_room_for_log(&self) -> bool {
+        let path = self.path.join("room");
+        let filler = vec![0; 4 << 20];
+        let tried = std::fs::File::create(&path)
+            .and_then(|mut file| (0..LOG_PREPARED_MIB / 2).try_for_each(|_| file.write_all(&filler)));
+        std::fs::remove_file(&path).is_ok() && tried.is_ok()
     }
 
     fn check_format(&self) -> Result<(), Error> {
