@@ -6,6 +6,7 @@
 
 mod world;
 
+use signalbox_engine::limits;
 use world::{World, scenario};
 
 const SUPPORT: &str = r#"{"name": "support",
@@ -121,6 +122,40 @@ fn a_failing_strategy_is_parked_without_a_connector_and_an_operator_resumes_it()
         @4    answer i1 spam                    => answered spam, at spam by spam, completed spam
     ",
     );
+}
+
+#[test]
+fn an_interaction_that_was_resumed_may_go_round_a_loop_as_often_as_a_new_one() {
+    let mut world = World::default();
+    world.workflow(
+        r#"{"name": "main", "elements": [
+            {"id": "start", "kind": "start"},
+            {"id": "first", "kind": "queue", "queue": "a"},
+            {"id": "second", "kind": "queue", "queue": "b"},
+            {"id": "end", "kind": "end"}],
+        "connectors": [
+            {"from": "start", "outcome": "next", "to": "first"},
+            {"from": "first", "outcome": "completed", "to": "second"},
+            {"from": "second", "outcome": "completed", "to": "first"},
+            {"from": "second", "outcome": "error", "to": "end"}]}"#,
+    );
+    let half = "
+        @1  take a            => taken i1 from a
+        @1  complete i1 on    => done on, data disposition=on, at second by completed, queued b
+        @1  take b            => taken i1 from b";
+    let round = format!("{half}\n@1 complete i1 on => done on, data disposition=on, at first by completed, queued a");
+    let rounds = round.repeat(limits::VISITS_MAX as usize - 1);
+    let last = "@1 complete i1 on => done on, data disposition=on, at first by completed, parked visits-exceeded";
+    let table = format!(
+        "
+        @0  submit chat main  => submitted i1, at start, at first by next, queued a
+        {rounds}{half}
+        {last}
+        @1  resume i1         => resumed 1, at first, queued a
+        {rounds}{half}
+        {last}"
+    );
+    scenario(world, &table);
 }
 
 #[test]
