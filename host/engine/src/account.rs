@@ -1,7 +1,7 @@
 //! The routing state of one account: what is live, where it waits, what is awaited from outside.
 //!
 //! Content is not here. [`Account::apply`] is the only code that changes an account once it is loaded; its indices
-//! (queues, timers, calls, deliveries) are derived from the rows and never stored.
+//! (queues, timers, calls, workflows, deliveries) are derived from the rows and never stored.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -20,6 +20,8 @@ pub struct Account {
     queues: BTreeMap<Name, BTreeSet<Rank>>,
     timers: BTreeSet<(UnixMillis, InteractionId)>,
     calls: BTreeMap<CallId, InteractionId>,
+    /// How many times live interactions stand in each version of each workflow.
+    within: BTreeMap<Name, BTreeMap<u32, usize>>,
     deliveries: BTreeMap<DeliveryKey, Delivery>,
     deliveries_due: BTreeMap<Name, BTreeSet<(UnixMillis, u64)>>,
     deliveries_pending: usize,
@@ -77,6 +79,12 @@ impl Account {
     #[must_use]
     pub fn calls_len(&self) -> usize {
         self.calls.len()
+    }
+
+    /// Whether a live interaction is in this version of a workflow, at any depth.
+    #[must_use]
+    pub fn is_within(&self, workflow: &str, version: u32) -> bool {
+        self.within.get(workflow).is_some_and(|versions| versions.contains_key(&version))
     }
 
     /// The webhooks that deliveries are pending for.
@@ -228,6 +236,14 @@ impl Account {
         if let Some(due) = live.timer() {
             self.timers.insert((due, id));
         }
+        for frame in &live.frames {
+            if !self.within.contains_key(&frame.workflow) {
+                self.within.insert(frame.workflow.clone(), BTreeMap::new());
+            }
+            if let Some(versions) = self.within.get_mut(&frame.workflow) {
+                *versions.entry(frame.version).or_default() += 1;
+            }
+        }
     }
 
     fn touch(&mut self, queue: &Name) {
@@ -252,6 +268,18 @@ impl Account {
         }
         if let Some(due) = live.timer() {
             self.timers.remove(&(due, id));
+        }
+        for frame in &live.frames {
+            let Some(versions) = self.within.get_mut(&frame.workflow) else { continue };
+            if let Some(count) = versions.get_mut(&frame.version) {
+                *count -= 1;
+                if *count == 0 {
+                    versions.remove(&frame.version);
+                }
+            }
+            if versions.is_empty() {
+                self.within.remove(&frame.workflow);
+            }
         }
     }
 }
@@ -294,6 +322,7 @@ impl Account {
         check("queues", &self.queues, &other.queues)?;
         check("timers", &self.timers, &other.timers)?;
         check("calls", &self.calls, &other.calls)?;
+        check("workflows in use", &self.within, &other.within)?;
         check("deliveries", &self.deliveries, &other.deliveries)?;
         check("due deliveries", &self.deliveries_due, &other.deliveries_due)?;
         let documents = |account: &Self| account.configuration.documents().collect::<Vec<_>>();

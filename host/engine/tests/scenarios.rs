@@ -6,8 +6,8 @@
 
 mod world;
 
-use signalbox_engine::limits;
-use world::{World, scenario};
+use signalbox_engine::{Connector, Document, Element, ElementKind, Workflow, limits};
+use world::{World, name, scenario};
 
 const SUPPORT: &str = r#"{"name": "support",
     "elements": [
@@ -280,6 +280,42 @@ fn a_webhook_that_is_down_is_tried_again_with_growing_pauses_and_then_parked() {
         @6    delivered crm                     => rejected delivery-unknown
     ",
     );
+}
+
+#[test]
+fn a_version_of_a_workflow_is_kept_while_an_interaction_is_in_it() {
+    scenario(
+        support(),
+        "
+        @0    submit chat support               => submitted i1, at start, at screen by next, called screening-1
+        @1    put workflow support              => put 2
+        @2    submit chat support               => submitted i2, at start, at screen by next, called screening-1
+        @3    remove workflow support 1         => rejected document-in-use
+        @4    answer i1 spam                    => answered spam, at spam by spam, completed spam
+        @5    remove workflow support 1         => removed
+        @6    remove workflow support 1         => rejected document-unknown
+    ",
+    );
+}
+
+#[test]
+fn among_as_many_workflows_as_there_may_be_each_can_still_be_changed() {
+    let mut world = World::default();
+    let empty = |called: &str| Workflow {
+        name: name(called),
+        description: String::new(),
+        elements: vec![
+            Element { id: name("start"), kind: ElementKind::Start },
+            Element { id: name("end"), kind: ElementKind::End { disposition: None, outcome: None } },
+        ],
+        connectors: vec![Connector { from: name("start"), outcome: name("next"), to: name("end") }],
+    };
+    let workflow = |called: &str| Document::Workflow(empty(called).into(), 0);
+    for n in 0..limits::DOCUMENTS_MAX {
+        world.account.load_document(&workflow(&format!("w{n}")));
+    }
+    assert!(world.put(workflow("w7")).is_ok());
+    assert_eq!(world.put(workflow("other")).unwrap_err().code(), "full");
 }
 
 #[test]

@@ -147,6 +147,14 @@ impl World {
                     DocumentKey { kind: DocumentKind::Deployment, name: name(deployment), element: None, version: 0 };
                 Command::Remove { key, by: by() }
             }
+            ["put", "workflow", workflow] => {
+                let newest = self.account.configuration().workflow(workflow).unwrap();
+                Command::Put { document: Document::Workflow(newest.workflow.clone().into(), 0), by: by() }
+            }
+            ["remove", "workflow", workflow, version] => {
+                let (kind, version) = (DocumentKind::Workflow, version.parse().unwrap());
+                Command::Remove { key: DocumentKey { kind, name: name(workflow), element: None, version }, by: by() }
+            }
             ["delivered", webhook] => Command::DeliveryAttempted { delivery: self.delivery(webhook), result: Ok(()) },
             ["undelivered", webhook] => {
                 Command::DeliveryAttempted { delivery: self.delivery(webhook), result: Err("down".into()) }
@@ -196,8 +204,12 @@ impl World {
             Event::Cancelled { .. } => "cancelled".into(),
             Event::Parked { park, .. } => format!("parked {}", park.code),
             Event::Resumed { version, .. } => format!("resumed {version}"),
+            Event::DocumentPut { document: Document::Workflow(_, version), .. } => format!("put {version}"),
             Event::DocumentPut { .. } => "bound".into(),
-            Event::DocumentRemoved { .. } => "undeployed".into(),
+            Event::DocumentRemoved { key: DocumentKey { kind: DocumentKind::Deployment, .. }, .. } => {
+                "undeployed".into()
+            }
+            Event::DocumentRemoved { .. } => "removed".into(),
             Event::DeliveryChanged { state, .. } => match state.state {
                 DeliveryState::Pending(due) => format!("pending {}", due.0),
                 DeliveryState::Delivered => "delivered".into(),
