@@ -18,6 +18,8 @@ pub struct Account {
     configuration: Arc<Configuration>,
     live: BTreeMap<InteractionId, Live>,
     queues: BTreeMap<Name, BTreeSet<Rank>>,
+    /// How many were taken out of each queue and may go back.
+    taken: BTreeMap<Name, usize>,
     timers: BTreeSet<(UnixMillis, InteractionId)>,
     calls: BTreeMap<CallId, InteractionId>,
     /// How many times live interactions stand in each version of each workflow.
@@ -68,6 +70,12 @@ impl Account {
     #[must_use]
     pub fn queue_len(&self, name: &str) -> usize {
         self.queues.get(name).map_or(0, BTreeSet::len)
+    }
+
+    /// How many were taken out of a queue and can be put back.
+    #[must_use]
+    pub fn taken_len(&self, queue: &str) -> usize {
+        self.taken.get(queue).copied().unwrap_or_default()
     }
 
     /// The calls whose answer is awaited, in the order in which they were requested.
@@ -230,6 +238,7 @@ impl Account {
                     None => drop(self.queues.insert(position.queue.clone(), BTreeSet::from([rank]))),
                 }
             }
+            State::Assigned { position, .. } => *self.taken.entry(position.queue.clone()).or_default() += 1,
             State::Routing { call, .. } => drop(self.calls.insert(*call, id)),
             _ => {}
         }
@@ -260,6 +269,14 @@ impl Account {
                     queue.remove(&queue_rank(live, position, id));
                     if queue.is_empty() {
                         self.queues.remove(&position.queue);
+                    }
+                }
+            }
+            State::Assigned { position, .. } => {
+                if let Some(count) = self.taken.get_mut(&position.queue) {
+                    *count -= 1;
+                    if *count == 0 {
+                        self.taken.remove(&position.queue);
                     }
                 }
             }
@@ -320,6 +337,7 @@ impl Account {
         check("sequences", &self.sequence, &other.sequence)?;
         check("live interactions", &self.live, &other.live)?;
         check("queues", &self.queues, &other.queues)?;
+        check("taken interactions", &self.taken, &other.taken)?;
         check("timers", &self.timers, &other.timers)?;
         check("calls", &self.calls, &other.calls)?;
         check("workflows in use", &self.within, &other.within)?;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::account::Account;
 use crate::decide::invalid;
+use crate::decision::Destination;
 use crate::document::{Binding, Configuration, Document, DocumentKey, DocumentKind, Queue, Webhook};
 use crate::event::Event;
 use crate::id::Name;
@@ -242,11 +243,16 @@ fn user_of(account: &Account, key: &DocumentKey) -> Option<String> {
             if waiting > 0 {
                 return Some(format!("{waiting} interactions wait in it"));
             }
+            let taken = account.taken_len(key.name.as_str());
+            if taken > 0 {
+                return Some(format!("{taken} interactions were taken out of it and may come back"));
+            }
             let names = |flow: &&Arc<Flow>| {
-                flow.workflow
-                    .elements
-                    .iter()
-                    .any(|e| matches!(&e.kind, ElementKind::Queue { queue, .. } if *queue == key.name))
+                flow.workflow.elements.iter().any(|e| match &e.kind {
+                    ElementKind::Queue { queue, .. } => *queue == key.name,
+                    ElementKind::Forward { to: Destination::Queue(queue) } => key.name == queue.as_str(),
+                    _ => false,
+                })
             };
             let flow = configuration.workflows.values().flat_map(|v| v.values()).find(names);
             flow.map(|f| format!("the workflow `{}` names it", f.workflow.name))

@@ -299,6 +299,37 @@ fn a_version_of_a_workflow_is_kept_while_an_interaction_is_in_it() {
 }
 
 #[test]
+fn a_queue_stays_while_something_can_come_into_it() {
+    let mut world = support();
+    world.queue("spare");
+    world.queue("copies");
+    world.workflow(
+        r#"{"name": "aside", "elements": [
+            {"id": "start", "kind": "start"},
+            {"id": "copy", "kind": "forward", "to": {"queue": "copies"}},
+            {"id": "end", "kind": "end"}],
+        "connectors": [
+            {"from": "start", "outcome": "next", "to": "copy"},
+            {"from": "copy", "outcome": "next", "to": "end"}]}"#,
+    );
+    scenario(
+        world,
+        "
+        @0    submit chat support               => submitted i1, at start, at screen by next, called screening-1
+        @1    answer i1 clean redirect spare    => answered clean, hopped spare, out of workflows, queued spare
+        @2    remove queue spare                => rejected document-in-use
+        @3    take spare                        => taken i1 from spare
+        @4    remove queue spare                => rejected document-in-use
+        @5    release i1                        => released i1
+        @6    take spare                        => taken i1 from spare
+        @7    complete i1 solved                => done solved, completed solved
+        @8    remove queue spare                => removed
+        @9    remove queue copies               => rejected document-in-use
+    ",
+    );
+}
+
+#[test]
 fn among_as_many_workflows_as_there_may_be_each_can_still_be_changed() {
     let mut world = World::default();
     let empty = |called: &str| Workflow {

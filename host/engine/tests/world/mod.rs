@@ -7,8 +7,8 @@ use std::sync::Arc;
 use signalbox_engine::{
     Account, Action, Answer, Binding, CallId, Category, Command, Content, Decision, DeliveryKey, DeliveryState,
     Deployment, Destination, Digest, Document, DocumentKey, DocumentKind, Entry, Event, Facts, Failure, InteractionId,
-    Manifest, Message, Name, OnFailure, Outcome, Rejection, Reply, Share, Submission, Target, UnixMillis, Webhook,
-    Workflow, decide, reads,
+    Manifest, Message, Name, OnFailure, Outcome, Queue, Rejection, Reply, Share, Submission, Target, UnixMillis,
+    Webhook, Workflow, decide, reads,
 };
 use uuid::Uuid;
 
@@ -65,6 +65,10 @@ impl World {
     pub fn workflow(&mut self, json: &str) {
         let workflow: Workflow = serde_json::from_str(json).unwrap();
         self.put(Document::Workflow(Arc::new(workflow), 0)).unwrap();
+    }
+
+    pub fn queue(&mut self, queue: &str) {
+        self.put(Document::Queue(Queue { name: name(queue), description: String::new() })).unwrap();
     }
 
     pub fn deploy(&mut self, deployment: &str, outcomes: &[&str]) {
@@ -150,6 +154,10 @@ impl World {
             ["put", "workflow", workflow] => {
                 let newest = self.account.configuration().workflow(workflow).unwrap();
                 Command::Put { document: Document::Workflow(newest.workflow.clone().into(), 0), by: by() }
+            }
+            ["remove", "queue", queue] => {
+                let key = DocumentKey { kind: DocumentKind::Queue, name: name(queue), element: None, version: 0 };
+                Command::Remove { key, by: by() }
             }
             ["remove", "workflow", workflow, version] => {
                 let (kind, version) = (DocumentKind::Workflow, version.parse().unwrap());
