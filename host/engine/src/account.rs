@@ -1,7 +1,7 @@
 //! The routing state of one account: what is live, where it waits, what is awaited from outside.
 //!
 //! Content is not here. [`Account::apply`] is the only code that changes an account once it is loaded; its indices
-//! (queues, timers, calls, deliveries) are derived from the rows and never stored.
+//! (queues, timers, calls, workflows, deliveries) are derived from the rows and never stored.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -18,8 +18,12 @@ pub struct Account {
     configuration: Arc<Configuration>,
     live: BTreeMap<InteractionId, Live>,
     queues: BTreeMap<Name, BTreeSet<Rank>>,
+    /// How many were taken out of each queue and may go back.
+    taken: BTreeMap<Name, usize>,
     timers: BTreeSet<(UnixMillis, InteractionId)>,
     calls: BTreeMap<CallId, InteractionId>,
+    /// How many times live interactions stand in each version of each workflow.
+    within: BTreeMap<Name, BTreeMap<u32, usize>>,
     deliveries: BTreeMap<DeliveryKey, Delivery>,
     deliveries_due: BTreeMap<Name, BTreeSet<(UnixMillis, u64)>>,
     deliveries_pending: usize,
@@ -68,6 +72,12 @@ impl Account {
         self.queues.get(name).map_or(0, BTreeSet::len)
     }
 
+    /// How many were taken out of a queue and can be put back.
+    #[must_use]
+    pub fn taken_len(&self, queue: &str) -> usize {
+        self.taken.get(queue).copied().unwrap_or_default()
+    }
+
     /// The calls whose answer is awaited, in the order in which they were requested.
     pub fn calls(&self) -> impl Iterator<Item = (CallId, InteractionId)> + '_ {
         self.calls.iter().map(|(call, id)| (*call, *id))
@@ -77,6 +87,12 @@ impl Account {
     #[must_use]
     pub fn calls_len(&self) -> usize {
         self.calls.len()
+    }
+
+    /// Whether a live interaction is in this version of a workflow, at any depth.
+    #[must_use]
+    pub fn is_within(&self, workflow: &str, version: u32) -> bool {
+        self.within.get(workflow).is_some_and(|versions| versions.contains_key(&version))
     }
 
     /// The webhooks that deliveries are pending for.
@@ -222,11 +238,20 @@ impl Account {
                     None => drop(self.queues.insert(position.queue.clone(), BTreeSet::from([rank]))),
                 }
             }
+            State::Assigned { position, .. } => *self.taken.entry(position.queue.clone()).or_default() += 1,
             State::Routing { call, .. } => drop(self.calls.insert(*call, id)),
             _ => {}
         }
         if let Some(due) = live.timer() {
             self.timers.insert((due, id));
+        }
+        for frame in &live.frames {
+            if !self.within.contains_key(&frame.workflow) {
+                self.within.insert(frame.workflow.clone(), BTreeMap::new());
+            }
+            if let Some(versions) = self.within.get_mut(&frame.workflow) {
+                *versions.entry(frame.version).or_default() += 1;
+            }
         }
     }
 
@@ -247,11 +272,31 @@ impl Account {
                     }
                 }
             }
+            State::Assigned { position, .. } => {
+                if let Some(count) = self.taken.get_mut(&position.queue) {
+                    *count -= 1;
+                    if *count == 0 {
+                        self.taken.remove(&position.queue);
+                    }
+                }
+            }
             State::Routing { call, .. } => drop(self.calls.remove(call)),
             _ => {}
         }
         if let Some(due) = live.timer() {
             self.timers.remove(&(due, id));
+        }
+        for frame in &live.frames {
+            let Some(versions) = self.within.get_mut(&frame.workflow) else { continue };
+            if let Some(count) = versions.get_mut(&frame.version) {
+                *count -= 1;
+                if *count == 0 {
+                    versions.remove(&frame.version);
+                }
+            }
+            if versions.is_empty() {
+                self.within.remove(&frame.workflow);
+            }
         }
     }
 }
@@ -292,8 +337,10 @@ impl Account {
         check("sequences", &self.sequence, &other.sequence)?;
         check("live interactions", &self.live, &other.live)?;
         check("queues", &self.queues, &other.queues)?;
+        check("taken interactions", &self.taken, &other.taken)?;
         check("timers", &self.timers, &other.timers)?;
         check("calls", &self.calls, &other.calls)?;
+        check("workflows in use", &self.within, &other.within)?;
         check("deliveries", &self.deliveries, &other.deliveries)?;
         check("due deliveries", &self.deliveries_due, &other.deliveries_due)?;
         let documents = |account: &Self| account.configuration.documents().collect::<Vec<_>>();

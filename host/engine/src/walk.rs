@@ -162,7 +162,6 @@ impl<'a> Draft<'a> {
             .ok_or_else(|| Rejection::ElementUnknown { workflow: frame.workflow.clone(), element: element.clone() })?
             .clone();
         let index = flow.find(element.as_str()).unwrap_or(flow.start());
-        self.live.visits.retain(|v| v.element != element || v.workflow != frame.workflow);
         self.push(Event::Resumed { id, by, version: flow.version });
         self.push(Event::Entered { id, by: None, element, index, why: None });
         self.walk();

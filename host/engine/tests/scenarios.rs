@@ -6,7 +6,8 @@
 
 mod world;
 
-use world::{World, scenario};
+use signalbox_engine::{Connector, Document, Element, ElementKind, Workflow, limits};
+use world::{World, name, scenario};
 
 const SUPPORT: &str = r#"{"name": "support",
     "elements": [
@@ -121,6 +122,40 @@ fn a_failing_strategy_is_parked_without_a_connector_and_an_operator_resumes_it()
         @4    answer i1 spam                    => answered spam, at spam by spam, completed spam
     ",
     );
+}
+
+#[test]
+fn an_interaction_that_was_resumed_may_go_round_a_loop_as_often_as_a_new_one() {
+    let mut world = World::default();
+    world.workflow(
+        r#"{"name": "main", "elements": [
+            {"id": "start", "kind": "start"},
+            {"id": "first", "kind": "queue", "queue": "a"},
+            {"id": "second", "kind": "queue", "queue": "b"},
+            {"id": "end", "kind": "end"}],
+        "connectors": [
+            {"from": "start", "outcome": "next", "to": "first"},
+            {"from": "first", "outcome": "completed", "to": "second"},
+            {"from": "second", "outcome": "completed", "to": "first"},
+            {"from": "second", "outcome": "error", "to": "end"}]}"#,
+    );
+    let half = "
+        @1  take a            => taken i1 from a
+        @1  complete i1 on    => done on, data disposition=on, at second by completed, queued b
+        @1  take b            => taken i1 from b";
+    let round = format!("{half}\n@1 complete i1 on => done on, data disposition=on, at first by completed, queued a");
+    let rounds = round.repeat(limits::VISITS_MAX as usize - 1);
+    let last = "@1 complete i1 on => done on, data disposition=on, at first by completed, parked visits-exceeded";
+    let table = format!(
+        "
+        @0  submit chat main  => submitted i1, at start, at first by next, queued a
+        {rounds}{half}
+        {last}
+        @1  resume i1         => resumed 1, at first, queued a
+        {rounds}{half}
+        {last}"
+    );
+    scenario(world, &table);
 }
 
 #[test]
@@ -245,6 +280,73 @@ fn a_webhook_that_is_down_is_tried_again_with_growing_pauses_and_then_parked() {
         @6    delivered crm                     => rejected delivery-unknown
     ",
     );
+}
+
+#[test]
+fn a_version_of_a_workflow_is_kept_while_an_interaction_is_in_it() {
+    scenario(
+        support(),
+        "
+        @0    submit chat support               => submitted i1, at start, at screen by next, called screening-1
+        @1    put workflow support              => put 2
+        @2    submit chat support               => submitted i2, at start, at screen by next, called screening-1
+        @3    remove workflow support 1         => rejected document-in-use
+        @4    answer i1 spam                    => answered spam, at spam by spam, completed spam
+        @5    remove workflow support 1         => removed
+        @6    remove workflow support 1         => rejected document-unknown
+    ",
+    );
+}
+
+#[test]
+fn a_queue_stays_while_something_can_come_into_it() {
+    let mut world = support();
+    world.queue("spare");
+    world.queue("copies");
+    world.workflow(
+        r#"{"name": "aside", "elements": [
+            {"id": "start", "kind": "start"},
+            {"id": "copy", "kind": "forward", "to": {"queue": "copies"}},
+            {"id": "end", "kind": "end"}],
+        "connectors": [
+            {"from": "start", "outcome": "next", "to": "copy"},
+            {"from": "copy", "outcome": "next", "to": "end"}]}"#,
+    );
+    scenario(
+        world,
+        "
+        @0    submit chat support               => submitted i1, at start, at screen by next, called screening-1
+        @1    answer i1 clean redirect spare    => answered clean, hopped spare, out of workflows, queued spare
+        @2    remove queue spare                => rejected document-in-use
+        @3    take spare                        => taken i1 from spare
+        @4    remove queue spare                => rejected document-in-use
+        @5    release i1                        => released i1
+        @6    take spare                        => taken i1 from spare
+        @7    complete i1 solved                => done solved, completed solved
+        @8    remove queue spare                => removed
+        @9    remove queue copies               => rejected document-in-use
+    ",
+    );
+}
+
+#[test]
+fn among_as_many_workflows_as_there_may_be_each_can_still_be_changed() {
+    let mut world = World::default();
+    let empty = |called: &str| Workflow {
+        name: name(called),
+        description: String::new(),
+        elements: vec![
+            Element { id: name("start"), kind: ElementKind::Start },
+            Element { id: name("end"), kind: ElementKind::End { disposition: None, outcome: None } },
+        ],
+        connectors: vec![Connector { from: name("start"), outcome: name("next"), to: name("end") }],
+    };
+    let workflow = |called: &str| Document::Workflow(empty(called).into(), 0);
+    for n in 0..limits::DOCUMENTS_MAX {
+        world.account.load_document(&workflow(&format!("w{n}")));
+    }
+    assert!(world.put(workflow("w7")).is_ok());
+    assert_eq!(world.put(workflow("other")).unwrap_err().code(), "full");
 }
 
 #[test]

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use signalbox_engine::{
     Account, Action, Answer, Binding, CallId, Category, Command, Content, Decision, DeliveryKey, DeliveryState,
     Deployment, Destination, Digest, Document, DocumentKey, DocumentKind, Entry, Event, Facts, Failure, InteractionId,
-    Manifest, Message, Name, OnFailure, Outcome, Rejection, Reply, Share, Submission, Target, UnixMillis, Webhook,
-    Workflow, decide, reads,
+    Manifest, Message, Name, OnFailure, Outcome, Queue, Rejection, Reply, Share, Submission, Target, UnixMillis,
+    Webhook, Workflow, decide, reads,
 };
 use uuid::Uuid;
 
@@ -65,6 +65,10 @@ impl World {
     pub fn workflow(&mut self, json: &str) {
         let workflow: Workflow = serde_json::from_str(json).unwrap();
         self.put(Document::Workflow(Arc::new(workflow), 0)).unwrap();
+    }
+
+    pub fn queue(&mut self, queue: &str) {
+        self.put(Document::Queue(Queue { name: name(queue), description: String::new() })).unwrap();
     }
 
     pub fn deploy(&mut self, deployment: &str, outcomes: &[&str]) {
@@ -147,6 +151,18 @@ impl World {
                     DocumentKey { kind: DocumentKind::Deployment, name: name(deployment), element: None, version: 0 };
                 Command::Remove { key, by: by() }
             }
+            ["put", "workflow", workflow] => {
+                let newest = self.account.configuration().workflow(workflow).unwrap();
+                Command::Put { document: Document::Workflow(newest.workflow.clone().into(), 0), by: by() }
+            }
+            ["remove", "queue", queue] => {
+                let key = DocumentKey { kind: DocumentKind::Queue, name: name(queue), element: None, version: 0 };
+                Command::Remove { key, by: by() }
+            }
+            ["remove", "workflow", workflow, version] => {
+                let (kind, version) = (DocumentKind::Workflow, version.parse().unwrap());
+                Command::Remove { key: DocumentKey { kind, name: name(workflow), element: None, version }, by: by() }
+            }
             ["delivered", webhook] => Command::DeliveryAttempted { delivery: self.delivery(webhook), result: Ok(()) },
             ["undelivered", webhook] => {
                 Command::DeliveryAttempted { delivery: self.delivery(webhook), result: Err("down".into()) }
@@ -196,8 +212,12 @@ impl World {
             Event::Cancelled { .. } => "cancelled".into(),
             Event::Parked { park, .. } => format!("parked {}", park.code),
             Event::Resumed { version, .. } => format!("resumed {version}"),
+            Event::DocumentPut { document: Document::Workflow(_, version), .. } => format!("put {version}"),
             Event::DocumentPut { .. } => "bound".into(),
-            Event::DocumentRemoved { .. } => "undeployed".into(),
+            Event::DocumentRemoved { key: DocumentKey { kind: DocumentKind::Deployment, .. }, .. } => {
+                "undeployed".into()
+            }
+            Event::DocumentRemoved { .. } => "removed".into(),
             Event::DeliveryChanged { state, .. } => match state.state {
                 DeliveryState::Pending(due) => format!("pending {}", due.0),
                 DeliveryState::Delivered => "delivered".into(),
