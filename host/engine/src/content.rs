@@ -31,7 +31,7 @@ pub struct Category {
 }
 
 /// A skill and the lowest level of it that is wanted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 pub struct Skill {
     /// Name of the skill.
     pub name: String,

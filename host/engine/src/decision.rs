@@ -44,7 +44,7 @@ pub enum Reply {
 }
 
 /// Who is to get it, inside the account.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Target {
     /// The next queue element uses this queue in place of its own.
@@ -57,6 +57,8 @@ pub enum Target {
     PlaceGroup(String),
     /// Any agent for whom a skill expression is true.
     Skills(String),
+    /// The agent who last completed an interaction of the same sender.
+    LastAgent,
 }
 
 /// Where it is to go, outside an agent's hands.

@@ -1,5 +1,6 @@
 //! What happened. Events are facts: they are stored, told to others, and never refused.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
@@ -9,6 +10,8 @@ use crate::content::{Category, Skill};
 use crate::decision::{Failure, Target};
 use crate::document::{Document, DocumentKey};
 use crate::id::{CallId, InteractionId, Name, Sequence, UnixMillis};
+use crate::live::{Attention, Offer, OfferId, QueuePosition, Wants};
+use crate::login::{Connection, Pending};
 
 /// What one accepted command did: a row of the journal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -179,12 +182,8 @@ pub enum Event {
     Queued {
         /// Which.
         id: InteractionId,
-        /// The queue.
-        queue: Name,
-        /// Orders those that came at the same moment.
-        ticket: Sequence,
-        /// When it leaves by `timeout`.
-        timeout: Option<UnixMillis>,
+        /// Its place.
+        position: Box<QueuePosition>,
     },
     /// Somebody took it out of its queue.
     Taken {
@@ -265,9 +264,241 @@ pub enum Event {
         /// What it is now.
         state: Delivery,
     },
+    /// It has waited so long that others may get it too.
+    Relaxed {
+        /// Which.
+        id: InteractionId,
+        /// Who gets it now.
+        wants: Option<Box<Wants>>,
+        /// Steps that have been taken.
+        step: u8,
+        /// When the next one is due.
+        next: Option<UnixMillis>,
+    },
+    /// It is held out to an agent.
+    Offered {
+        /// Which.
+        id: InteractionId,
+        /// The offer.
+        offer: Offer,
+    },
+    /// An offer ended.
+    OfferEnded {
+        /// Which.
+        id: InteractionId,
+        /// The offer.
+        offer: OfferId,
+        /// To whom it was.
+        agent: Name,
+        /// How.
+        how: OfferEnd,
+        /// The command by which the agent had become ready.
+        ready_by: Sequence,
+    },
+    /// An agent has it: by an offer that it accepted, by a transfer, or because a supervisor gave it.
+    Assigned {
+        /// Which.
+        id: InteractionId,
+        /// The agent.
+        agent: Name,
+        /// The offer.
+        offer: Option<OfferId>,
+        /// When it goes back to its queue if the agent does nothing.
+        idle_until: Option<UnixMillis>,
+        /// Who did it.
+        by: String,
+    },
+    /// The agent put it on hold, into its workbin, back to active, or did something about it.
+    AttentionSet {
+        /// Which.
+        id: InteractionId,
+        /// How it is now.
+        attention: Attention,
+        /// When it goes back to its queue if the agent does nothing.
+        idle_until: Option<UnixMillis>,
+        /// Who did it.
+        by: String,
+    },
+    /// The contact is over; after-contact work began.
+    WrapUpStarted {
+        /// Which.
+        id: InteractionId,
+        /// The agent.
+        agent: Name,
+        /// Disposition code so far.
+        disposition: String,
+        /// When it ends by itself.
+        until: UnixMillis,
+    },
+    /// The customer went away before anybody worked on it.
+    Abandoned {
+        /// Which.
+        id: InteractionId,
+        /// In words.
+        reason: String,
+        /// Who said so.
+        by: String,
+    },
+    /// Somebody said something in it.
+    Said {
+        /// Which.
+        id: InteractionId,
+        /// Who.
+        speaker: Speaker,
+        /// Name of the token or the agent.
+        by: String,
+        /// What.
+        text: String,
+    },
+    /// It waits for the moment that it is meant for.
+    Scheduled {
+        /// Which.
+        id: InteractionId,
+        /// When.
+        until: UnixMillis,
+        /// Who said so.
+        by: String,
+    },
+    /// The moment has come; it enters its workflow.
+    Began {
+        /// Which.
+        id: InteractionId,
+    },
+    /// An agent logged in, not ready at first.
+    AgentLoggedIn {
+        /// Who.
+        agent: Name,
+        /// Where.
+        place: Option<Name>,
+        /// For which media types; empty for all.
+        media_types: BTreeSet<Name>,
+        /// Why it is not ready yet.
+        reason: Name,
+        /// How it is reached.
+        connection: Connection,
+        /// Who did it.
+        by: String,
+    },
+    /// An agent logged out.
+    AgentLoggedOut {
+        /// Who.
+        agent: Name,
+        /// `requested`, `pending`, `replaced`, `removed` or `connection-lost`.
+        reason: String,
+        /// Who did it.
+        by: String,
+    },
+    /// An agent wants work.
+    AgentReady {
+        /// Who.
+        agent: Name,
+        /// Who did it.
+        by: String,
+    },
+    /// An agent wants no work.
+    AgentNotReady {
+        /// Who.
+        agent: Name,
+        /// Reason code; `no-answer` and `connection-lost` are the server's own.
+        reason: Name,
+        /// Who did it.
+        by: String,
+    },
+    /// What an agent does once it has no more work was said, or taken back.
+    AgentPending {
+        /// Who.
+        agent: Name,
+        /// What.
+        pending: Option<Pending>,
+        /// Who did it.
+        by: String,
+    },
+    /// An agent's session was opened or cut off.
+    AgentConnection {
+        /// Who.
+        agent: Name,
+        /// How it is reached now.
+        connection: Connection,
+    },
+    /// An agent gets no offer for a while, after one that it did not accept.
+    AgentRests {
+        /// Who.
+        agent: Name,
+        /// Until when; none once it is over.
+        until: Option<UnixMillis>,
+    },
+}
+
+/// How an offer ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "kebab-case", tag = "outcome")]
+pub enum OfferEnd {
+    /// The agent took it.
+    Accepted,
+    /// The agent said no.
+    Declined {
+        /// In its words.
+        reason: String,
+    },
+    /// The agent did not answer in time.
+    Expired,
+    /// It was taken back.
+    Revoked {
+        /// `accepted-by-another`, `not-ready`, `logged-out`, `timeout`, `moved` or `transfer-ended`.
+        reason: String,
+    },
+    /// The customer cancelled or went away.
+    CustomerGone,
+    /// The agent's connection is gone.
+    DeliveryFailed,
+}
+
+impl OfferEnd {
+    /// As in the API.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Declined { .. } => "declined",
+            Self::Expired => "expired",
+            Self::Revoked { .. } => "revoked",
+            Self::CustomerGone => "customer-gone",
+            Self::DeliveryFailed => "delivery-failed",
+        }
+    }
+}
+
+/// Who said something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Speaker {
+    /// The customer, through a client.
+    Customer,
+    /// The agent.
+    Agent,
 }
 
 impl Event {
+    /// The agent that it happened to, or whose work it is about; of an interaction that was assigned before, whoever had
+    /// it is not in the event.
+    #[must_use]
+    pub fn agent(&self) -> Option<&Name> {
+        match self {
+            Self::Offered { offer, .. } => Some(&offer.agent),
+            Self::OfferEnded { agent, .. }
+            | Self::Assigned { agent, .. }
+            | Self::WrapUpStarted { agent, .. }
+            | Self::AgentLoggedIn { agent, .. }
+            | Self::AgentLoggedOut { agent, .. }
+            | Self::AgentReady { agent, .. }
+            | Self::AgentNotReady { agent, .. }
+            | Self::AgentPending { agent, .. }
+            | Self::AgentConnection { agent, .. }
+            | Self::AgentRests { agent, .. } => Some(agent),
+            _ => None,
+        }
+    }
+
     /// The interaction that it happened to.
     #[must_use]
     pub fn interaction(&self) -> Option<InteractionId> {
@@ -295,9 +526,28 @@ impl Event {
             | Self::Completed { id, .. }
             | Self::Cancelled { id, .. }
             | Self::Parked { id, .. }
-            | Self::Resumed { id, .. } => Some(*id),
+            | Self::Resumed { id, .. }
+            | Self::Relaxed { id, .. }
+            | Self::Offered { id, .. }
+            | Self::OfferEnded { id, .. }
+            | Self::Assigned { id, .. }
+            | Self::AttentionSet { id, .. }
+            | Self::WrapUpStarted { id, .. }
+            | Self::Abandoned { id, .. }
+            | Self::Said { id, .. }
+            | Self::Scheduled { id, .. }
+            | Self::Began { id } => Some(*id),
             Self::MessageQueued { message, .. } => message.interaction,
-            Self::DocumentPut { .. } | Self::DocumentRemoved { .. } | Self::DeliveryChanged { .. } => None,
+            Self::DocumentPut { .. }
+            | Self::DocumentRemoved { .. }
+            | Self::DeliveryChanged { .. }
+            | Self::AgentLoggedIn { .. }
+            | Self::AgentLoggedOut { .. }
+            | Self::AgentReady { .. }
+            | Self::AgentNotReady { .. }
+            | Self::AgentPending { .. }
+            | Self::AgentConnection { .. }
+            | Self::AgentRests { .. } => None,
         }
     }
 
@@ -332,6 +582,23 @@ impl Event {
             Self::DocumentPut { .. } => "document.put",
             Self::DocumentRemoved { .. } => "document.removed",
             Self::DeliveryChanged { .. } => "delivery.changed",
+            Self::Relaxed { .. } => "interaction.relaxed",
+            Self::Offered { .. } => "offer.made",
+            Self::OfferEnded { .. } => "offer.ended",
+            Self::Assigned { .. } => "interaction.assigned",
+            Self::AttentionSet { .. } => "interaction.attention-set",
+            Self::WrapUpStarted { .. } => "interaction.wrap-up-started",
+            Self::Abandoned { .. } => "interaction.abandoned",
+            Self::Said { .. } => "interaction.said",
+            Self::Scheduled { .. } => "interaction.scheduled",
+            Self::Began { .. } => "interaction.began",
+            Self::AgentLoggedIn { .. } => "agent.logged-in",
+            Self::AgentLoggedOut { .. } => "agent.logged-out",
+            Self::AgentReady { .. } => "agent.ready",
+            Self::AgentNotReady { .. } => "agent.not-ready",
+            Self::AgentPending { .. } => "agent.pending",
+            Self::AgentConnection { .. } => "agent.connection",
+            Self::AgentRests { .. } => "agent.rests",
         }
     }
 }

@@ -4,9 +4,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::content::Skill;
 use crate::decision::Target;
-use crate::event::{Event, Park};
+use crate::event::{Event, OfferEnd, Park};
 use crate::id::{CallId, InteractionId, Name, Sequence, UnixMillis};
+use crate::staff::AgentChoice;
 
 /// A place in a workflow.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,17 +32,108 @@ pub struct Visit {
     pub count: u32,
 }
 
-/// A place in a queue. Higher priority first, then who came first.
+/// A place in a queue. Higher priority first, then whose clock began first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QueuePosition {
     /// The queue.
     pub queue: Name,
-    /// When it came into the queue.
+    /// When it came into the queue: what is reported as its wait.
     pub since: UnixMillis,
+    /// What it is ordered by: when it came, or for a callback when it was asked for.
+    pub clock: UnixMillis,
+    /// Points by which its priority grows with each minute on its clock.
+    pub ageing: u16,
     /// Orders those that came at the same moment.
     pub ticket: Sequence,
     /// When it leaves by `timeout`.
     pub timeout: Option<UnixMillis>,
+    /// Who is to get it; none where it is only taken by hand.
+    pub wants: Option<Box<Wants>>,
+    /// Steps of the element's relaxations that have been taken.
+    pub step: u8,
+    /// When the next step is due.
+    pub relax_at: Option<UnixMillis>,
+}
+
+/// Who is to get an interaction that waits.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Wants {
+    /// The agents.
+    pub target: Target,
+    /// What each of them must be able to do.
+    pub skills: Vec<Skill>,
+    /// Which of several gets it.
+    pub choice: AgentChoice,
+    /// Agents who are offered it at the same time.
+    pub offers_max: u8,
+}
+
+/// One interaction held out to one agent. Named by the command that made the offer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct OfferId(pub u64);
+
+/// An offer that is open.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Offer {
+    /// Which.
+    pub id: OfferId,
+    /// To whom.
+    pub agent: Name,
+    /// When it expires.
+    pub expires: UnixMillis,
+}
+
+/// An agent who did not accept, and the command by which it had become ready.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// Who.
+    pub agent: Name,
+    /// It may be offered again once the agent has become ready anew.
+    pub ready_by: Sequence,
+}
+
+/// How an agent attends to what it has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Attention {
+    /// It works on it.
+    #[default]
+    Active,
+    /// The customer waits on hold.
+    Held,
+    /// It lies in the agent's workbin, and takes up none of its capacity.
+    Workbin,
+}
+
+/// An interaction in somebody's hands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Assignment {
+    /// The token that took it, or the agent's name.
+    pub by: String,
+    /// The agent; none where a token took it out of its queue by hand.
+    pub agent: Option<Name>,
+    /// The place that it goes back to if it is released.
+    pub position: QueuePosition,
+    /// The offer that was accepted.
+    pub offer: Option<OfferId>,
+    /// How the agent attends to it.
+    pub attention: Attention,
+    /// It is held out to another agent.
+    pub transfer: Option<Offer>,
+    /// Then it goes back to its queue, unless the agent does something about it before.
+    pub idle_until: Option<UnixMillis>,
+}
+
+/// The work is done; the agent writes down what came of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WrapUp {
+    /// Who.
+    pub agent: Name,
+    /// Disposition code so far.
+    pub disposition: String,
+    /// When it ends by itself.
+    pub until: UnixMillis,
 }
 
 /// What a live interaction waits for.
@@ -66,15 +159,24 @@ pub enum State {
     },
     /// Its turn.
     Queued(QueuePosition),
-    /// Whoever took it.
-    Assigned {
-        /// Who.
-        by: String,
-        /// The place that it goes back to if it is released.
-        position: QueuePosition,
-    },
     /// An operator.
     Parked(Box<Park>),
+    /// An agent's yes.
+    Offered {
+        /// The place that it goes back to if nobody accepts.
+        position: QueuePosition,
+        /// At least one.
+        offers: Vec<Offer>,
+    },
+    /// The end of the work on it.
+    Assigned(Box<Assignment>),
+    /// The end of the after-contact work.
+    WrapUp(Box<WrapUp>),
+    /// The moment it is meant for.
+    Scheduled {
+        /// When.
+        until: UnixMillis,
+    },
 }
 
 /// The state's name, as the API shows it and filters by it.
@@ -95,6 +197,14 @@ pub enum StateKind {
     Completed,
     /// It was cancelled.
     Cancelled,
+    /// It is held out to an agent.
+    Offered,
+    /// The agent writes down what came of it.
+    WrapUp,
+    /// It waits for the moment that it is meant for.
+    Scheduled,
+    /// The customer went away before anybody worked on it.
+    Abandoned,
 }
 
 impl StateKind {
@@ -109,6 +219,10 @@ impl StateKind {
             Self::Parked => "parked",
             Self::Completed => "completed",
             Self::Cancelled => "cancelled",
+            Self::Offered => "offered",
+            Self::WrapUp => "wrap-up",
+            Self::Scheduled => "scheduled",
+            Self::Abandoned => "abandoned",
         }
     }
 }
@@ -121,7 +235,10 @@ impl State {
             Self::Moving | Self::Routing { .. } => StateKind::Routing,
             Self::Waiting { .. } => StateKind::Waiting,
             Self::Queued(_) => StateKind::Queued,
-            Self::Assigned { .. } => StateKind::Assigned,
+            Self::Offered { .. } => StateKind::Offered,
+            Self::Assigned(_) => StateKind::Assigned,
+            Self::WrapUp(_) => StateKind::WrapUp,
+            Self::Scheduled { .. } => StateKind::Scheduled,
             Self::Parked(_) => StateKind::Parked,
         }
     }
@@ -148,12 +265,14 @@ pub struct Live {
     pub visits: Vec<Visit>,
     /// Who is to get it at the next queue element.
     pub target: Option<Box<Target>>,
+    /// Who was offered it where it waits now and did not accept.
+    pub refusals: Vec<Refusal>,
 }
 
 /// One interaction that has ended, as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ended {
-    /// `completed` or `cancelled`.
+    /// `completed`, `cancelled` or `abandoned`.
     pub state: StateKind,
     /// Disposition code, or why it was cancelled.
     pub disposition: String,
@@ -184,7 +303,38 @@ impl Live {
             hops,
             visits: Vec::new(),
             target: None,
+            refusals: Vec::new(),
         }
+    }
+
+    /// Where it waits, or waited before it was offered or assigned.
+    #[must_use]
+    pub fn position(&self) -> Option<&QueuePosition> {
+        match &self.state {
+            State::Queued(position) | State::Offered { position, .. } => Some(position),
+            State::Assigned(assignment) => Some(&assignment.position),
+            _ => None,
+        }
+    }
+
+    /// The agent who has it.
+    #[must_use]
+    pub fn agent(&self) -> Option<&Name> {
+        match &self.state {
+            State::Assigned(assignment) => assignment.agent.as_ref(),
+            State::WrapUp(wrap_up) => Some(&wrap_up.agent),
+            _ => None,
+        }
+    }
+
+    /// The offers that are open: to take it, or to take it over.
+    pub fn offers(&self) -> impl Iterator<Item = &Offer> {
+        let (offers, transfer) = match &self.state {
+            State::Offered { offers, .. } => (offers.as_slice(), None),
+            State::Assigned(assignment) => ([].as_slice(), assignment.transfer.as_ref()),
+            _ => ([].as_slice(), None),
+        };
+        offers.iter().chain(transfer)
     }
 
     /// Where it is now, innermost.
@@ -203,8 +353,16 @@ impl Live {
     #[must_use]
     pub fn timer(&self) -> Option<UnixMillis> {
         match &self.state {
-            State::Waiting { until } => Some(*until),
-            State::Queued(position) => position.timeout,
+            State::Waiting { until } | State::Scheduled { until } => Some(*until),
+            State::Queued(position) => [position.timeout, position.relax_at].into_iter().flatten().min(),
+            State::Offered { position, offers } => {
+                offers.iter().map(|offer| offer.expires).chain(position.timeout).min()
+            }
+            State::Assigned(assignment) => {
+                let transfer = assignment.transfer.as_ref().map(|offer| offer.expires);
+                [transfer, assignment.idle_until].into_iter().flatten().min()
+            }
+            State::WrapUp(wrap_up) => Some(wrap_up.until),
             _ => None,
         }
     }
@@ -223,6 +381,7 @@ impl Live {
         let (state, disposition) = match event {
             Event::Completed { disposition, .. } => (StateKind::Completed, disposition),
             Event::Cancelled { reason, .. } => (StateKind::Cancelled, reason),
+            Event::Abandoned { reason, .. } => (StateKind::Abandoned, reason),
             _ => return None,
         };
         Some(Ended {
@@ -259,20 +418,67 @@ impl Live {
             Event::TargetSet { target, .. } => self.target = target.clone().map(Box::new),
             Event::Hopped { .. } => self.hops = self.hops.saturating_add(1),
             Event::Waiting { until, .. } => self.become_(State::Waiting { until: *until }, at),
-            Event::Queued { queue, ticket, timeout, .. } => {
-                let position = QueuePosition { queue: queue.clone(), since: at, ticket: *ticket, timeout: *timeout };
-                self.become_(State::Queued(position), at);
+            Event::Queued { position, .. } => {
+                self.refusals.clear();
+                self.become_(State::Queued(QueuePosition::clone(position)), at);
+            }
+            Event::Relaxed { wants, step, next, .. } => {
+                if let State::Queued(position) = &mut self.state {
+                    position.wants.clone_from(wants);
+                    position.step = *step;
+                    position.relax_at = *next;
+                }
             }
             Event::Taken { by, .. } => {
-                if let State::Queued(position) = std::mem::replace(&mut self.state, State::Moving) {
-                    self.become_(State::Assigned { by: by.clone(), position }, at);
+                if let State::Queued(position) | State::Offered { position, .. } = self.take_state() {
+                    self.assign(by.clone(), None, position, None, None, at);
                 }
             }
-            Event::Released { .. } => {
-                if let State::Assigned { position, .. } = std::mem::replace(&mut self.state, State::Moving) {
-                    self.become_(State::Queued(position), at);
+            Event::Released { .. } => match self.take_state() {
+                State::Assigned(assignment) => self.become_(State::Queued(assignment.position), at),
+                other => self.state = other,
+            },
+            Event::Offered { offer, .. } => match self.take_state() {
+                State::Queued(position) => {
+                    self.become_(State::Offered { position, offers: vec![offer.clone()] }, at);
+                }
+                State::Offered { position, mut offers } => {
+                    offers.push(offer.clone());
+                    self.state = State::Offered { position, offers };
+                }
+                State::Assigned(mut assignment) => {
+                    assignment.transfer = Some(offer.clone());
+                    self.state = State::Assigned(assignment);
+                }
+                other => self.state = other,
+            },
+            Event::OfferEnded { offer, agent, how, ready_by, .. } => {
+                self.offer_ended(*offer, at);
+                if matches!(how, OfferEnd::Declined { .. } | OfferEnd::Expired | OfferEnd::DeliveryFailed) {
+                    self.refusals.retain(|refusal| refusal.agent != *agent);
+                    self.refusals.push(Refusal { agent: agent.clone(), ready_by: *ready_by });
                 }
             }
+            Event::Assigned { agent, offer, idle_until, .. } => {
+                let position = match self.take_state() {
+                    State::Queued(position) | State::Offered { position, .. } => position,
+                    State::Assigned(assignment) => assignment.position,
+                    other => return self.state = other,
+                };
+                self.assign(agent.to_string(), Some(agent.clone()), position, *offer, *idle_until, at);
+            }
+            Event::AttentionSet { attention, idle_until, .. } => {
+                if let State::Assigned(assignment) = &mut self.state {
+                    assignment.attention = *attention;
+                    assignment.idle_until = *idle_until;
+                }
+            }
+            Event::WrapUpStarted { agent, disposition, until, .. } => {
+                let wrap_up = WrapUp { agent: agent.clone(), disposition: disposition.clone(), until: *until };
+                self.become_(State::WrapUp(Box::new(wrap_up)), at);
+            }
+            Event::Scheduled { until, .. } => self.become_(State::Scheduled { until: *until }, at),
+            Event::Began { .. } => self.become_(State::Moving, at),
             Event::Parked { park, .. } => self.become_(State::Parked(Box::new(park.clone())), at),
             Event::Resumed { version, .. } => {
                 // A loop passes several elements: each of them may be entered as often as before.
@@ -283,6 +489,43 @@ impl Live {
                 self.become_(State::Moving, at);
             }
             _ => {}
+        }
+    }
+
+    fn take_state(&mut self) -> State {
+        std::mem::replace(&mut self.state, State::Moving)
+    }
+
+    fn assign(
+        &mut self,
+        by: String,
+        agent: Option<Name>,
+        position: QueuePosition,
+        offer: Option<OfferId>,
+        idle_until: Option<UnixMillis>,
+        at: UnixMillis,
+    ) {
+        let attention = Attention::Active;
+        let assignment = Assignment { by, agent, position, offer, attention, transfer: None, idle_until };
+        self.become_(State::Assigned(Box::new(assignment)), at);
+    }
+
+    /// Takes an offer away; with the last one it waits in its queue again.
+    fn offer_ended(&mut self, id: OfferId, at: UnixMillis) {
+        match self.take_state() {
+            State::Offered { position, mut offers } => {
+                offers.retain(|offer| offer.id != id);
+                if offers.is_empty() {
+                    self.become_(State::Queued(position), at);
+                } else {
+                    self.state = State::Offered { position, offers };
+                }
+            }
+            State::Assigned(mut assignment) => {
+                assignment.transfer.take_if(|offer| offer.id == id);
+                self.state = State::Assigned(assignment);
+            }
+            other => self.state = other,
         }
     }
 
@@ -317,18 +560,44 @@ pub(crate) fn intern(live: &mut Live, names: &mut std::collections::BTreeSet<Nam
         share(&mut visit.element);
     }
     match &mut live.state {
-        State::Queued(position) | State::Assigned { position, .. } => share(&mut position.queue),
+        State::Queued(position) | State::Offered { position, .. } => share(&mut position.queue),
+        State::Assigned(assignment) => share(&mut assignment.position.queue),
         State::Routing { deployment, .. } => share(deployment),
-        State::Moving | State::Waiting { .. } | State::Parked(_) => {}
+        State::Moving
+        | State::Waiting { .. }
+        | State::Scheduled { .. }
+        | State::WrapUp(_)
+        | State::Parked(_) => {}
     }
     live.visits.shrink_to_fit();
     live.frames.shrink_to_fit();
 }
 
-/// Orders a queue: higher priority first, then who came first.
-pub(crate) fn queue_rank(live: &Live, position: &QueuePosition, id: InteractionId) -> Rank {
-    (std::cmp::Reverse(live.priority), position.since, position.ticket, id)
+/// An interaction's place in the order of its queue. Its priority grows with each minute on its clock; as all in a queue
+/// age alike, who is before whom does not change with time, and the order can be kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Rank {
+    /// Priority in points per 60,000, less what it had not yet aged at the beginning of time.
+    score: std::cmp::Reverse<i64>,
+    clock: UnixMillis,
+    ticket: Sequence,
+    pub(crate) id: InteractionId,
+    ageing: u16,
 }
 
-/// See [`queue_rank`].
-pub(crate) type Rank = (std::cmp::Reverse<u16>, UnixMillis, Sequence, InteractionId);
+impl Rank {
+    pub(crate) fn new(live: &Live, position: &QueuePosition, id: InteractionId) -> Self {
+        let clock = i64::try_from(position.clock.0).unwrap_or(i64::MAX);
+        let aged = i64::from(position.ageing).saturating_mul(clock);
+        let score = (i64::from(live.priority) * 60_000).saturating_sub(aged);
+        let (clock, ticket, ageing) = (position.clock, position.ticket, position.ageing);
+        Self { score: std::cmp::Reverse(score), clock, ticket, id, ageing }
+    }
+
+    /// What orders interactions of different queues, lowest first: priority as it has grown by `now`, then the clock.
+    pub(crate) fn across_queues(&self, now: UnixMillis) -> (std::cmp::Reverse<i64>, UnixMillis, Sequence) {
+        let now = i64::try_from(now.0).unwrap_or(i64::MAX);
+        let aged = self.score.0.saturating_add(i64::from(self.ageing).saturating_mul(now));
+        (std::cmp::Reverse(aged), self.clock, self.ticket)
+    }
+}

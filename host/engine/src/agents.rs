@@ -1,0 +1,558 @@
+//! Decides what agents do: log in, become ready, answer offers, work, pass on; and what the server does for them: match,
+//! expire, revoke.
+
+use std::collections::BTreeSet;
+
+use crate::account::Account;
+use crate::command::{AgentAction, OfferAnswer};
+use crate::content::Content;
+use crate::decide::{check_bytes, find, invalid};
+use crate::decision::Target;
+use crate::document::Queue;
+use crate::event::{Event, OfferEnd, Speaker};
+use crate::id::{InteractionId, Name, Sequence, UnixMillis};
+use crate::limits;
+use crate::live::{Assignment, Attention, Live, Offer, OfferId, QueuePosition, State, Wants};
+use crate::login::{Connection, Login, Pending, Readiness};
+use crate::matching::Due;
+use crate::rejection::Rejection;
+use crate::staff::SecondLogin;
+use crate::walk::Draft;
+
+/// Why an agent who has just logged in is not ready yet.
+const LOGGED_IN: &str = "logged-in";
+/// Why an agent is not ready who did not answer an offer.
+const NO_ANSWER: &str = "no-answer";
+/// Why an agent is not ready whose connection is gone.
+const CONNECTION_LOST: &str = "connection-lost";
+/// Who did what the server does by itself.
+const SERVER: &str = "server";
+
+/// What an agent's own state is asked to become.
+pub(crate) fn act(
+    account: &Account,
+    agent: Name,
+    action: AgentAction,
+    by: String,
+    now: UnixMillis,
+) -> Result<Vec<Event>, Rejection> {
+    if !account.configuration().agents.contains_key(&agent) {
+        return Err(Rejection::AgentUnknown(agent));
+    }
+    match action {
+        AgentAction::LogIn { place, media_types, connected } => {
+            log_in(account, agent, place, media_types, connected, by)
+        }
+        AgentAction::LogOut { after_work } => {
+            logged_in(account, &agent)?;
+            if account.agent_load(&agent) == 0 {
+                return Ok(log_out(account, agent, "requested", by));
+            }
+            if !after_work {
+                return Err(Rejection::AgentBusy(agent));
+            }
+            Ok(vec![Event::AgentPending { agent, pending: Some(Pending::LogOut), by }])
+        }
+        AgentAction::Ready => {
+            let login = logged_in(account, &agent)?;
+            if let Connection::Lost { .. } = login.connection {
+                return Err(Rejection::AgentUnreachable(agent));
+            }
+            Ok(vec![Event::AgentReady { agent, by }])
+        }
+        AgentAction::NotReady { reason, after_work } => {
+            logged_in(account, &agent)?;
+            let reasons = &account.configuration().agent_rules.reasons;
+            if !reasons.is_empty() && !reasons.contains(&reason) {
+                return Err(Rejection::ReasonUnknown(reason));
+            }
+            if after_work && account.agent_load(&agent) > 0 {
+                return Ok(vec![Event::AgentPending { agent, pending: Some(Pending::NotReady { reason }), by }]);
+            }
+            let mut events = revoke_all(account, &agent, &revoked("not-ready"));
+            events.push(Event::AgentNotReady { agent, reason, by });
+            Ok(events)
+        }
+        AgentAction::Connect => {
+            logged_in(account, &agent)?;
+            Ok(vec![Event::AgentConnection { agent, connection: Connection::Open }])
+        }
+        AgentAction::Disconnect => {
+            let login = logged_in(account, &agent)?;
+            if login.connection != Connection::Open {
+                return Err(Rejection::NotDue);
+            }
+            let rules = &account.configuration().agent_rules;
+            let not_ready_at = now.plus(rules.connection_grace_ms);
+            let release_at = not_ready_at.plus(rules.assignment_keep_ms);
+            // Whoever is not ready has no offers to lose.
+            let not_ready_at = (login.readiness == Readiness::Ready).then_some(not_ready_at);
+            Ok(vec![Event::AgentConnection { agent, connection: Connection::Lost { not_ready_at, release_at } }])
+        }
+    }
+}
+
+fn logged_in<'a>(account: &'a Account, agent: &Name) -> Result<&'a Login, Rejection> {
+    account.login(agent.as_str()).ok_or_else(|| Rejection::AgentLoggedOut(agent.clone()))
+}
+
+fn log_in(
+    account: &Account,
+    agent: Name,
+    place: Option<Name>,
+    media_types: BTreeSet<Name>,
+    connected: bool,
+    by: String,
+) -> Result<Vec<Event>, Rejection> {
+    let configuration = account.configuration();
+    if let Some(place) = place.as_ref().filter(|place| !configuration.places.contains_key(*place)) {
+        return Err(Rejection::PlaceUnknown(place.clone()));
+    }
+    if media_types.len() > limits::MEDIA_TYPES_MAX {
+        return Err(invalid("media_types", format!("at most {}", limits::MEDIA_TYPES_MAX)));
+    }
+    let connection = if connected { Connection::Open } else { Connection::None };
+    let mut events = Vec::new();
+    if account.login(agent.as_str()).is_some() {
+        match configuration.agent_rules.second_login {
+            SecondLogin::Refuse => return Err(Rejection::AgentLoggedIn(agent)),
+            SecondLogin::Allow => return Ok(vec![Event::AgentConnection { agent, connection }]),
+            SecondLogin::Replace => events = log_out(account, agent.clone(), "replaced", by.clone()),
+        }
+    }
+    let reason = own_name(LOGGED_IN);
+    events.push(Event::AgentLoggedIn { agent, place, media_types, reason, connection, by });
+    Ok(events)
+}
+
+/// Logs an agent out. Its offers are revoked; what is assigned to it stays.
+fn log_out(account: &Account, agent: Name, reason: &str, by: String) -> Vec<Event> {
+    let mut events = revoke_all(account, &agent, &revoked("logged-out"));
+    events.push(Event::AgentLoggedOut { agent, reason: reason.to_owned(), by });
+    events
+}
+
+/// What has to happen before an agent can be taken away.
+pub(crate) fn remove(account: &Account, agent: &Name, by: &str) -> Vec<Event> {
+    let mut events = Vec::new();
+    if account.login(agent.as_str()).is_some() {
+        events = log_out(account, agent.clone(), "removed", by.to_owned());
+    }
+    events.extend(release_all(account, agent, true, by));
+    events
+}
+
+/// Puts what an agent works on back into its queues.
+fn release_all(account: &Account, agent: &Name, with_workbin: bool, by: &str) -> Vec<Event> {
+    let work = account.work(agent.as_str()).map(|work| work.assigned.clone()).unwrap_or_default();
+    let mut events = Vec::new();
+    for id in work {
+        let Some(live) = account.live(id) else { continue };
+        let State::Assigned(assignment) = &live.state else { continue };
+        if assignment.attention == Attention::Workbin && !with_workbin {
+            continue;
+        }
+        events.extend(end_offers(account, id, live, &revoked("transfer-ended")));
+        events.push(Event::Released { id, by: by.to_owned() });
+    }
+    events
+}
+
+fn revoke_all(account: &Account, agent: &Name, how: &OfferEnd) -> Vec<Event> {
+    let offered = account.work(agent.as_str()).map(|work| work.offered.clone()).unwrap_or_default();
+    let of_agent = offered.into_iter().filter_map(|id| {
+        let offer = account.live(id)?.offers().find(|offer| offer.agent == *agent)?;
+        Some(offer_ended(account, id, offer, how.clone()))
+    });
+    of_agent.collect()
+}
+
+/// Ends all offers of an interaction.
+pub(crate) fn end_offers(account: &Account, id: InteractionId, live: &Live, how: &OfferEnd) -> Vec<Event> {
+    live.offers().map(|offer| offer_ended(account, id, offer, how.clone())).collect()
+}
+
+fn offer_ended(account: &Account, id: InteractionId, offer: &Offer, how: OfferEnd) -> Event {
+    let ready_by = account.login(offer.agent.as_str()).map(|login| login.ready_by).unwrap_or_default();
+    Event::OfferEnded { id, offer: offer.id, agent: offer.agent.clone(), how, ready_by }
+}
+
+fn revoked(reason: &str) -> OfferEnd {
+    OfferEnd::Revoked { reason: reason.to_owned() }
+}
+
+/// A name of the server's own.
+fn own_name(name: &str) -> Name {
+    Name::new(name).unwrap_or_else(|e| panic!("`{name}` is a name: {e}"))
+}
+
+/// Something about an agent is due by the clock.
+pub(crate) fn timer_due(account: &Account, agent: Name, now: UnixMillis) -> Result<Vec<Event>, Rejection> {
+    let login = logged_in(account, &agent)?;
+    let mut events = Vec::new();
+    if login.rests_until.is_some_and(|until| until <= now) {
+        events.push(Event::AgentRests { agent: agent.clone(), until: None });
+    }
+    match login.connection {
+        Connection::Lost { not_ready_at: Some(at), .. } if at <= now => {
+            events.extend(revoke_all(account, &agent, &OfferEnd::DeliveryFailed));
+            let reason = own_name(CONNECTION_LOST);
+            events.push(Event::AgentNotReady { agent, reason, by: SERVER.into() });
+        }
+        Connection::Lost { not_ready_at: None, release_at } if release_at <= now => {
+            events.extend(release_all(account, &agent, false, SERVER));
+            events.extend(log_out(account, agent, CONNECTION_LOST, SERVER.into()));
+        }
+        _ => {}
+    }
+    if events.is_empty() { Err(Rejection::NotDue) } else { Ok(events) }
+}
+
+/// Brings one interaction and one agent together, where there are two that fit.
+pub(crate) fn match_due(account: &Account, due: &Due, now: UnixMillis) -> Result<Vec<Event>, Rejection> {
+    let agent = match due {
+        Due::Agent(agent) => agent.clone(),
+        Due::Interaction(id) => {
+            let live = find(account, *id)?;
+            account.agent_for(live).ok_or(Rejection::NotDue)?
+        }
+    };
+    let login = logged_in(account, &agent)?;
+    if account.agent_load(&agent) == 0 {
+        match &login.pending {
+            Some(Pending::LogOut) => return Ok(log_out(account, agent, "pending", SERVER.into())),
+            Some(Pending::NotReady { reason }) => {
+                let reason = reason.clone();
+                return Ok(vec![Event::AgentNotReady { agent, reason, by: SERVER.into() }]);
+            }
+            None => {}
+        }
+    }
+    // An interaction that several are to be offered to, and that some have been, is not the next of any agent.
+    let partly = match due {
+        Due::Interaction(id) => account.live(*id).filter(|l| matches!(l.state, State::Offered { .. })).map(|_| *id),
+        Due::Agent(_) => None,
+    };
+    let id = match partly {
+        Some(id) => id,
+        None => account.next_for(&agent, login, now).ok_or(Rejection::NotDue)?,
+    };
+    let queue = find(account, id)?.position().map(|position| position.queue.clone());
+    Ok(vec![offer(account, id, agent, queue.as_ref(), now)])
+}
+
+fn offer(account: &Account, id: InteractionId, agent: Name, queue: Option<&Name>, now: UnixMillis) -> Event {
+    let timeout = queue_of(account, queue).map_or(Queue::OFFER_TIMEOUT_MS, |queue| queue.offer_timeout_ms);
+    let offer = Offer { id: OfferId(account.sequence().next().0), agent, expires: now.plus(timeout) };
+    Event::Offered { id, offer }
+}
+
+fn queue_of<'a>(account: &'a Account, queue: Option<&Name>) -> Option<&'a Queue> {
+    account.configuration().queues.get(queue?)
+}
+
+/// An agent answers an offer.
+pub(crate) fn answer(draft: &mut Draft<'_>, offer: OfferId, agent: &Name, answer: OfferAnswer) -> Result<(), Rejection> {
+    let (account, id, now) = (draft.account, draft.id, draft.now);
+    let live = find(account, id)?;
+    // Late by a millisecond is late: whether the clock has been looked at already makes no difference.
+    let open = live.offers().find(|o| o.id == offer && o.agent == *agent).filter(|o| o.expires > now);
+    let open = open.ok_or(Rejection::OfferEnded { interaction: id, offer })?;
+    match answer {
+        OfferAnswer::Accept => {
+            logged_in(account, agent)?;
+            for other in live.offers().filter(|other| other.id != offer) {
+                draft.push(offer_ended(account, id, other, revoked("accepted-by-another")));
+            }
+            let idle_until = idle_until(account, live, now);
+            draft.push(offer_ended(account, id, open, OfferEnd::Accepted));
+            let (agent, by) = (agent.clone(), agent.to_string());
+            draft.push(Event::Assigned { id, agent, offer: Some(offer), idle_until, by });
+        }
+        OfferAnswer::Decline { reason } => {
+            if reason.len() > limits::VALUE_BYTES_MAX {
+                return Err(invalid("reason", format!("at most {} bytes", limits::VALUE_BYTES_MAX)));
+            }
+            refused(draft, live, &[open.clone()], &OfferEnd::Declined { reason });
+        }
+    }
+    Ok(())
+}
+
+/// Ends offers that were not accepted; the interaction goes on by `declined-by-all` where nobody is left to ask and the
+/// workflow says what then.
+fn refused(draft: &mut Draft<'_>, live: &Live, offers: &[Offer], how: &OfferEnd) {
+    let (account, id, now) = (draft.account, draft.id, draft.now);
+    let rules = &account.configuration().agent_rules;
+    let queue = queue_of(account, live.position().map(|position| &position.queue));
+    let sets_not_ready = *how == OfferEnd::Expired && queue.is_some_and(|queue| queue.no_answer_not_ready);
+    for offer in offers {
+        draft.push(offer_ended(account, id, offer, how.clone()));
+        let agent = offer.agent.clone();
+        if account.login(agent.as_str()).is_none() {
+            continue;
+        }
+        if sets_not_ready {
+            let others = revoke_all(account, &agent, &revoked("not-ready"));
+            others.into_iter().filter(|e| e.interaction() != Some(id)).for_each(|event| draft.push(event));
+            draft.push(Event::AgentNotReady { agent, reason: own_name(NO_ANSWER), by: SERVER.into() });
+        } else {
+            draft.push(Event::AgentRests { agent, until: Some(now.plus(rules.reoffer_delay_ms)) });
+        }
+    }
+    let asked: Vec<&Name> = offers.iter().map(|offer| &offer.agent).collect();
+    if draft.waits_in_queue() && !account.is_open_to_somebody(live, &asked) {
+        draft.leave_if_connected("declined-by-all");
+    }
+}
+
+fn idle_until(account: &Account, live: &Live, now: UnixMillis) -> Option<UnixMillis> {
+    let queue = queue_of(account, live.position().map(|position| &position.queue))?;
+    queue.inactivity_ms.map(|ms| now.plus(ms))
+}
+
+/// The timer of an interaction that agents are concerned with. Answers whether it was one.
+pub(crate) fn interaction_timer_due(draft: &mut Draft<'_>, live: &Live) -> bool {
+    let (account, id, now) = (draft.account, draft.id, draft.now);
+    match &live.state {
+        State::Queued(position) if position.timeout.is_none_or(|timeout| timeout > now) => {
+            draft.relax();
+        }
+        State::Offered { position, .. } if position.timeout.is_some_and(|timeout| timeout <= now) => {
+            end_offers(account, id, live, &revoked("timeout")).into_iter().for_each(|event| draft.push(event));
+            draft.go_on("timeout");
+        }
+        State::Offered { offers, .. } => {
+            let expired: Vec<Offer> = offers.iter().filter(|offer| offer.expires <= now).cloned().collect();
+            refused(draft, live, &expired, &OfferEnd::Expired);
+        }
+        State::Assigned(assignment) => {
+            let transfer = assignment.transfer.iter().filter(|offer| offer.expires <= now).cloned().collect::<Vec<_>>();
+            if !transfer.is_empty() {
+                refused(draft, live, &transfer, &OfferEnd::Expired);
+            }
+            if assignment.idle_until.is_some_and(|until| until <= now) {
+                let open = assignment.transfer.iter().filter(|offer| offer.expires > now);
+                open.for_each(|offer| draft.push(offer_ended(account, id, offer, revoked("transfer-ended"))));
+                draft.push(Event::Released { id, by: "inactivity".into() });
+            }
+        }
+        State::WrapUp(wrap_up) => draft.work_done(wrap_up.disposition.clone(), wrap_up.agent.to_string()),
+        State::Scheduled { .. } => draft.begin(),
+        _ => return false,
+    }
+    true
+}
+
+/// Whose work it is, or may be treated as.
+pub(crate) fn own<'a>(live: &'a Live, by: &str, for_anyone: bool) -> Result<&'a Assignment, Rejection> {
+    match &live.state {
+        State::Assigned(assignment) if for_anyone || assignment.by == by => Ok(assignment),
+        State::Assigned(assignment) => Err(Rejection::AssignedToAnother(assignment.by.clone())),
+        _ => Err(Rejection::StateWrong { state: live.state.kind().name(), wanted: "assigned" }),
+    }
+}
+
+/// An agent holds, takes back from hold, puts into its workbin or takes out of it.
+pub(crate) fn attend(
+    account: &Account,
+    id: InteractionId,
+    attention: Attention,
+    by: String,
+    for_anyone: bool,
+    now: UnixMillis,
+) -> Result<Vec<Event>, Rejection> {
+    let live = find(account, id)?;
+    let assignment = own(live, &by, for_anyone)?;
+    let agent = assignment.agent.as_ref();
+    if attention == Attention::Workbin && agent.is_none() {
+        return Err(Rejection::StateWrong { state: "taken by hand", wanted: "assigned to an agent" });
+    }
+    if let (Attention::Workbin, Some(agent)) = (assignment.attention, agent)
+        && attention != Attention::Workbin
+        && !account.has_capacity(agent, &live.media_type)
+    {
+        return Err(Rejection::CapacityExceeded(agent.clone()));
+    }
+    let idle_until = (attention != Attention::Workbin).then(|| idle_until(account, live, now)).flatten();
+    Ok(vec![Event::AttentionSet { id, attention, idle_until, by }])
+}
+
+/// The work on it is done: after-contact work begins where the queue allows time for it.
+pub(crate) fn complete(draft: &mut Draft<'_>, live: &Live, disposition: String, by: String) -> Result<(), Rejection> {
+    check_bytes("disposition", &disposition, limits::KEY_BYTES_MAX)?;
+    let (account, id, now) = (draft.account, draft.id, draft.now);
+    check_disposition(account, &disposition)?;
+    end_offers(account, id, live, &revoked("transfer-ended")).into_iter().for_each(|event| draft.push(event));
+    let wrap_up_ms = queue_of(account, live.position().map(|p| &p.queue)).map_or(0, |queue| queue.wrap_up_ms);
+    match live.agent() {
+        Some(agent) if wrap_up_ms > 0 => {
+            let (agent, until) = (agent.clone(), now.plus(wrap_up_ms));
+            draft.push(Event::WrapUpStarted { id, agent, disposition, until });
+        }
+        _ => draft.work_done(disposition, by),
+    }
+    Ok(())
+}
+
+fn check_disposition(account: &Account, disposition: &str) -> Result<(), Rejection> {
+    let known = &account.configuration().agent_rules.dispositions;
+    if !known.is_empty() && !known.contains(disposition) {
+        return Err(Rejection::DispositionUnknown(disposition.to_owned()));
+    }
+    Ok(())
+}
+
+/// After-contact work is done.
+pub(crate) fn finish_wrap_up(
+    draft: &mut Draft<'_>,
+    live: &Live,
+    disposition: Option<String>,
+    by: String,
+    for_anyone: bool,
+) -> Result<(), Rejection> {
+    let State::WrapUp(wrap_up) = &live.state else {
+        return Err(Rejection::StateWrong { state: live.state.kind().name(), wanted: "wrap-up" });
+    };
+    if !for_anyone && wrap_up.agent != by.as_str() {
+        return Err(Rejection::AssignedToAnother(wrap_up.agent.to_string()));
+    }
+    if let Some(disposition) = &disposition {
+        check_bytes("disposition", disposition, limits::KEY_BYTES_MAX)?;
+        check_disposition(draft.account, disposition)?;
+    }
+    draft.work_done(disposition.unwrap_or_else(|| wrap_up.disposition.clone()), by);
+    Ok(())
+}
+
+/// Holds an assigned interaction out to another agent, or puts it into another queue with its age.
+pub(crate) fn transfer(
+    account: &Account,
+    id: InteractionId,
+    to: Target,
+    by: String,
+    for_anyone: bool,
+    now: UnixMillis,
+) -> Result<Vec<Event>, Rejection> {
+    let live = find(account, id)?;
+    let assignment = own(live, &by, for_anyone)?;
+    if assignment.transfer.is_some() {
+        return Err(Rejection::StateWrong { state: "being transferred", wanted: "assigned" });
+    }
+    if let Target::Queue(queue) = &to {
+        return move_to(account, id, queue, by, now);
+    }
+    let wants = Wants { target: to, skills: Vec::new(), choice: Default::default(), offers_max: 1 };
+    let agent = account.free_agent(&wants, &live.media_type, assignment.agent.as_ref());
+    let agent = agent.ok_or(Rejection::NobodyAvailable)?;
+    Ok(vec![offer(account, id, agent, Some(&assignment.position.queue), now)])
+}
+
+/// Puts an interaction into another queue; its age stays.
+pub(crate) fn move_to(
+    account: &Account,
+    id: InteractionId,
+    queue: &str,
+    by: String,
+    now: UnixMillis,
+) -> Result<Vec<Event>, Rejection> {
+    let live = find(account, id)?;
+    let old = live.position().ok_or(Rejection::StateWrong {
+        state: live.state.kind().name(),
+        wanted: "queued, offered or assigned",
+    })?;
+    let (name, document) = account.configuration().queues.get_key_value(queue).ok_or_else(|| match Name::new(queue) {
+        Ok(name) => Rejection::QueueUnknown(name),
+        Err(error) => invalid("queue", error.to_string()),
+    })?;
+    let mut events = end_offers(account, id, live, &revoked("moved"));
+    let skills = old.wants.as_ref().map(|wants| wants.skills.clone()).unwrap_or_default();
+    let position = QueuePosition {
+        queue: name.clone(),
+        since: now,
+        clock: old.clock,
+        ageing: document.ageing_per_minute,
+        ticket: account.sequence().next(),
+        timeout: old.timeout,
+        wants: document.wants(None, skills),
+        step: u8::MAX,
+        relax_at: None,
+    };
+    events.push(Event::Moved { id, queue: name.clone(), by });
+    events.push(Event::Queued { id, position: Box::new(position) });
+    Ok(events)
+}
+
+/// A supervisor gives an interaction to an agent, whatever its capacity.
+pub(crate) fn assign(
+    account: &Account,
+    id: InteractionId,
+    agent: Name,
+    by: String,
+    now: UnixMillis,
+) -> Result<Vec<Event>, Rejection> {
+    logged_in(account, &agent)?;
+    let live = find(account, id)?;
+    if live.position().is_none() {
+        let state = live.state.kind().name();
+        return Err(Rejection::StateWrong { state, wanted: "queued, offered or assigned" });
+    }
+    let mut events = end_offers(account, id, live, &revoked("moved"));
+    let idle_until = idle_until(account, live, now);
+    events.push(Event::Assigned { id, agent, offer: None, idle_until, by });
+    Ok(events)
+}
+
+/// Somebody says something in an interaction.
+pub(crate) fn say(
+    account: &Account,
+    id: InteractionId,
+    speaker: Speaker,
+    text: String,
+    by: String,
+    for_anyone: bool,
+    now: UnixMillis,
+) -> Result<Vec<Event>, Rejection> {
+    let live = find(account, id)?;
+    check_bytes("text", &text, limits::REPLY_BYTES_MAX)?;
+    let mut events = Vec::new();
+    if speaker == Speaker::Agent {
+        let assignment = own(live, &by, for_anyone)?;
+        if assignment.idle_until.is_some() {
+            let (attention, idle_until) = (assignment.attention, idle_until(account, live, now));
+            events.push(Event::AttentionSet { id, attention, idle_until, by: by.clone() });
+        }
+    }
+    events.push(Event::Said { id, speaker, by, text });
+    Ok(events)
+}
+
+/// The customer closes it: what nobody has worked on is abandoned, what somebody works on is done.
+pub(crate) fn close(draft: &mut Draft<'_>, live: &Live, reason: String, by: String) -> Result<(), Rejection> {
+    let (account, id) = (draft.account, draft.id);
+    match &live.state {
+        State::WrapUp(_) => Err(Rejection::StateWrong { state: "wrap-up", wanted: "not worked on, or assigned" }),
+        State::Assigned(_) => complete_for_customer(draft, live, by),
+        _ => {
+            end_offers(account, id, live, &OfferEnd::CustomerGone).into_iter().for_each(|event| draft.push(event));
+            draft.push(Event::Abandoned { id, reason, by });
+            Ok(())
+        }
+    }
+}
+
+fn complete_for_customer(draft: &mut Draft<'_>, live: &Live, by: String) -> Result<(), Rejection> {
+    let known = &draft.account.configuration().agent_rules.dispositions;
+    let disposition = "closed-by-customer";
+    let disposition = if known.is_empty() || known.contains(disposition) {
+        disposition.to_owned()
+    } else {
+        known.first().cloned().unwrap_or_default()
+    };
+    complete(draft, live, disposition, by)
+}
+
+/// Whether the content's sender is somebody whose last agent is kept.
+pub(crate) fn contact(content: &Content) -> Option<&str> {
+    content.message.sender.as_deref().filter(|sender| !sender.is_empty())
+}
