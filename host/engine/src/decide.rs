@@ -106,14 +106,12 @@ pub fn decide(
             let id = account.queue(queue.as_str()).next().ok_or_else(|| Rejection::QueueEmpty(queue.clone()))?;
             vec![Event::Taken { id, queue, by }]
         }
-        Command::Release { interaction, by } => {
-            let live = find(account, interaction)?;
-            let State::Assigned { .. } = live.state else { return Err(wrong(live, "assigned")) };
+        Command::Release { interaction, by, for_anyone } => {
+            assigned(account, interaction, &by, for_anyone)?;
             vec![Event::Released { id: interaction, by }]
         }
-        Command::Complete { interaction, disposition, by } => {
-            let live = find(account, interaction)?;
-            let State::Assigned { .. } = live.state else { return Err(wrong(live, "assigned")) };
+        Command::Complete { interaction, disposition, by, for_anyone } => {
+            let live = assigned(account, interaction, &by, for_anyone)?;
             check_bytes("disposition", &disposition, limits::KEY_BYTES_MAX)?;
             let mut draft = draft(interaction, live);
             draft.work_done(disposition, by);
@@ -168,6 +166,16 @@ fn awaited(account: &Account, id: InteractionId, call: CallId) -> Result<&Live, 
 
 fn find(account: &Account, id: InteractionId) -> Result<&Live, Rejection> {
     account.live(id).ok_or(Rejection::InteractionUnknown(id))
+}
+
+/// An interaction that was taken: by this token, or by whichever where it may act for anyone.
+fn assigned<'a>(account: &'a Account, id: InteractionId, by: &str, for_anyone: bool) -> Result<&'a Live, Rejection> {
+    let live = find(account, id)?;
+    match &live.state {
+        State::Assigned { by: holder, .. } if for_anyone || holder == by => Ok(live),
+        State::Assigned { by: holder, .. } => Err(Rejection::AssignedToAnother(holder.clone())),
+        _ => Err(wrong(live, "assigned")),
+    }
 }
 
 fn wrong(live: &Live, wanted: &'static str) -> Rejection {

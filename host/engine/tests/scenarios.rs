@@ -1,6 +1,7 @@
 //! The engine's rules as tables: a command a line, with what it must lead to.
 //!
-//! `@MS COMMAND => EVENT, EVENT …` or `=> rejected CODE`. Interactions are called i1, i2, … in the order of their submits.
+//! `@MS COMMAND => EVENT, EVENT …` or `=> rejected CODE`, with `as NAME` behind a command that another token gives; the one
+//! called `operator` may act for anyone. Interactions are called i1, i2, … in the order of their submits.
 
 #![allow(clippy::unwrap_used)]
 
@@ -79,6 +80,26 @@ fn a_queue_serves_the_higher_priority_first_and_then_the_older() {
         @9    take general                      => rejected queue-empty
         @9    take nowhere                      => rejected queue-unknown
     ");
+}
+
+#[test]
+fn what_somebody_took_is_theirs_until_an_operator_steps_in() {
+    scenario(
+        support(),
+        "
+        @0    submit chat support               => submitted i1, at start, at screen by next, called screening-1
+        @1    answer i1 clean redirect vip      => answered clean, hopped vip, out of workflows, queued vip
+        @2    release i1 as ana                 => rejected state-wrong
+        @3    take vip as ana                   => taken i1 from vip
+        @4    release i1 as ben                 => rejected assigned-to-another
+        @5    complete i1 solved as ben         => rejected assigned-to-another
+        @6    release i1 as operator            => released i1
+        @7    take vip as ben                   => taken i1 from vip
+        @8    release i1 as ben                 => released i1
+        @9    take vip as ana                   => taken i1 from vip
+        @10   complete i1 solved as operator    => done solved, completed solved
+    ",
+    );
 }
 
 #[test]

@@ -102,7 +102,12 @@ impl World {
     }
 
     fn command(&mut self, words: &[&str]) -> Command {
-        let by = || "test".to_owned();
+        let (words, who) = match words {
+            [words @ .., "as", who] => (words, *who),
+            words => (words, "test"),
+        };
+        let by = || who.to_owned();
+        let for_anyone = who == "operator";
         let the = |word: &str| id(word.trim_start_matches('i').parse().unwrap());
         let call = |world: &Self, id| world.account.live(id).and_then(|live| live.call()).unwrap_or(CallId(0));
         match *words {
@@ -138,9 +143,9 @@ impl World {
             ["resume", i] => Command::Resume { interaction: the(i), element: None, by: by() },
             ["resume", i, element] => Command::Resume { interaction: the(i), element: Some(name(element)), by: by() },
             ["take", queue] => Command::Take { queue: name(queue), by: by() },
-            ["release", i] => Command::Release { interaction: the(i), by: by() },
+            ["release", i] => Command::Release { interaction: the(i), by: by(), for_anyone },
             ["complete", i, disposition] => {
-                Command::Complete { interaction: the(i), disposition: disposition.into(), by: by() }
+                Command::Complete { interaction: the(i), disposition: disposition.into(), by: by(), for_anyone }
             }
             ["bind", workflow, element, deployment] => {
                 Command::Put { document: binding(workflow, element, deployment, OnFailure::default()), by: by() }
