@@ -100,7 +100,7 @@ pub enum Command {
         /// Why it failed, if it did.
         result: Result<(), String>,
     },
-    /// Tries a parked delivery again.
+    /// Tries a parked delivery again. Rejected where its webhook is gone.
     Redeliver {
         /// Which delivery.
         delivery: DeliveryKey,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::account::Account;
 use crate::command::{Command, Submission};
 use crate::content::{Content, Entry};
+use crate::document::{DocumentKey, DocumentKind};
 use crate::event::{Delivery, DeliveryKey, DeliveryState, Event, Record};
 use crate::id::{CallId, InteractionId, Name, UnixMillis};
 use crate::limits;
@@ -127,6 +128,10 @@ pub fn decide(
                 .delivery(&delivery)
                 .filter(|d| d.state == DeliveryState::Parked)
                 .ok_or_else(|| Rejection::DeliveryUnknown(delivery.clone()))?;
+            if !account.configuration().webhooks.contains_key(&delivery.webhook) {
+                let (kind, name) = (DocumentKind::Webhook, delivery.webhook);
+                return Err(Rejection::DocumentUnknown(DocumentKey { kind, name, element: None, version: 0 }));
+            }
             let state = Delivery { state: DeliveryState::Pending(now), attempts: 0, error: parked.error.clone() };
             vec![Event::DeliveryChanged { delivery, state }]
         }

@@ -7,7 +7,10 @@
 
 mod world;
 
-use signalbox_engine::{Connector, Document, Element, ElementKind, Workflow, limits};
+use signalbox_engine::{
+    Command, Connector, Delivery, DeliveryKey, DeliveryState, Document, Element, ElementKind, Event, UnixMillis,
+    Workflow, limits,
+};
 use world::{World, name, scenario};
 
 const SUPPORT: &str = r#"{"name": "support",
@@ -301,6 +304,18 @@ fn a_webhook_that_is_down_is_tried_again_with_growing_pauses_and_then_parked() {
         @6    delivered crm                     => rejected delivery-unknown
     ",
     );
+}
+
+#[test]
+fn what_was_parked_for_a_webhook_that_is_gone_is_not_tried_again() {
+    let mut world = World::default();
+    let delivery = DeliveryKey { message: 1, webhook: name("crm") };
+    let parked = Delivery { state: DeliveryState::Parked, attempts: limits::ATTEMPTS_MAX, error: Some("down".into()) };
+    world.account.load_delivery(delivery.clone(), parked);
+    let again = Command::Redeliver { delivery, by: "test".into() };
+    assert_eq!(world.try_at(again.clone(), UnixMillis(1)).unwrap_err().code(), "document-unknown");
+    world.webhook("crm", &["reply"]);
+    assert!(matches!(world.try_at(again, UnixMillis(1)).unwrap().as_slice(), [Event::DeliveryChanged { .. }]));
 }
 
 #[test]
