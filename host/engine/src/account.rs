@@ -106,6 +106,12 @@ impl Account {
         self.deliveries_due.get(webhook).into_iter().flatten().copied()
     }
 
+    /// How many deliveries to a webhook are pending.
+    #[must_use]
+    pub fn deliveries_due_len(&self, webhook: &str) -> usize {
+        self.deliveries_due.get(webhook).map_or(0, BTreeSet::len)
+    }
+
     /// How many deliveries are pending.
     #[must_use]
     pub fn deliveries_pending(&self) -> usize {

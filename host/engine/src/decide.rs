@@ -137,6 +137,7 @@ pub fn decide(
         }
     };
     outgoing::announce(account, &mut events, sequence);
+    outgoing::park_surplus(account, &mut events);
     Ok(Decided { record: Record { sequence, at: now, events }, contents })
 }
 
@@ -234,9 +235,6 @@ fn attempted(account: &Account, key: DeliveryKey, error: Option<String>, now: Un
 
 /// The account's webhooks that take a topic, by name.
 pub(crate) fn webhooks_for(account: &Account, topic: &str) -> Vec<Name> {
-    if account.deliveries_pending() >= limits::DELIVERIES_MAX {
-        return Vec::new();
-    }
     let takes = |webhook: &Arc<crate::document::Webhook>| webhook.types.iter().any(|t| t == "*" || t == topic);
     account.configuration().webhooks.values().filter(|w| takes(w)).map(|w| w.name.clone()).collect()
 }

@@ -83,7 +83,7 @@ pub mod limits {
     pub const CONNECTORS_MAX: usize = 4000;
     /// Attempts to deliver one message to one webhook before it is parked.
     pub const ATTEMPTS_MAX: u32 = 12;
-    /// Deliveries of one account that have not succeeded. Beyond, messages are only kept in the outbox.
+    /// Pending deliveries to one webhook, about 150 bytes each. Beyond, a message to it is parked at once.
     pub const DELIVERIES_MAX: usize = 200_000;
     /// Versions of one workflow; the oldest that nothing is in makes room.
     pub const VERSIONS_MAX: usize = 100;

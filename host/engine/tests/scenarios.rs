@@ -297,13 +297,36 @@ fn a_webhook_that_is_down_is_tried_again_with_growing_pauses_and_then_parked() {
         "
         @0    submit chat support               => submitted i1, at start, at screen by next, called screening-1
         @1    cancel i1                         => cancelled, message interaction.cancelled
-        @2    undelivered crm                   => pending 1002
-        @3    undelivered crm                   => pending 4003
-        @4    undelivered crm                   => pending 16004
-        @5    delivered crm                     => delivered
+        @2    undelivered crm                   => pending crm 1002
+        @3    undelivered crm                   => pending crm 4003
+        @4    undelivered crm                   => pending crm 16004
+        @5    delivered crm                     => delivered crm
         @6    delivered crm                     => rejected delivery-unknown
     ",
     );
+}
+
+#[test]
+fn a_message_to_a_webhook_with_too_many_pending_is_parked_and_one_to_another_is_not() {
+    let mut world = support();
+    world.webhook("crm", &["acknowledgement"]);
+    world.webhook("log", &["acknowledgement"]);
+    // Numbers that no command of this test gives.
+    for message in (1..limits::DELIVERIES_MAX as u64).map(|n| 1 << 60 | n) {
+        let pending = Delivery { state: DeliveryState::Pending(UnixMillis(0)), attempts: 0, error: None };
+        world.account.load_delivery(DeliveryKey { message, webhook: name("crm") }, pending);
+    }
+    scenario(world, "
+        @0    submit chat support               => submitted i1, at start, at screen by next, called screening-1
+        @1    answer i1 spam acknowledge        => answered spam, message acknowledgement, at spam by spam, completed spam
+        @2    submit chat support               => submitted i2, at start, at screen by next, called screening-1
+        @3    answer i2 spam acknowledge        => answered spam, message acknowledgement, at spam by spam, completed spam, parked crm
+        @4    delivered log                     => delivered log
+        @5    delivered log                     => delivered log
+        @6    delivered crm                     => delivered crm
+        @7    submit chat support               => submitted i3, at start, at screen by next, called screening-1
+        @8    answer i3 spam acknowledge        => answered spam, message acknowledgement, at spam by spam, completed spam
+    ");
 }
 
 #[test]

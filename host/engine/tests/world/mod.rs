@@ -223,10 +223,10 @@ impl World {
                 "undeployed".into()
             }
             Event::DocumentRemoved { .. } => "removed".into(),
-            Event::DeliveryChanged { state, .. } => match state.state {
-                DeliveryState::Pending(due) => format!("pending {}", due.0),
-                DeliveryState::Delivered => "delivered".into(),
-                DeliveryState::Parked => "parked".into(),
+            Event::DeliveryChanged { delivery: DeliveryKey { webhook, .. }, state } => match state.state {
+                DeliveryState::Pending(due) => format!("pending {webhook} {}", due.0),
+                DeliveryState::Delivered => format!("delivered {webhook}"),
+                DeliveryState::Parked => format!("parked {webhook}"),
             },
         })
     }
