@@ -132,12 +132,16 @@ pub fn decide(
                 let (kind, name) = (DocumentKind::Webhook, delivery.webhook);
                 return Err(Rejection::DocumentUnknown(DocumentKey { kind, name, element: None, version: 0 }));
             }
+            if account.deliveries_due_len(delivery.webhook.as_str()) >= limits::DELIVERIES_MAX {
+                return Err(Rejection::Full { what: "pending messages to the webhook", limit: limits::DELIVERIES_MAX });
+            }
             let state = Delivery { state: DeliveryState::Pending(now), attempts: 0, error: parked.error.clone() };
             vec![Event::DeliveryChanged { delivery, state }]
         }
     };
     outgoing::announce(account, &mut events, sequence);
     outgoing::park_surplus(account, &mut events);
+    outgoing::discard_surplus(account, &mut events);
     Ok(Decided { record: Record { sequence, at: now, events }, contents })
 }
 

@@ -1,4 +1,5 @@
-//! Tells the account's webhooks of events: adds a message for each event that one of them takes. Bounds what is pending.
+//! Tells the account's webhooks of events: adds a message for each event that one of them takes. Bounds what is
+//! pending and what is parked.
 
 use std::collections::BTreeMap;
 
@@ -62,6 +63,33 @@ pub(crate) fn park_surplus(account: &Account, events: &mut Vec<Event>) {
         }
     }
     events.extend(surplus);
+}
+
+/// Discards the oldest parked deliveries to webhooks that now have too many of them, so that one that is down for days
+/// fills no memory.
+pub(crate) fn discard_surplus(account: &Account, events: &mut Vec<Event>) {
+    let mut added: BTreeMap<&Name, usize> = BTreeMap::new();
+    for event in events.iter() {
+        if let Event::DeliveryChanged { delivery, state: Delivery { state: DeliveryState::Parked, .. } } = event {
+            *added.entry(&delivery.webhook).or_default() += 1;
+        }
+    }
+    let surplus = |(webhook, added): (&Name, usize)| {
+        let surplus = (account.deliveries_parked_len(webhook.as_str()) + added).saturating_sub(limits::PARKED_MAX);
+        discarded(account, webhook).take(surplus).collect::<Vec<_>>()
+    };
+    let surplus: Vec<Event> = added.into_iter().flat_map(surplus).collect();
+    events.extend(surplus);
+}
+
+/// Discards the parked deliveries to a webhook, the oldest first.
+pub(crate) fn discarded<'a>(account: &'a Account, webhook: &'a Name) -> impl Iterator<Item = Event> + 'a {
+    account.deliveries_parked(webhook.as_str()).filter_map(|message| {
+        let delivery = DeliveryKey { message, webhook: webhook.clone() };
+        let parked = account.delivery(&delivery)?;
+        let state = Delivery { state: DeliveryState::Discarded, ..parked.clone() };
+        Some(Event::DeliveryChanged { delivery, state })
+    })
 }
 
 /// The fields of an event, without the name of the variant.

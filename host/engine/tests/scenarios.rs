@@ -330,6 +330,41 @@ fn a_message_to_a_webhook_with_too_many_pending_is_parked_and_one_to_another_is_
 }
 
 #[test]
+fn the_oldest_parked_deliveries_make_room_and_all_go_with_their_webhook() {
+    let mut world = support();
+    world.webhook("crm", &["interaction.cancelled"]);
+    for message in 1..=limits::PARKED_MAX as u64 {
+        let parked = Delivery { state: DeliveryState::Parked, attempts: limits::ATTEMPTS_MAX, error: None };
+        world.account.load_delivery(DeliveryKey { message, webhook: name("crm") }, parked);
+    }
+    let pending = Delivery { state: DeliveryState::Pending(UnixMillis(0)), attempts: 11, error: None };
+    world.account.load_delivery(DeliveryKey { message: u64::MAX, webhook: name("crm") }, pending);
+    scenario(
+        world,
+        "
+        @0    remove webhook crm                => rejected document-in-use
+        @1    undelivered crm                   => parked crm, discarded crm 1
+        @2    redeliver crm                     => pending crm 2
+        @3    delivered crm                     => delivered crm
+    ",
+    );
+
+    let mut world = support();
+    world.webhook("crm", &["interaction.cancelled"]);
+    for message in [3, 4] {
+        let parked = Delivery { state: DeliveryState::Parked, attempts: limits::ATTEMPTS_MAX, error: None };
+        world.account.load_delivery(DeliveryKey { message, webhook: name("crm") }, parked);
+    }
+    scenario(
+        world,
+        "
+        @0    remove webhook crm                => discarded crm 3, discarded crm 4, removed
+        @1    redeliver crm                     => rejected delivery-unknown
+    ",
+    );
+}
+
+#[test]
 fn what_was_parked_for_a_webhook_that_is_gone_is_not_tried_again() {
     let mut world = World::default();
     let delivery = DeliveryKey { message: 1, webhook: name("crm") };

@@ -168,6 +168,14 @@ impl World {
                 let (kind, version) = (DocumentKind::Workflow, version.parse().unwrap());
                 Command::Remove { key: DocumentKey { kind, name: name(workflow), element: None, version }, by: by() }
             }
+            ["redeliver", webhook] => {
+                let message = self.account.deliveries_parked(webhook).next().unwrap_or_default();
+                Command::Redeliver { delivery: DeliveryKey { message, webhook: name(webhook) }, by: by() }
+            }
+            ["remove", "webhook", webhook] => {
+                let key = DocumentKey { kind: DocumentKind::Webhook, name: name(webhook), element: None, version: 0 };
+                Command::Remove { key, by: by() }
+            }
             ["delivered", webhook] => Command::DeliveryAttempted { delivery: self.delivery(webhook), result: Ok(()) },
             ["undelivered", webhook] => {
                 Command::DeliveryAttempted { delivery: self.delivery(webhook), result: Err("down".into()) }
@@ -223,10 +231,11 @@ impl World {
                 "undeployed".into()
             }
             Event::DocumentRemoved { .. } => "removed".into(),
-            Event::DeliveryChanged { delivery: DeliveryKey { webhook, .. }, state } => match state.state {
+            Event::DeliveryChanged { delivery: delivery @ DeliveryKey { webhook, .. }, state } => match state.state {
                 DeliveryState::Pending(due) => format!("pending {webhook} {}", due.0),
                 DeliveryState::Delivered => format!("delivered {webhook}"),
                 DeliveryState::Parked => format!("parked {webhook}"),
+                DeliveryState::Discarded => format!("discarded {webhook} {}", delivery.message),
             },
         })
     }
