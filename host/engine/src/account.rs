@@ -27,6 +27,7 @@ pub struct Account {
     deliveries: BTreeMap<DeliveryKey, Delivery>,
     deliveries_due: BTreeMap<Name, BTreeSet<(UnixMillis, u64)>>,
     deliveries_pending: usize,
+    deliveries_parked: BTreeMap<Name, BTreeSet<u64>>,
     queues_touched: BTreeSet<Name>,
     names: BTreeSet<Name>,
 }
@@ -106,6 +107,23 @@ impl Account {
         self.deliveries_due.get(webhook).into_iter().flatten().copied()
     }
 
+    /// How many deliveries to a webhook are pending.
+    #[must_use]
+    pub fn deliveries_due_len(&self, webhook: &str) -> usize {
+        self.deliveries_due.get(webhook).map_or(0, BTreeSet::len)
+    }
+
+    /// The messages whose delivery to a webhook is parked, the oldest first.
+    pub fn deliveries_parked(&self, webhook: &str) -> impl Iterator<Item = u64> + '_ {
+        self.deliveries_parked.get(webhook).into_iter().flatten().copied()
+    }
+
+    /// How many deliveries to a webhook are parked.
+    #[must_use]
+    pub fn deliveries_parked_len(&self, webhook: &str) -> usize {
+        self.deliveries_parked.get(webhook).map_or(0, BTreeSet::len)
+    }
+
     /// How many deliveries are pending.
     #[must_use]
     pub fn deliveries_pending(&self) -> usize {
@@ -117,7 +135,7 @@ impl Account {
         std::mem::take(&mut self.queues_touched)
     }
 
-    /// A delivery that has not succeeded.
+    /// A delivery that is pending or parked.
     #[must_use]
     pub fn delivery(&self, key: &DeliveryKey) -> Option<&Delivery> {
         self.deliveries.get(key)
@@ -208,18 +226,32 @@ impl Account {
     }
 
     fn set_delivery(&mut self, key: DeliveryKey, delivery: Delivery) {
-        if let Some(Delivery { state: DeliveryState::Pending(due), .. }) = self.deliveries.get(&key) {
-            if let Some(due_there) = self.deliveries_due.get_mut(&key.webhook) {
-                due_there.remove(&(*due, key.message));
-                if due_there.is_empty() {
-                    self.deliveries_due.remove(&key.webhook);
+        match self.deliveries.get(&key).map(|delivery| delivery.state) {
+            Some(DeliveryState::Pending(due)) => {
+                if let Some(due_there) = self.deliveries_due.get_mut(&key.webhook) {
+                    due_there.remove(&(due, key.message));
+                    if due_there.is_empty() {
+                        self.deliveries_due.remove(&key.webhook);
+                    }
+                }
+                self.deliveries_pending -= 1;
+            }
+            Some(DeliveryState::Parked) => {
+                if let Some(parked) = self.deliveries_parked.get_mut(&key.webhook) {
+                    parked.remove(&key.message);
+                    if parked.is_empty() {
+                        self.deliveries_parked.remove(&key.webhook);
+                    }
                 }
             }
-            self.deliveries_pending -= 1;
+            Some(DeliveryState::Delivered | DeliveryState::Discarded) | None => {}
         }
         match delivery.state {
-            DeliveryState::Delivered => drop(self.deliveries.remove(&key)),
-            DeliveryState::Parked => drop(self.deliveries.insert(key, delivery)),
+            DeliveryState::Delivered | DeliveryState::Discarded => drop(self.deliveries.remove(&key)),
+            DeliveryState::Parked => {
+                self.deliveries_parked.entry(key.webhook.clone()).or_default().insert(key.message);
+                self.deliveries.insert(key, delivery);
+            }
             DeliveryState::Pending(due) => {
                 self.deliveries_due.entry(key.webhook.clone()).or_default().insert((due, key.message));
                 self.deliveries_pending += 1;
@@ -343,6 +375,7 @@ impl Account {
         check("workflows in use", &self.within, &other.within)?;
         check("deliveries", &self.deliveries, &other.deliveries)?;
         check("due deliveries", &self.deliveries_due, &other.deliveries_due)?;
+        check("parked deliveries", &self.deliveries_parked, &other.deliveries_parked)?;
         let documents = |account: &Self| account.configuration.documents().collect::<Vec<_>>();
         check("documents", &documents(self), &documents(other))
     }

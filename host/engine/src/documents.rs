@@ -11,6 +11,7 @@ use crate::event::Event;
 use crate::id::Name;
 use crate::limits;
 use crate::live::State;
+use crate::outgoing;
 use crate::rejection::Rejection;
 use crate::validate::validate;
 use crate::workflow::{ElementKind, Flow, Workflow};
@@ -55,7 +56,7 @@ pub(crate) fn put(account: &Account, document: Document, by: String) -> Result<V
     Ok(vec![Event::DocumentPut { document, by }])
 }
 
-/// Takes a document away.
+/// Takes a document away, and with a webhook what is parked for it.
 pub(crate) fn remove(account: &Account, key: DocumentKey, by: String) -> Result<Vec<Event>, Rejection> {
     let configuration = account.configuration();
     if !contains(configuration, &key) {
@@ -64,7 +65,12 @@ pub(crate) fn remove(account: &Account, key: DocumentKey, by: String) -> Result<
     if let Some(user) = user_of(account, &key) {
         return Err(Rejection::DocumentInUse(user));
     }
-    Ok(vec![Event::DocumentRemoved { key, by }])
+    let mut events = Vec::new();
+    if key.kind == DocumentKind::Webhook {
+        events.extend(outgoing::discarded(account, &key.name));
+    }
+    events.push(Event::DocumentRemoved { key, by });
+    Ok(events)
 }
 
 fn put_workflow(account: &Account, workflow: Workflow, by: String) -> Result<Vec<Event>, Rejection> {

@@ -83,8 +83,10 @@ pub mod limits {
     pub const CONNECTORS_MAX: usize = 4000;
     /// Attempts to deliver one message to one webhook before it is parked.
     pub const ATTEMPTS_MAX: u32 = 12;
-    /// Deliveries of one account that have not succeeded. Beyond, messages are only kept in the outbox.
+    /// Pending deliveries to one webhook, about 150 bytes each. Beyond, a message to it is parked at once.
     pub const DELIVERIES_MAX: usize = 200_000;
+    /// Parked deliveries to one webhook. Beyond, the oldest are discarded.
+    pub const PARKED_MAX: usize = 10_000;
     /// Versions of one workflow; the oldest that nothing is in makes room.
     pub const VERSIONS_MAX: usize = 100;
     /// Documents of one kind in one account.

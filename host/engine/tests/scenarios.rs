@@ -1,12 +1,16 @@
 //! The engine's rules as tables: a command a line, with what it must lead to.
 //!
-//! `@MS COMMAND => EVENT, EVENT …` or `=> rejected CODE`. Interactions are called i1, i2, … in the order of their submits.
+//! `@MS COMMAND => EVENT, EVENT …` or `=> rejected CODE`, with `as NAME` behind a command that another token gives; the one
+//! called `operator` may act for anyone. Interactions are called i1, i2, … in the order of their submits.
 
 #![allow(clippy::unwrap_used)]
 
 mod world;
 
-use signalbox_engine::{Connector, Document, Element, ElementKind, Workflow, limits};
+use signalbox_engine::{
+    Command, Connector, Delivery, DeliveryKey, DeliveryState, Document, Element, ElementKind, Event, UnixMillis,
+    Workflow, limits,
+};
 use world::{World, name, scenario};
 
 const SUPPORT: &str = r#"{"name": "support",
@@ -79,6 +83,26 @@ fn a_queue_serves_the_higher_priority_first_and_then_the_older() {
         @9    take general                      => rejected queue-empty
         @9    take nowhere                      => rejected queue-unknown
     ");
+}
+
+#[test]
+fn what_somebody_took_is_theirs_until_an_operator_steps_in() {
+    scenario(
+        support(),
+        "
+        @0    submit chat support               => submitted i1, at start, at screen by next, called screening-1
+        @1    answer i1 clean redirect vip      => answered clean, hopped vip, out of workflows, queued vip
+        @2    release i1 as ana                 => rejected state-wrong
+        @3    take vip as ana                   => taken i1 from vip
+        @4    release i1 as ben                 => rejected assigned-to-another
+        @5    complete i1 solved as ben         => rejected assigned-to-another
+        @6    release i1 as operator            => released i1
+        @7    take vip as ben                   => taken i1 from vip
+        @8    release i1 as ben                 => released i1
+        @9    take vip as ana                   => taken i1 from vip
+        @10   complete i1 solved as operator    => done solved, completed solved
+    ",
+    );
 }
 
 #[test]
@@ -273,13 +297,83 @@ fn a_webhook_that_is_down_is_tried_again_with_growing_pauses_and_then_parked() {
         "
         @0    submit chat support               => submitted i1, at start, at screen by next, called screening-1
         @1    cancel i1                         => cancelled, message interaction.cancelled
-        @2    undelivered crm                   => pending 1002
-        @3    undelivered crm                   => pending 4003
-        @4    undelivered crm                   => pending 16004
-        @5    delivered crm                     => delivered
+        @2    undelivered crm                   => pending crm 1002
+        @3    undelivered crm                   => pending crm 4003
+        @4    undelivered crm                   => pending crm 16004
+        @5    delivered crm                     => delivered crm
         @6    delivered crm                     => rejected delivery-unknown
     ",
     );
+}
+
+#[test]
+fn a_message_to_a_webhook_with_too_many_pending_is_parked_and_one_to_another_is_not() {
+    let mut world = support();
+    world.webhook("crm", &["acknowledgement"]);
+    world.webhook("log", &["acknowledgement"]);
+    // Numbers that no command of this test gives.
+    for message in (1..limits::DELIVERIES_MAX as u64).map(|n| 1 << 60 | n) {
+        let pending = Delivery { state: DeliveryState::Pending(UnixMillis(0)), attempts: 0, error: None };
+        world.account.load_delivery(DeliveryKey { message, webhook: name("crm") }, pending);
+    }
+    scenario(world, "
+        @0    submit chat support               => submitted i1, at start, at screen by next, called screening-1
+        @1    answer i1 spam acknowledge        => answered spam, message acknowledgement, at spam by spam, completed spam
+        @2    submit chat support               => submitted i2, at start, at screen by next, called screening-1
+        @3    answer i2 spam acknowledge        => answered spam, message acknowledgement, at spam by spam, completed spam, parked crm
+        @4    delivered log                     => delivered log
+        @5    delivered log                     => delivered log
+        @6    delivered crm                     => delivered crm
+        @7    submit chat support               => submitted i3, at start, at screen by next, called screening-1
+        @8    answer i3 spam acknowledge        => answered spam, message acknowledgement, at spam by spam, completed spam
+    ");
+}
+
+#[test]
+fn the_oldest_parked_deliveries_make_room_and_all_go_with_their_webhook() {
+    let mut world = support();
+    world.webhook("crm", &["interaction.cancelled"]);
+    for message in 1..=limits::PARKED_MAX as u64 {
+        let parked = Delivery { state: DeliveryState::Parked, attempts: limits::ATTEMPTS_MAX, error: None };
+        world.account.load_delivery(DeliveryKey { message, webhook: name("crm") }, parked);
+    }
+    let pending = Delivery { state: DeliveryState::Pending(UnixMillis(0)), attempts: 11, error: None };
+    world.account.load_delivery(DeliveryKey { message: u64::MAX, webhook: name("crm") }, pending);
+    scenario(
+        world,
+        "
+        @0    remove webhook crm                => rejected document-in-use
+        @1    undelivered crm                   => parked crm, discarded crm 1
+        @2    redeliver crm                     => pending crm 2
+        @3    delivered crm                     => delivered crm
+    ",
+    );
+
+    let mut world = support();
+    world.webhook("crm", &["interaction.cancelled"]);
+    for message in [3, 4] {
+        let parked = Delivery { state: DeliveryState::Parked, attempts: limits::ATTEMPTS_MAX, error: None };
+        world.account.load_delivery(DeliveryKey { message, webhook: name("crm") }, parked);
+    }
+    scenario(
+        world,
+        "
+        @0    remove webhook crm                => discarded crm 3, discarded crm 4, removed
+        @1    redeliver crm                     => rejected delivery-unknown
+    ",
+    );
+}
+
+#[test]
+fn what_was_parked_for_a_webhook_that_is_gone_is_not_tried_again() {
+    let mut world = World::default();
+    let delivery = DeliveryKey { message: 1, webhook: name("crm") };
+    let parked = Delivery { state: DeliveryState::Parked, attempts: limits::ATTEMPTS_MAX, error: Some("down".into()) };
+    world.account.load_delivery(delivery.clone(), parked);
+    let again = Command::Redeliver { delivery, by: "test".into() };
+    assert_eq!(world.try_at(again.clone(), UnixMillis(1)).unwrap_err().code(), "document-unknown");
+    world.webhook("crm", &["reply"]);
+    assert!(matches!(world.try_at(again, UnixMillis(1)).unwrap().as_slice(), [Event::DeliveryChanged { .. }]));
 }
 
 #[test]

@@ -102,7 +102,12 @@ impl World {
     }
 
     fn command(&mut self, words: &[&str]) -> Command {
-        let by = || "test".to_owned();
+        let (words, who) = match words {
+            [words @ .., "as", who] => (words, *who),
+            words => (words, "test"),
+        };
+        let by = || who.to_owned();
+        let for_anyone = who == "operator";
         let the = |word: &str| id(word.trim_start_matches('i').parse().unwrap());
         let call = |world: &Self, id| world.account.live(id).and_then(|live| live.call()).unwrap_or(CallId(0));
         match *words {
@@ -138,9 +143,9 @@ impl World {
             ["resume", i] => Command::Resume { interaction: the(i), element: None, by: by() },
             ["resume", i, element] => Command::Resume { interaction: the(i), element: Some(name(element)), by: by() },
             ["take", queue] => Command::Take { queue: name(queue), by: by() },
-            ["release", i] => Command::Release { interaction: the(i), by: by() },
+            ["release", i] => Command::Release { interaction: the(i), by: by(), for_anyone },
             ["complete", i, disposition] => {
-                Command::Complete { interaction: the(i), disposition: disposition.into(), by: by() }
+                Command::Complete { interaction: the(i), disposition: disposition.into(), by: by(), for_anyone }
             }
             ["bind", workflow, element, deployment] => {
                 Command::Put { document: binding(workflow, element, deployment, OnFailure::default()), by: by() }
@@ -162,6 +167,14 @@ impl World {
             ["remove", "workflow", workflow, version] => {
                 let (kind, version) = (DocumentKind::Workflow, version.parse().unwrap());
                 Command::Remove { key: DocumentKey { kind, name: name(workflow), element: None, version }, by: by() }
+            }
+            ["redeliver", webhook] => {
+                let message = self.account.deliveries_parked(webhook).next().unwrap_or_default();
+                Command::Redeliver { delivery: DeliveryKey { message, webhook: name(webhook) }, by: by() }
+            }
+            ["remove", "webhook", webhook] => {
+                let key = DocumentKey { kind: DocumentKind::Webhook, name: name(webhook), element: None, version: 0 };
+                Command::Remove { key, by: by() }
             }
             ["delivered", webhook] => Command::DeliveryAttempted { delivery: self.delivery(webhook), result: Ok(()) },
             ["undelivered", webhook] => {
@@ -218,10 +231,11 @@ impl World {
                 "undeployed".into()
             }
             Event::DocumentRemoved { .. } => "removed".into(),
-            Event::DeliveryChanged { state, .. } => match state.state {
-                DeliveryState::Pending(due) => format!("pending {}", due.0),
-                DeliveryState::Delivered => "delivered".into(),
-                DeliveryState::Parked => "parked".into(),
+            Event::DeliveryChanged { delivery: delivery @ DeliveryKey { webhook, .. }, state } => match state.state {
+                DeliveryState::Pending(due) => format!("pending {webhook} {}", due.0),
+                DeliveryState::Delivered => format!("delivered {webhook}"),
+                DeliveryState::Parked => format!("parked {webhook}"),
+                DeliveryState::Discarded => format!("discarded {webhook} {}", delivery.message),
             },
         })
     }
