@@ -6,10 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::document::{Configuration, Document};
+use crate::document::{Configuration, Document, DocumentKind};
 use crate::event::{Delivery, DeliveryKey, DeliveryState, Event, Record};
 use crate::id::{CallId, InteractionId, Name, Sequence, UnixMillis};
-use crate::live::{Ended, Live, Rank, State, intern, queue_rank};
+use crate::live::{Ended, Live, Rank, State, Wants, intern};
+use crate::login::Login;
+use crate::matching::{Due, Matching, Staff, Work};
 
 /// The routing state of one account.
 #[derive(Debug, Clone, Default)]
@@ -29,6 +31,10 @@ pub struct Account {
     deliveries_pending: usize,
     deliveries_parked: BTreeMap<Name, BTreeSet<u64>>,
     queues_touched: BTreeSet<Name>,
+    logins: BTreeMap<Name, Login>,
+    login_timers: BTreeSet<(UnixMillis, Name)>,
+    logins_touched: BTreeSet<Name>,
+    matching: Matching,
     names: BTreeSet<Name>,
 }
 
@@ -64,7 +70,7 @@ impl Account {
 
     /// Those that wait in a queue, the next one first.
     pub fn queue(&self, name: &str) -> impl Iterator<Item = InteractionId> + '_ {
-        self.queues.get(name).into_iter().flatten().map(|rank| rank.3)
+        self.queues.get(name).into_iter().flatten().map(|rank| rank.id)
     }
 
     /// How many wait in a queue.
@@ -141,6 +147,89 @@ impl Account {
         self.deliveries.get(key)
     }
 
+    /// An agent who is logged in.
+    #[must_use]
+    pub fn login(&self, agent: &str) -> Option<&Login> {
+        self.logins.get(agent)
+    }
+
+    /// All agents who are logged in, by name.
+    pub fn logins(&self) -> impl Iterator<Item = (&Name, &Login)> {
+        self.logins.iter()
+    }
+
+    /// What an agent has in hand; none where it has nothing.
+    #[must_use]
+    pub fn work(&self, agent: &str) -> Option<&Work> {
+        self.matching.work(agent)
+    }
+
+    /// How many interactions count against an agent's capacity.
+    #[must_use]
+    pub fn agent_load(&self, agent: &Name) -> u32 {
+        self.work(agent.as_str()).map_or(0, Work::count)
+    }
+
+    /// How full an agent is, 0 to 100.
+    #[must_use]
+    pub fn load_percent(&self, agent: &Name) -> u8 {
+        self.matching.load_percent(agent)
+    }
+
+    /// Whether an agent's capacity allows one more of this medium.
+    pub(crate) fn has_capacity(&self, agent: &Name, media_type: &Name) -> bool {
+        let none = BTreeMap::new();
+        let load = self.work(agent.as_str()).map_or(&none, |work| &work.load);
+        self.matching.capacity(agent).is_some_and(|capacity| capacity.can_take(load, media_type))
+    }
+
+    /// The agents who have changed since this was last asked; those who are not logged in have logged out.
+    pub fn take_logins_touched(&mut self) -> BTreeSet<Name> {
+        std::mem::take(&mut self.logins_touched)
+    }
+
+    /// The first agent whose timer is due by `now`.
+    #[must_use]
+    pub fn login_timer_due(&self, now: UnixMillis) -> Option<&Name> {
+        self.login_timers.first().filter(|(due, _)| *due <= now).map(|(_, agent)| agent)
+    }
+
+    /// What is to be matched next: to be given to [`crate::Command::Match`] until nothing is left. Where that is refused,
+    /// [`Account::matched`] is to be told.
+    #[must_use]
+    pub fn match_due(&self) -> Option<Due> {
+        self.matching.due()
+    }
+
+    /// Nothing more can be matched there until something changes.
+    pub fn matched(&mut self, due: &Due) {
+        self.matching.done(due);
+    }
+
+    fn staff(&self) -> Staff<'_> {
+        Staff { configuration: &self.configuration, logins: &self.logins }
+    }
+
+    pub(crate) fn agent_for(&self, live: &Live) -> Option<Name> {
+        self.matching.agent_for(self.staff(), live)
+    }
+
+    pub(crate) fn next_for(&self, agent: &Name, login: &Login, now: UnixMillis) -> Option<InteractionId> {
+        self.matching.next_for(agent, login, |id| self.live(id), now)
+    }
+
+    pub(crate) fn is_open_to_somebody(&self, live: &Live, asked: &[&Name]) -> bool {
+        self.matching.is_open_to_somebody(self.staff(), live, asked)
+    }
+
+    pub(crate) fn could_take(&self, wants: &Wants, media_type: &Name) -> bool {
+        self.matching.could_take(self.staff(), wants, media_type)
+    }
+
+    pub(crate) fn free_agent(&self, wants: &Wants, media_type: &Name, except: Option<&Name>) -> Option<Name> {
+        self.matching.free_agent(self.staff(), wants, media_type, except)
+    }
+
     /// The first interaction whose timer is due by `now`.
     #[must_use]
     pub fn timer_due(&self, now: UnixMillis) -> Option<InteractionId> {
@@ -150,7 +239,9 @@ impl Account {
     /// When the next timer is due.
     #[must_use]
     pub fn next_timer(&self) -> Option<UnixMillis> {
-        self.timers.first().map(|(due, _)| *due)
+        let interactions = self.timers.first().map(|(due, _)| *due);
+        let logins = self.login_timers.first().map(|(due, _)| *due);
+        interactions.into_iter().chain(logins).min()
     }
 
     /// Changes the account as an accepted command said. Answers with what has ended by it.
@@ -171,7 +262,11 @@ impl Account {
                 self.put_back(out.take());
                 out = self.take_out(of);
             }
+            let had = out.as_ref().and_then(|(_, live)| live.agent().cloned());
             self.apply_event(event, record.at, &mut out, &mut ended);
+            if let Some(agent) = had.filter(|agent| out.as_ref().and_then(|(_, live)| live.agent()) != Some(agent)) {
+                self.change_login(&agent, |login| login.idle_since = record.at);
+            }
         }
         self.put_back(out);
         ended
@@ -202,13 +297,38 @@ impl Account {
             Event::Submitted { id, media_type, priority, hops, .. } => {
                 *out = Some((*id, Live::new(media_type.clone(), *priority, *hops, at)));
             }
-            Event::Completed { .. } | Event::Cancelled { .. } => {
+            Event::Completed { .. } | Event::Cancelled { .. } | Event::Abandoned { .. } => {
                 if let Some((id, live)) = out.take() {
                     ended.extend(live.ended(event, at).map(|e| (id, e)));
                 }
             }
-            Event::DocumentPut { document, .. } => Arc::make_mut(&mut self.configuration).put(document),
-            Event::DocumentRemoved { key, .. } => Arc::make_mut(&mut self.configuration).remove(key),
+            Event::DocumentPut { document, .. } => {
+                Arc::make_mut(&mut self.configuration).put(document);
+                self.rate_after(&document.key());
+            }
+            Event::DocumentRemoved { key, .. } => {
+                Arc::make_mut(&mut self.configuration).remove(key);
+                self.rate_after(key);
+            }
+            Event::AgentLoggedIn { agent, place, media_types, reason, connection, .. } => {
+                let (place, media_types, reason) = (place.clone(), media_types.clone(), reason.clone());
+                let login = Login::new(place, media_types, reason, *connection, at, self.sequence);
+                self.set_login(agent, Some(login));
+                self.rate(agent);
+            }
+            Event::AgentLoggedOut { agent, .. } => {
+                self.set_login(agent, None);
+                self.rate(agent);
+            }
+            Event::AgentReady { agent, .. }
+            | Event::AgentNotReady { agent, .. }
+            | Event::AgentPending { agent, .. }
+            | Event::AgentConnection { agent, .. }
+            | Event::AgentRests { agent, .. } => {
+                let sequence = self.sequence;
+                self.change_login(agent, |login| login.apply(event, at, sequence));
+                self.matching_changed(agent);
+            }
             Event::MessageQueued { message, webhooks } => {
                 for webhook in webhooks {
                     let key = DeliveryKey { message: message.id, webhook: webhook.clone() };
@@ -218,10 +338,56 @@ impl Account {
             }
             Event::DeliveryChanged { delivery, state } => self.set_delivery(delivery.clone(), state.clone()),
             other => {
+                if let Event::Offered { offer, .. } = other {
+                    let sequence = self.sequence;
+                    self.change_login(&offer.agent, |login| login.apply(other, at, sequence));
+                }
                 if let Some((_, live)) = out {
                     live.apply(other, at);
                 }
             }
+        }
+    }
+
+    /// Whom a document is about is looked at again.
+    fn rate_after(&mut self, key: &crate::document::DocumentKey) {
+        match key.kind {
+            DocumentKind::Agent => self.rate(&key.name),
+            DocumentKind::AgentGroup | DocumentKind::PlaceGroup | DocumentKind::AgentRules => {
+                let agents: Vec<Name> = self.logins.keys().cloned().collect();
+                agents.iter().for_each(|agent| self.rate(agent));
+            }
+            _ => {}
+        }
+    }
+
+    fn rate(&mut self, agent: &Name) {
+        let staff = Staff { configuration: &self.configuration, logins: &self.logins };
+        self.matching.rate(staff, agent);
+    }
+
+    fn matching_changed(&mut self, agent: &Name) {
+        let staff = Staff { configuration: &self.configuration, logins: &self.logins };
+        self.matching.changed(staff, agent);
+    }
+
+    fn set_login(&mut self, agent: &Name, login: Option<Login>) {
+        let timer = |login: &Login| Some((login.timer()?, agent.clone()));
+        if let Some(timer) = self.logins.get(agent).and_then(timer) {
+            self.login_timers.remove(&timer);
+        }
+        self.login_timers.extend(login.as_ref().and_then(timer));
+        match login {
+            Some(login) => drop(self.logins.insert(agent.clone(), login)),
+            None => drop(self.logins.remove(agent)),
+        }
+        self.logins_touched.insert(agent.clone());
+    }
+
+    fn change_login(&mut self, agent: &Name, change: impl FnOnce(&mut Login)) {
+        if let Some(mut login) = self.logins.get(agent).cloned() {
+            change(&mut login);
+            self.set_login(agent, Some(login));
         }
     }
 
@@ -264,16 +430,21 @@ impl Account {
         match &live.state {
             State::Queued(position) => {
                 self.touch(&position.queue);
-                let rank = queue_rank(live, position, id);
+                let rank = Rank::new(live, position, id);
                 match self.queues.get_mut(&position.queue) {
                     Some(queue) => drop(queue.insert(rank)),
                     None => drop(self.queues.insert(position.queue.clone(), BTreeSet::from([rank]))),
                 }
             }
-            State::Assigned { position, .. } => *self.taken.entry(position.queue.clone()).or_default() += 1,
+
             State::Routing { call, .. } => drop(self.calls.insert(*call, id)),
             _ => {}
         }
+        if let (false, Some(position)) = (matches!(live.state, State::Queued(_)), live.position()) {
+            *self.taken.entry(position.queue.clone()).or_default() += 1;
+        }
+        let staff = Staff { configuration: &self.configuration, logins: &self.logins };
+        self.matching.index(staff, id, live);
         if let Some(due) = live.timer() {
             self.timers.insert((due, id));
         }
@@ -298,23 +469,25 @@ impl Account {
             State::Queued(position) => {
                 self.touch(&position.queue);
                 if let Some(queue) = self.queues.get_mut(&position.queue) {
-                    queue.remove(&queue_rank(live, position, id));
+                    queue.remove(&Rank::new(live, position, id));
                     if queue.is_empty() {
                         self.queues.remove(&position.queue);
-                    }
-                }
-            }
-            State::Assigned { position, .. } => {
-                if let Some(count) = self.taken.get_mut(&position.queue) {
-                    *count -= 1;
-                    if *count == 0 {
-                        self.taken.remove(&position.queue);
                     }
                 }
             }
             State::Routing { call, .. } => drop(self.calls.remove(call)),
             _ => {}
         }
+        if let (false, Some(position)) = (matches!(live.state, State::Queued(_)), live.position())
+            && let Some(count) = self.taken.get_mut(&position.queue)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.taken.remove(&position.queue);
+            }
+        }
+        let staff = Staff { configuration: &self.configuration, logins: &self.logins };
+        self.matching.unindex(staff, id, live);
         if let Some(due) = live.timer() {
             self.timers.remove(&(due, id));
         }
@@ -346,6 +519,13 @@ impl Account {
         Arc::make_mut(&mut self.configuration).put(document);
     }
 
+    /// Loads the row of an agent who is logged in. Documents come before, interactions after.
+    pub fn load_login(&mut self, agent: &Name, login: Login) {
+        self.set_login(agent, Some(login));
+        self.logins_touched.clear();
+        self.rate(agent);
+    }
+
     /// Loads the row of a live interaction.
     pub fn load_live(&mut self, id: InteractionId, mut live: Live) {
         intern(&mut live, &mut self.names);
@@ -371,6 +551,9 @@ impl Account {
         check("queues", &self.queues, &other.queues)?;
         check("taken interactions", &self.taken, &other.taken)?;
         check("timers", &self.timers, &other.timers)?;
+        check("logins", &self.logins, &other.logins)?;
+        check("timers of logins", &self.login_timers, &other.login_timers)?;
+        self.matching.same(&other.matching)?;
         check("calls", &self.calls, &other.calls)?;
         check("workflows in use", &self.within, &other.within)?;
         check("deliveries", &self.deliveries, &other.deliveries)?;

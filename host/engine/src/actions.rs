@@ -11,6 +11,7 @@ use crate::event::{Event, MessageKind, OutboxMessage};
 use crate::id::Name;
 use crate::limits;
 use crate::outgoing::message_id;
+use crate::staffing;
 use crate::walk::Draft;
 
 impl Draft<'_> {
@@ -81,10 +82,10 @@ impl Draft<'_> {
             Action::RouteTo(target) => {
                 match &target {
                     Target::Queue(queue) => drop(self.known_queue(queue)?),
-                    Target::Agent(name) | Target::AgentGroup(name) | Target::PlaceGroup(name) => {
-                        within("a target", name, limits::KEY_BYTES_MAX)?;
+                    other => {
+                        let checked = staffing::check_target(self.account.configuration(), other);
+                        checked.map_err(|rejection| rejection.to_string())?;
                     }
-                    Target::Skills(expression) => within("a skill expression", expression, limits::VALUE_BYTES_MAX)?,
                 }
                 self.push(Event::TargetSet { id, target: Some(target) });
             }
@@ -159,7 +160,8 @@ impl Draft<'_> {
                 let (media_type, facts) = (self.content().message.media_type.clone(), self.content().facts.clone());
                 let (priority, hops) = (facts.priority, facts.hops);
                 self.push(Event::Submitted { id: copy, media_type, priority, hops, copy_of: Some(self.id) });
-                self.push(Event::Queued { id: copy, queue, ticket: self.sequence, timeout: None });
+                let position = Box::new(self.position(queue, None, None, &[]));
+                self.push(Event::Queued { id: copy, position });
                 let message = self.content().message.clone();
                 self.copies.push((copy, Content { message, facts }));
                 Ok(())
@@ -193,7 +195,8 @@ impl Draft<'_> {
             let queue = self.known_queue(&queue)?;
             self.hop(queue.as_str())?;
             self.push(Event::WorkflowsLeft { id });
-            self.push(Event::Queued { id, queue, ticket: self.sequence, timeout: None });
+            let position = Box::new(self.position(queue, None, None, &[]));
+            self.push(Event::Queued { id, position });
             return Ok(());
         }
         self.forward(destination)?;

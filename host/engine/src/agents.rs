@@ -5,12 +5,11 @@ use std::collections::BTreeSet;
 
 use crate::account::Account;
 use crate::command::{AgentAction, OfferAnswer};
-use crate::content::Content;
 use crate::decide::{check_bytes, find, invalid};
 use crate::decision::Target;
 use crate::document::Queue;
 use crate::event::{Event, OfferEnd, Speaker};
-use crate::id::{InteractionId, Name, Sequence, UnixMillis};
+use crate::id::{InteractionId, Name, UnixMillis};
 use crate::limits;
 use crate::live::{Assignment, Attention, Live, Offer, OfferId, QueuePosition, State, Wants};
 use crate::login::{Connection, Login, Pending, Readiness};
@@ -252,7 +251,12 @@ fn queue_of<'a>(account: &'a Account, queue: Option<&Name>) -> Option<&'a Queue>
 }
 
 /// An agent answers an offer.
-pub(crate) fn answer(draft: &mut Draft<'_>, offer: OfferId, agent: &Name, answer: OfferAnswer) -> Result<(), Rejection> {
+pub(crate) fn answer(
+    draft: &mut Draft<'_>,
+    offer: OfferId,
+    agent: &Name,
+    answer: OfferAnswer,
+) -> Result<(), Rejection> {
     let (account, id, now) = (draft.account, draft.id, draft.now);
     let live = find(account, id)?;
     // Late by a millisecond is late: whether the clock has been looked at already makes no difference.
@@ -457,14 +461,14 @@ pub(crate) fn move_to(
     now: UnixMillis,
 ) -> Result<Vec<Event>, Rejection> {
     let live = find(account, id)?;
-    let old = live.position().ok_or(Rejection::StateWrong {
-        state: live.state.kind().name(),
-        wanted: "queued, offered or assigned",
-    })?;
-    let (name, document) = account.configuration().queues.get_key_value(queue).ok_or_else(|| match Name::new(queue) {
-        Ok(name) => Rejection::QueueUnknown(name),
-        Err(error) => invalid("queue", error.to_string()),
-    })?;
+    let old = live
+        .position()
+        .ok_or(Rejection::StateWrong { state: live.state.kind().name(), wanted: "queued, offered or assigned" })?;
+    let (name, document) =
+        account.configuration().queues.get_key_value(queue).ok_or_else(|| match Name::new(queue) {
+            Ok(name) => Rejection::QueueUnknown(name),
+            Err(error) => invalid("queue", error.to_string()),
+        })?;
     let mut events = end_offers(account, id, live, &revoked("moved"));
     let skills = old.wants.as_ref().map(|wants| wants.skills.clone()).unwrap_or_default();
     let position = QueuePosition {
@@ -550,9 +554,4 @@ fn complete_for_customer(draft: &mut Draft<'_>, live: &Live, by: String) -> Resu
         known.first().cloned().unwrap_or_default()
     };
     complete(draft, live, disposition, by)
-}
-
-/// Whether the content's sender is somebody whose last agent is kept.
-pub(crate) fn contact(content: &Content) -> Option<&str> {
-    content.message.sender.as_deref().filter(|sender| !sender.is_empty())
 }

@@ -400,7 +400,8 @@ mod tests {
             let load = load(given);
             let taken = ["voice", "chat", "email", "sms"].into_iter().filter(|m| rule.can_take(&load, &name(m)));
             let taken = taken.collect::<Vec<_>>().join(" ");
-            let answer = format!("{}%, {}", rule.load_percent(&load), if taken.is_empty() { "nothing" } else { &taken });
+            let answer =
+                format!("{}%, {}", rule.load_percent(&load), if taken.is_empty() { "nothing" } else { &taken });
             if answer != expected.trim() {
                 wrong += &format!("{rule}: {line}\n  is: {answer}\n");
             }
@@ -543,7 +544,10 @@ mod tests {
             ("weights: total 100, ", "character 21: found the end, expected a media type"),
             ("weights: total 100, chat", "character 25: found the end, expected a weight up to the total"),
             ("weights: total 100, chat 0", "character 26: found `0`, expected a weight up to the total"),
-            ("weights: total 100, chat 101", "character 26: found `101`, expected a weight up to the total, a number from 1 to 100"),
+            (
+                "weights: total 100, chat 101",
+                "character 26: found `101`, expected a weight up to the total, a number from 1 to 100",
+            ),
             ("weights: total 100, chat 5, chat 6", "character 29: found `chat`, expected each media type once"),
             ("weights: total 100, any 5", "character 21: found `any`, expected a media type"),
             ("weights: total 100, total 5", "character 21: found `total`, expected a media type"),
@@ -558,9 +562,8 @@ mod tests {
 
     #[test]
     fn a_rule_has_a_size() {
-        let join = |count: usize, separator: &str| {
-            (0..count).map(|i| format!("1 m{i}")).collect::<Vec<_>>().join(separator)
-        };
+        let join =
+            |count: usize, separator: &str| (0..count).map(|i| format!("1 m{i}")).collect::<Vec<_>>().join(separator);
         assert!(join(16, " or ").parse::<CapacityRule>().is_ok());
         let error = join(17, " or ").parse::<CapacityRule>().unwrap_err().to_string();
         assert!(error.ends_with("found `or`, expected at most 16 alternatives"), "{error}");
@@ -645,12 +648,14 @@ mod tests {
 
     fn models() -> impl Strategy<Value = Model> {
         let count = || prop::option::of(1u32..5);
-        let parts = [count(), count(), count(), count(), count()].prop_filter("a part", |p| p.iter().any(Option::is_some));
+        let parts =
+            [count(), count(), count(), count(), count()].prop_filter("a part", |p| p.iter().any(Option::is_some));
         let weight = || prop::option::weighted(0.7, 1u32..=100);
-        let weights = (1u32..=12, [weight(), weight(), weight(), weight()]).prop_filter_map("a weight", |(total, w)| {
-            let w = w.map(|weight| weight.map(|weight| (weight - 1) % total + 1));
-            w.iter().any(Option::is_some).then_some(Model::Weights(total, w))
-        });
+        let weights =
+            (1u32..=12, [weight(), weight(), weight(), weight()]).prop_filter_map("a weight", |(total, w)| {
+                let w = w.map(|weight| weight.map(|weight| (weight - 1) % total + 1));
+                w.iter().any(Option::is_some).then_some(Model::Weights(total, w))
+            });
         prop_oneof![prop::collection::vec(parts, 1..4).prop_map(Model::Sentence), weights]
     }
 

@@ -1,12 +1,15 @@
 //! What an account is asked to do. Everything that changes an account is one of these.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::content::{Entry, Facts, Message};
-use crate::decision::{Decision, Failure};
+use crate::decision::{Decision, Failure, Target};
 use crate::document::{Document, DocumentKey};
-use crate::event::DeliveryKey;
-use crate::id::{CallId, InteractionId, Name};
+use crate::event::{DeliveryKey, Speaker};
+use crate::id::{CallId, InteractionId, Name, UnixMillis};
+use crate::live::{Attention, OfferId};
+use crate::matching::Due;
 
 /// A command to one account.
 #[derive(Debug, Clone)]
@@ -79,6 +82,106 @@ pub enum Command {
         /// Whether the token may do so with what another one took.
         for_anyone: bool,
     },
+    /// An agent's own state is to change.
+    Agent {
+        /// Who.
+        agent: Name,
+        /// How.
+        action: AgentAction,
+        /// Name of the token.
+        by: String,
+    },
+    /// The timer of an agent is due. Rejected where it has none, or a later one.
+    AgentTimerDue {
+        /// Who.
+        agent: Name,
+    },
+    /// Brings an interaction and an agent together. Rejected where there are no two that fit.
+    Match(Due),
+    /// An agent answers an offer.
+    AnswerOffer {
+        /// Of which interaction.
+        interaction: InteractionId,
+        /// Which offer.
+        offer: OfferId,
+        /// To whom it is.
+        agent: Name,
+        /// What it says.
+        answer: OfferAnswer,
+    },
+    /// An agent holds an interaction, takes it back from hold, or puts it into its workbin.
+    Attend {
+        /// Which interaction.
+        interaction: InteractionId,
+        /// How it is from now on.
+        attention: Attention,
+        /// Name of the token, or the agent's.
+        by: String,
+        /// See [`Command::Release`].
+        for_anyone: bool,
+    },
+    /// After-contact work is done; the interaction's workflow goes on.
+    FinishWrapUp {
+        /// Which interaction.
+        interaction: InteractionId,
+        /// How it ended; left out: as was said before.
+        disposition: Option<String>,
+        /// Name of the token, or the agent's.
+        by: String,
+        /// See [`Command::Release`].
+        for_anyone: bool,
+    },
+    /// Holds an assigned interaction out to another agent, or puts it into another queue.
+    Transfer {
+        /// Which interaction.
+        interaction: InteractionId,
+        /// To whom.
+        to: Target,
+        /// Name of the token, or the agent's.
+        by: String,
+        /// See [`Command::Release`].
+        for_anyone: bool,
+    },
+    /// Puts an interaction into another queue, whoever has it.
+    Move {
+        /// Which interaction.
+        interaction: InteractionId,
+        /// Which queue.
+        queue: Name,
+        /// Name of the token.
+        by: String,
+    },
+    /// Gives an interaction to an agent who is logged in, whatever its capacity.
+    Assign {
+        /// Which interaction.
+        interaction: InteractionId,
+        /// Who.
+        agent: Name,
+        /// Name of the token.
+        by: String,
+    },
+    /// Somebody says something in an interaction.
+    Say {
+        /// Which interaction.
+        interaction: InteractionId,
+        /// Who.
+        speaker: Speaker,
+        /// 1 byte to 64 KiB.
+        text: String,
+        /// Name of the token, or the agent's.
+        by: String,
+        /// See [`Command::Release`].
+        for_anyone: bool,
+    },
+    /// The customer closes an interaction.
+    Close {
+        /// Which interaction.
+        interaction: InteractionId,
+        /// In words.
+        reason: String,
+        /// Name of the token.
+        by: String,
+    },
     /// Puts a document. The version of a workflow is given by the account.
     Put {
         /// The document.
@@ -120,6 +223,52 @@ pub struct Submission {
     pub message: Arc<Message>,
     /// What the client knows of it.
     pub facts: Facts,
+    /// The moment that it is meant for; until then it is `scheduled`. None or past: now.
+    pub at: Option<UnixMillis>,
+}
+
+/// What an agent's own state is asked to become.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AgentAction {
+    /// Logged in, not ready at first.
+    LogIn {
+        /// Where it sits.
+        place: Option<Name>,
+        /// What it takes; empty for all.
+        media_types: BTreeSet<Name>,
+        /// A session is open: once that is cut off, the agent counts as gone.
+        connected: bool,
+    },
+    /// Logged out.
+    LogOut {
+        /// Once its work is done. Otherwise refused while it has work.
+        after_work: bool,
+    },
+    /// Ready for offers.
+    Ready,
+    /// Not ready.
+    NotReady {
+        /// Reason code.
+        reason: Name,
+        /// Once its work is done.
+        after_work: bool,
+    },
+    /// A session was opened.
+    Connect,
+    /// The last session was cut off.
+    Disconnect,
+}
+
+/// What an agent says to an offer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OfferAnswer {
+    /// Yes.
+    Accept,
+    /// No.
+    Decline {
+        /// In words; may be empty.
+        reason: String,
+    },
 }
 
 /// What came of a strategy call.

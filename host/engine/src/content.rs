@@ -76,6 +76,8 @@ pub struct Facts {
     pub hops: u8,
     /// What an agent must be able to do.
     pub skills: Vec<Skill>,
+    /// The agent who last completed an interaction of the same sender.
+    pub last_agent: Option<Name>,
 }
 
 /// Message and facts together: what conditions, segments and strategies see.
@@ -85,6 +87,14 @@ pub struct Content {
     pub message: Arc<Message>,
     /// As they are now.
     pub facts: Facts,
+}
+
+impl Message {
+    /// Whom the account is in contact with: agents are remembered by it.
+    #[must_use]
+    pub fn contact(&self) -> Option<&str> {
+        self.sender.as_deref().filter(|sender| !sender.is_empty())
+    }
 }
 
 impl Facts {

@@ -9,13 +9,13 @@ use crate::account::Account;
 use crate::command::{Command, Submission};
 use crate::content::{Content, Entry};
 use crate::document::{DocumentKey, DocumentKind};
-use crate::event::{Delivery, DeliveryKey, DeliveryState, Event, Record};
+use crate::event::{Delivery, DeliveryKey, DeliveryState, Event, OfferEnd, Record};
 use crate::id::{CallId, InteractionId, Name, UnixMillis};
 use crate::limits;
 use crate::live::{Live, State};
 use crate::rejection::Rejection;
 use crate::walk::Draft;
-use crate::{documents, outgoing};
+use crate::{agents, documents, outgoing};
 
 /// What an accepted command does.
 #[derive(Debug, Clone)]
@@ -34,6 +34,9 @@ pub fn reads(account: &Account, command: &Command) -> Option<InteractionId> {
         | Command::TimerDue { interaction }
         | Command::SetUserData { interaction, .. }
         | Command::Resume { interaction, .. }
+        | Command::AnswerOffer { interaction, .. }
+        | Command::FinishWrapUp { interaction, .. }
+        | Command::Close { interaction, .. }
         | Command::Complete { interaction, .. } => *interaction,
         _ => return None,
     };
@@ -75,9 +78,10 @@ pub fn decide(
             if live.timer().is_none_or(|due| due > now) {
                 return Err(Rejection::NotDue);
             }
-            let outcome = if matches!(live.state, State::Queued(_)) { "timeout" } else { "next" };
             let mut draft = draft(interaction, live);
-            draft.go_on(outcome);
+            if !agents::interaction_timer_due(&mut draft, live) {
+                draft.go_on(if matches!(live.state, State::Queued(_)) { "timeout" } else { "next" });
+            }
             draft.finish(&mut contents)
         }
         Command::SetUserData { interaction, entries } => {
@@ -89,9 +93,11 @@ pub fn decide(
             draft.finish(&mut contents)
         }
         Command::Cancel { interaction, reason, by } => {
-            find(account, interaction)?;
+            let live = find(account, interaction)?;
             check_bytes("reason", &reason, limits::VALUE_BYTES_MAX)?;
-            vec![Event::Cancelled { id: interaction, reason, by }]
+            let mut events = agents::end_offers(account, interaction, live, &OfferEnd::CustomerGone);
+            events.push(Event::Cancelled { id: interaction, reason, by });
+            events
         }
         Command::Resume { interaction, element, by } => {
             let live = find(account, interaction)?;
@@ -108,14 +114,51 @@ pub fn decide(
             vec![Event::Taken { id, queue, by }]
         }
         Command::Release { interaction, by, for_anyone } => {
-            assigned(account, interaction, &by, for_anyone)?;
-            vec![Event::Released { id: interaction, by }]
+            let live = find(account, interaction)?;
+            agents::own(live, &by, for_anyone)?;
+            let ended = OfferEnd::Revoked { reason: "transfer-ended".into() };
+            let mut events = agents::end_offers(account, interaction, live, &ended);
+            events.push(Event::Released { id: interaction, by });
+            events
         }
         Command::Complete { interaction, disposition, by, for_anyone } => {
-            let live = assigned(account, interaction, &by, for_anyone)?;
-            check_bytes("disposition", &disposition, limits::KEY_BYTES_MAX)?;
+            let live = find(account, interaction)?;
+            agents::own(live, &by, for_anyone)?;
             let mut draft = draft(interaction, live);
-            draft.work_done(disposition, by);
+            agents::complete(&mut draft, live, disposition, by)?;
+            draft.finish(&mut contents)
+        }
+        Command::Agent { agent, action, by } => agents::act(account, agent, action, by, now)?,
+        Command::AgentTimerDue { agent } => agents::timer_due(account, agent, now)?,
+        Command::Match(due) => agents::match_due(account, &due, now)?,
+        Command::AnswerOffer { interaction, offer, agent, answer } => {
+            let live = account.live(interaction).ok_or(Rejection::OfferEnded { interaction, offer })?;
+            let mut draft = draft(interaction, live);
+            agents::answer(&mut draft, offer, &agent, answer)?;
+            draft.finish(&mut contents)
+        }
+        Command::Attend { interaction, attention, by, for_anyone } => {
+            agents::attend(account, interaction, attention, by, for_anyone, now)?
+        }
+        Command::FinishWrapUp { interaction, disposition, by, for_anyone } => {
+            let live = find(account, interaction)?;
+            let mut draft = draft(interaction, live);
+            agents::finish_wrap_up(&mut draft, live, disposition, by, for_anyone)?;
+            draft.finish(&mut contents)
+        }
+        Command::Transfer { interaction, to, by, for_anyone } => {
+            agents::transfer(account, interaction, to, by, for_anyone, now)?
+        }
+        Command::Move { interaction, queue, by } => agents::move_to(account, interaction, queue.as_str(), by, now)?,
+        Command::Assign { interaction, agent, by } => agents::assign(account, interaction, agent, by, now)?,
+        Command::Say { interaction, speaker, text, by, for_anyone } => {
+            agents::say(account, interaction, speaker, text, by, for_anyone, now)?
+        }
+        Command::Close { interaction, reason, by } => {
+            let live = find(account, interaction)?;
+            check_bytes("reason", &reason, limits::VALUE_BYTES_MAX)?;
+            let mut draft = draft(interaction, live);
+            agents::close(&mut draft, live, reason, by)?;
             draft.finish(&mut contents)
         }
         Command::Put { document, by } => documents::put(account, document, by)?,
@@ -146,7 +189,7 @@ pub fn decide(
 }
 
 fn submit(account: &Account, submission: Submission, now: UnixMillis) -> Result<Draft<'_>, Rejection> {
-    let Submission { id, workflow, message, facts } = submission;
+    let Submission { id, workflow, message, facts, at } = submission;
     let flow = account
         .configuration()
         .workflow(workflow.as_str())
@@ -167,25 +210,18 @@ fn submit(account: &Account, submission: Submission, now: UnixMillis) -> Result<
     let entries: Vec<Entry> =
         facts.user_data.iter().map(|(key, value)| Entry { key: key.clone(), value: value.clone() }).collect();
     check_user_data(&none, &entries)?;
-    Ok(Draft::submit(account, id, flow, Content { message, facts }, now))
+    if at.is_some_and(|at| at > now.plus(limits::SCHEDULE_MS_MAX)) {
+        return Err(invalid("at", "at most 366 days ahead"));
+    }
+    Ok(Draft::submit(account, id, flow, Content { message, facts }, at, now))
 }
 
 fn awaited(account: &Account, id: InteractionId, call: CallId) -> Result<&Live, Rejection> {
     account.live(id).filter(|live| live.call() == Some(call)).ok_or(Rejection::NotAwaited)
 }
 
-fn find(account: &Account, id: InteractionId) -> Result<&Live, Rejection> {
+pub(crate) fn find(account: &Account, id: InteractionId) -> Result<&Live, Rejection> {
     account.live(id).ok_or(Rejection::InteractionUnknown(id))
-}
-
-/// An interaction that was taken: by this token, or by whichever where it may act for anyone.
-fn assigned<'a>(account: &'a Account, id: InteractionId, by: &str, for_anyone: bool) -> Result<&'a Live, Rejection> {
-    let live = find(account, id)?;
-    match &live.state {
-        State::Assigned { by: holder, .. } if for_anyone || holder == by => Ok(live),
-        State::Assigned { by: holder, .. } => Err(Rejection::AssignedToAnother(holder.clone())),
-        _ => Err(wrong(live, "assigned")),
-    }
 }
 
 fn wrong(live: &Live, wanted: &'static str) -> Rejection {
@@ -196,7 +232,7 @@ pub(crate) fn invalid(field: &'static str, message: impl Into<String>) -> Reject
     Rejection::Invalid { field, message: message.into() }
 }
 
-fn check_bytes(field: &'static str, text: &str, max: usize) -> Result<(), Rejection> {
+pub(crate) fn check_bytes(field: &'static str, text: &str, max: usize) -> Result<(), Rejection> {
     if text.is_empty() || text.len() > max {
         return Err(invalid(field, format!("1 to {max} bytes")));
     }

@@ -7,9 +7,13 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::calendar::Calendar;
-use crate::decision::Manifest;
+use crate::capacity::CapacityRule;
+use crate::content::Skill;
+use crate::decision::{Manifest, Target};
 use crate::id::{Digest, Name, UnixMillis};
+use crate::live::Wants;
 use crate::response::Response;
+use crate::staff::{Agent, AgentChoice, AgentGroup, AgentRules, Place, PlaceGroup, SkillType};
 use crate::workflow::{Flow, Workflow};
 
 /// A binary that was uploaded: a strategy version, or an asset of one. Its bytes are kept as a blob.
@@ -118,6 +122,76 @@ pub struct Queue {
     /// What it is for.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub description: String,
+    /// Whom its interactions are offered to, unless a workflow's element or a strategy says otherwise. Left out: nobody;
+    /// they are taken by hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<Target>,
+    /// Which of several agents gets an interaction.
+    #[serde(default)]
+    pub choice: AgentChoice,
+    /// Points by which the priority grows with each minute of waiting, 0 to 1000. Holds for those that come from now on.
+    #[serde(default)]
+    #[schema(maximum = 1000)]
+    pub ageing_per_minute: u16,
+    /// How long an agent has to accept, 1,000 to 600,000 ms.
+    #[serde(default = "Queue::offer_timeout")]
+    #[schema(minimum = 1000, maximum = 600_000)]
+    pub offer_timeout_ms: u64,
+    /// Agents whom an interaction is offered to at the same time, 1 to 16; the first to accept gets it.
+    #[serde(default = "Queue::one")]
+    #[schema(minimum = 1, maximum = 16)]
+    pub offers_max: u8,
+    /// An agent who lets an offer expire becomes not ready, with the reason `no-answer`.
+    #[serde(default = "Queue::yes")]
+    pub no_answer_not_ready: bool,
+    /// Time for after-contact work, 0 to 3,600,000 ms; 0 for none.
+    #[serde(default)]
+    #[schema(maximum = 3_600_000)]
+    pub wrap_up_ms: u64,
+    /// An assigned interaction about which its agent does nothing for so long goes back to the queue; at least 1,000 ms.
+    /// Left out: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inactivity_ms: Option<u64>,
+}
+
+impl Queue {
+    /// How long an agent has to accept, where nothing else is said.
+    pub(crate) const OFFER_TIMEOUT_MS: u64 = 20_000;
+
+    /// One with nothing but a name.
+    #[must_use]
+    pub fn new(name: Name) -> Self {
+        Self {
+            name,
+            description: String::new(),
+            target: None,
+            choice: AgentChoice::default(),
+            ageing_per_minute: 0,
+            offer_timeout_ms: Self::OFFER_TIMEOUT_MS,
+            offers_max: 1,
+            no_answer_not_ready: true,
+            wrap_up_ms: 0,
+            inactivity_ms: None,
+        }
+    }
+
+    /// Who is to get an interaction that waits here.
+    pub(crate) fn wants(&self, target: Option<Target>, skills: Vec<Skill>) -> Option<Box<Wants>> {
+        let target = target.or_else(|| self.target.clone())?;
+        Some(Box::new(Wants { target, skills, choice: self.choice, offers_max: self.offers_max }))
+    }
+
+    fn offer_timeout() -> u64 {
+        Self::OFFER_TIMEOUT_MS
+    }
+
+    fn one() -> u8 {
+        1
+    }
+
+    fn yes() -> bool {
+        true
+    }
 }
 
 /// A lookup table that operators keep.
@@ -195,6 +269,18 @@ pub enum Document {
     Webhook(Arc<Webhook>),
     /// A whole table.
     Table(Name, Table),
+    /// A skill.
+    Skill(SkillType),
+    /// An agent.
+    Agent(Arc<Agent>),
+    /// A place.
+    Place(Place),
+    /// An agent group.
+    AgentGroup(Arc<AgentGroup>),
+    /// A place group.
+    PlaceGroup(Arc<PlaceGroup>),
+    /// The rules that agents work by; there is one set.
+    AgentRules(Arc<AgentRules>),
 }
 
 /// Kinds of documents, in the order in which they are loaded.
@@ -220,6 +306,18 @@ pub enum DocumentKind {
     Webhook,
     /// See [`Document::Table`].
     Table,
+    /// See [`Document::Skill`].
+    Skill,
+    /// See [`Document::Agent`].
+    Agent,
+    /// See [`Document::Place`].
+    Place,
+    /// See [`Document::AgentGroup`].
+    AgentGroup,
+    /// See [`Document::PlaceGroup`].
+    PlaceGroup,
+    /// See [`Document::AgentRules`].
+    AgentRules,
 }
 
 /// What a document is found by.
@@ -272,6 +370,12 @@ impl Document {
             Self::Token(token) => key(DocumentKind::Token, &token.name),
             Self::Webhook(webhook) => key(DocumentKind::Webhook, &webhook.name),
             Self::Table(name, _) => key(DocumentKind::Table, name),
+            Self::Skill(skill) => key(DocumentKind::Skill, &skill.name),
+            Self::Agent(agent) => key(DocumentKind::Agent, &agent.name),
+            Self::Place(place) => key(DocumentKind::Place, &place.name),
+            Self::AgentGroup(group) => key(DocumentKind::AgentGroup, &group.name),
+            Self::PlaceGroup(group) => key(DocumentKind::PlaceGroup, &group.name),
+            Self::AgentRules(_) => key(DocumentKind::AgentRules, &AgentRules::name()),
         }
     }
 }
@@ -299,6 +403,18 @@ pub struct Configuration {
     pub webhooks: BTreeMap<Name, Arc<Webhook>>,
     /// By name.
     pub tables: BTreeMap<Name, Table>,
+    /// By name.
+    pub skills: BTreeMap<Name, SkillType>,
+    /// By name.
+    pub agents: BTreeMap<Name, Arc<Agent>>,
+    /// By name.
+    pub places: BTreeMap<Name, Place>,
+    /// By name.
+    pub agent_groups: BTreeMap<Name, Arc<AgentGroup>>,
+    /// By name.
+    pub place_groups: BTreeMap<Name, Arc<PlaceGroup>>,
+    /// As they were put, or as they are where they never were.
+    pub agent_rules: Arc<AgentRules>,
 }
 
 impl Configuration {
@@ -320,6 +436,17 @@ impl Configuration {
         self.bindings.get(&(workflow.clone(), element.clone()))
     }
 
+    /// The rule that an agent works by: its own, else that of the first of its groups, by name, that has one, else the
+    /// account's.
+    #[must_use]
+    pub fn capacity(&self, agent: &Agent) -> CapacityRule {
+        let of_group = || {
+            let mut groups = self.agent_groups.values().filter(|group| group.capacity.is_some());
+            groups.find(|group| group.contains(agent)).and_then(|group| group.capacity.clone())
+        };
+        agent.capacity.clone().or_else(of_group).unwrap_or_else(|| self.agent_rules.capacity.clone())
+    }
+
     /// Puts a document in the place of the one with its key.
     pub fn put(&mut self, document: &Document) {
         match document.clone() {
@@ -338,6 +465,12 @@ impl Configuration {
             Document::Token(t) => drop(self.tokens.insert(t.name.clone(), t)),
             Document::Webhook(w) => drop(self.webhooks.insert(w.name.clone(), w)),
             Document::Table(name, t) => drop(self.tables.insert(name, t)),
+            Document::Skill(s) => drop(self.skills.insert(s.name.clone(), s)),
+            Document::Agent(a) => drop(self.agents.insert(a.name.clone(), a)),
+            Document::Place(p) => drop(self.places.insert(p.name.clone(), p)),
+            Document::AgentGroup(g) => drop(self.agent_groups.insert(g.name.clone(), g)),
+            Document::PlaceGroup(g) => drop(self.place_groups.insert(g.name.clone(), g)),
+            Document::AgentRules(rules) => self.agent_rules = rules,
         }
     }
 
@@ -366,6 +499,12 @@ impl Configuration {
             DocumentKind::Token => drop(self.tokens.remove(name)),
             DocumentKind::Webhook => drop(self.webhooks.remove(name)),
             DocumentKind::Table => drop(self.tables.remove(name)),
+            DocumentKind::Skill => drop(self.skills.remove(name)),
+            DocumentKind::Agent => drop(self.agents.remove(name)),
+            DocumentKind::Place => drop(self.places.remove(name)),
+            DocumentKind::AgentGroup => drop(self.agent_groups.remove(name)),
+            DocumentKind::PlaceGroup => drop(self.place_groups.remove(name)),
+            DocumentKind::AgentRules => self.agent_rules = Arc::default(),
         }
     }
 
@@ -387,5 +526,11 @@ impl Configuration {
             .chain(self.tokens.values().cloned().map(Document::Token))
             .chain(self.webhooks.values().cloned().map(Document::Webhook))
             .chain(self.tables.iter().map(|(n, t)| Document::Table(n.clone(), t.clone())))
+            .chain(self.skills.values().cloned().map(Document::Skill))
+            .chain(self.agents.values().cloned().map(Document::Agent))
+            .chain(self.places.values().cloned().map(Document::Place))
+            .chain(self.agent_groups.values().cloned().map(Document::AgentGroup))
+            .chain(self.place_groups.values().cloned().map(Document::PlaceGroup))
+            .chain(std::iter::once(Document::AgentRules(Arc::clone(&self.agent_rules))))
     }
 }

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::account::Account;
+use crate::agents;
 use crate::decide::invalid;
-use crate::decision::Destination;
+use crate::decision::{Destination, Target};
 use crate::document::{Binding, Configuration, Document, DocumentKey, DocumentKind, Queue, Webhook};
 use crate::event::Event;
 use crate::id::Name;
@@ -13,6 +14,8 @@ use crate::limits;
 use crate::live::State;
 use crate::outgoing;
 use crate::rejection::Rejection;
+use crate::staff::AgentRules;
+use crate::staffing;
 use crate::validate::validate;
 use crate::workflow::{ElementKind, Flow, Workflow};
 
@@ -51,7 +54,31 @@ pub(crate) fn put(account: &Account, document: Document, by: String) -> Result<V
             }
             Document::Token(token)
         }
-        other @ (Document::Upload(_) | Document::Queue(_) | Document::Calendar(..) | Document::Response(_)) => other,
+        Document::Queue(queue) => {
+            staffing::check_queue(configuration, &queue)?;
+            Document::Queue(queue)
+        }
+        Document::Agent(agent) => {
+            staffing::check_agent(configuration, &agent)?;
+            Document::Agent(agent)
+        }
+        Document::AgentGroup(group) => {
+            staffing::check_agent_group(configuration, &group)?;
+            Document::AgentGroup(group)
+        }
+        Document::PlaceGroup(group) => {
+            staffing::check_place_group(configuration, &group)?;
+            Document::PlaceGroup(group)
+        }
+        Document::AgentRules(rules) => {
+            staffing::check_rules(&rules)?;
+            Document::AgentRules(rules)
+        }
+        other @ (Document::Upload(_)
+        | Document::Calendar(..)
+        | Document::Response(_)
+        | Document::Skill(_)
+        | Document::Place(_)) => other,
     };
     Ok(vec![Event::DocumentPut { document, by }])
 }
@@ -65,10 +92,11 @@ pub(crate) fn remove(account: &Account, key: DocumentKey, by: String) -> Result<
     if let Some(user) = user_of(account, &key) {
         return Err(Rejection::DocumentInUse(user));
     }
-    let mut events = Vec::new();
-    if key.kind == DocumentKind::Webhook {
-        events.extend(outgoing::discarded(account, &key.name));
-    }
+    let mut events = match key.kind {
+        DocumentKind::Webhook => outgoing::discarded(account, &key.name).collect(),
+        DocumentKind::Agent => agents::remove(account, &key.name, &by),
+        _ => Vec::new(),
+    };
     events.push(Event::DocumentRemoved { key, by });
     Ok(events)
 }
@@ -94,10 +122,7 @@ fn put_workflow(account: &Account, workflow: Workflow, by: String) -> Result<Vec
     }
     let mut events: Vec<Event> = queues
         .into_iter()
-        .map(|name| Event::DocumentPut {
-            document: Document::Queue(Queue { name: name.clone(), description: String::new() }),
-            by: by.clone(),
-        })
+        .map(|name| Event::DocumentPut { document: Document::Queue(Queue::new(name.clone())), by: by.clone() })
         .collect();
     if versions.is_some_and(|v| v.len() >= limits::VERSIONS_MAX) {
         let unused = |version: &&u32| **version < newest && !account.is_within(workflow.name.as_str(), **version);
@@ -184,6 +209,12 @@ fn room(configuration: &Configuration, document: &Document) -> Result<(), Reject
         DocumentKind::Token => ("tokens", configuration.tokens.len()),
         DocumentKind::Webhook => ("webhooks", configuration.webhooks.len()),
         DocumentKind::Table => ("tables", configuration.tables.len()),
+        DocumentKind::Skill => ("skills", configuration.skills.len()),
+        DocumentKind::Agent => ("agents", configuration.agents.len()),
+        DocumentKind::Place => ("places", configuration.places.len()),
+        DocumentKind::AgentGroup => ("agent groups", configuration.agent_groups.len()),
+        DocumentKind::PlaceGroup => ("place groups", configuration.place_groups.len()),
+        DocumentKind::AgentRules => ("sets of rules", 0),
     };
     // A workflow is put without its version.
     let stands = match key.kind {
@@ -211,6 +242,12 @@ fn contains(configuration: &Configuration, key: &DocumentKey) -> bool {
         DocumentKind::Token => configuration.tokens.contains_key(name),
         DocumentKind::Webhook => configuration.webhooks.contains_key(name),
         DocumentKind::Table => configuration.tables.contains_key(name),
+        DocumentKind::Skill => configuration.skills.contains_key(name),
+        DocumentKind::Agent => configuration.agents.contains_key(name),
+        DocumentKind::Place => configuration.places.contains_key(name),
+        DocumentKind::AgentGroup => configuration.agent_groups.contains_key(name),
+        DocumentKind::PlaceGroup => configuration.place_groups.contains_key(name),
+        DocumentKind::AgentRules => AgentRules::name() == name,
     }
 }
 
@@ -267,7 +304,13 @@ fn user_of(account: &Account, key: &DocumentKey) -> Option<String> {
             let pending = account.deliveries_due(key.name.as_str()).next().is_some();
             pending.then(|| "messages to it are pending".to_owned())
         }
-        DocumentKind::Binding
+        DocumentKind::Skill => staffing::user_of_skill(configuration, &key.name),
+        DocumentKind::Agent => staffing::user_of_agent(configuration, &key.name),
+        DocumentKind::Place => staffing::user_of_place(account, &key.name),
+        DocumentKind::AgentGroup => staffing::user_of_target(configuration, &Target::AgentGroup(key.name.to_string())),
+        DocumentKind::PlaceGroup => staffing::user_of_target(configuration, &Target::PlaceGroup(key.name.to_string())),
+        DocumentKind::AgentRules
+        | DocumentKind::Binding
         | DocumentKind::Calendar
         | DocumentKind::Response
         | DocumentKind::Token

@@ -209,6 +209,8 @@ pub enum Event {
         disposition: String,
         /// Who.
         by: String,
+        /// The agent who had it.
+        agent: Option<Name>,
     },
     /// It ended at the end of its workflow, or by a strategy's action.
     Completed {
@@ -349,6 +351,15 @@ pub enum Event {
         by: String,
         /// What.
         text: String,
+    },
+    /// It was moved to another queue.
+    Moved {
+        /// Which.
+        id: InteractionId,
+        /// The queue.
+        queue: Name,
+        /// Who did it.
+        by: String,
     },
     /// It waits for the moment that it is meant for.
     Scheduled {
@@ -535,6 +546,7 @@ impl Event {
             | Self::WrapUpStarted { id, .. }
             | Self::Abandoned { id, .. }
             | Self::Said { id, .. }
+            | Self::Moved { id, .. }
             | Self::Scheduled { id, .. }
             | Self::Began { id } => Some(*id),
             Self::MessageQueued { message, .. } => message.interaction,
@@ -590,6 +602,7 @@ impl Event {
             Self::WrapUpStarted { .. } => "interaction.wrap-up-started",
             Self::Abandoned { .. } => "interaction.abandoned",
             Self::Said { .. } => "interaction.said",
+            Self::Moved { .. } => "interaction.moved",
             Self::Scheduled { .. } => "interaction.scheduled",
             Self::Began { .. } => "interaction.began",
             Self::AgentLoggedIn { .. } => "agent.logged-in",

@@ -10,7 +10,9 @@
 
 mod account;
 mod actions;
+mod agents;
 mod calendar;
+mod capacity;
 mod command;
 mod condition;
 mod content;
@@ -21,17 +23,23 @@ mod documents;
 mod event;
 mod id;
 mod live;
+mod login;
+mod matching;
 mod outgoing;
 mod rejection;
 mod response;
 mod segment;
+mod skill_expression;
+mod staff;
+mod staffing;
 mod validate;
 mod walk;
 mod workflow;
 
 pub use account::Account;
 pub use calendar::{Calendar, CalendarError, Exception, ExceptionHours, Hours, TimeOfDay, Weekday};
-pub use command::{Answer, Command, Submission};
+pub use capacity::{CapacityRule, CapacityRuleError};
+pub use command::{AgentAction, Answer, Command, OfferAnswer, Submission};
 pub use condition::{Condition, ConditionError};
 pub use content::{Category, Content, Entry, Facts, Message, Skill};
 pub use decide::{Decided, decide, reads};
@@ -40,14 +48,23 @@ pub use document::{
     Binding, Configuration, Deployment, Document, DocumentKey, DocumentKind, OnFailure, Queue, Role, Share, Table,
     Token, Upload, Webhook,
 };
-pub use event::{Delivery, DeliveryKey, DeliveryState, Event, MessageKind, OutboxMessage, Park, Record};
+pub use event::{
+    Delivery, DeliveryKey, DeliveryState, Event, MessageKind, OfferEnd, OutboxMessage, Park, Record, Speaker,
+};
 pub use id::{CallId, Digest, InteractionId, Name, NameError, Sequence, UnixMillis};
-pub use live::{Ended, Frame, Live, QueuePosition, State, StateKind, Visit};
+pub use live::{
+    Assignment, Attention, Ended, Frame, Live, Offer, OfferId, QueuePosition, Refusal, State, StateKind, Visit, Wants,
+    WrapUp,
+};
+pub use login::{Connection, Login, Pending, Readiness};
+pub use matching::{Due, Work};
 pub use rejection::Rejection;
 pub use response::{Rendered, Response, ResponseText};
 pub use segment::{Case, Segment, Slice};
+pub use skill_expression::{SkillExpression, SkillExpressionError};
+pub use staff::{Agent, AgentChoice, AgentGroup, AgentRules, Place, PlaceGroup, SecondLogin, SkillType};
 pub use validate::{Fault, validate};
-pub use workflow::{Connector, Element, ElementKind, Flow, Workflow};
+pub use workflow::{Connector, Element, ElementKind, Flow, Relaxation, Workflow};
 
 /// Bounds that the engine holds commands, documents and strategies' answers to.
 pub mod limits {
@@ -91,6 +108,16 @@ pub mod limits {
     pub const VERSIONS_MAX: usize = 100;
     /// Documents of one kind in one account.
     pub const DOCUMENTS_MAX: usize = 10_000;
+    /// Media types that an agent names at login.
+    pub const MEDIA_TYPES_MAX: usize = 64;
+    /// Highest level of a skill.
+    pub const SKILL_LEVEL_MAX: u8 = 10;
+    /// Steps of a queue element's relaxations.
+    pub const RELAXATIONS_MAX: usize = 16;
+    /// Agents whom one interaction is offered to at the same time.
+    pub const OFFERS_MAX: u8 = 16;
+    /// How far ahead an interaction can be scheduled: 366 days.
+    pub const SCHEDULE_MS_MAX: u64 = 366 * 24 * 60 * 60 * 1000;
     /// Entries of one table.
     pub const TABLE_ENTRIES_MAX: usize = 100_000;
 }

@@ -563,11 +563,7 @@ pub(crate) fn intern(live: &mut Live, names: &mut std::collections::BTreeSet<Nam
         State::Queued(position) | State::Offered { position, .. } => share(&mut position.queue),
         State::Assigned(assignment) => share(&mut assignment.position.queue),
         State::Routing { deployment, .. } => share(deployment),
-        State::Moving
-        | State::Waiting { .. }
-        | State::Scheduled { .. }
-        | State::WrapUp(_)
-        | State::Parked(_) => {}
+        State::Moving | State::Waiting { .. } | State::Scheduled { .. } | State::WrapUp(_) | State::Parked(_) => {}
     }
     live.visits.shrink_to_fit();
     live.frames.shrink_to_fit();

@@ -125,15 +125,6 @@ impl Test {
     }
 }
 
-/// Whether an agent of the account, logged in, could take what wants this, its capacity and its state aside.
-pub(crate) fn could_take(staff: Staff<'_>, wants: &Wants, media_type: &Name) -> bool {
-    let test = Test::new(wants);
-    staff.logins.iter().any(|(name, login)| {
-        let agent = staff.configuration.agents.get(name);
-        login.takes(media_type) && agent.is_some_and(|agent| test.passes(staff.configuration, agent, login))
-    })
-}
-
 impl Matching {
     /// What an agent has in hand.
     pub(crate) fn work(&self, agent: &str) -> Option<&Work> {
@@ -274,8 +265,13 @@ impl Matching {
 
     /// An agent's state or its work has changed.
     pub(crate) fn changed(&mut self, staff: Staff<'_>, agent: &Name) {
-        let takes = staff.logins.get(agent).is_some_and(Login::takes_offers);
-        if takes && self.load_percent(agent) < 100 {
+        let login = staff.logins.get(agent);
+        let leaves = login.is_some_and(|login| login.pending.is_some()) && self.load_percent(agent) == 0;
+        let takes = login.is_some_and(Login::takes_offers);
+        if leaves {
+            self.available.remove(agent);
+            self.agents_due.insert(agent.clone());
+        } else if takes && self.load_percent(agent) < 100 {
             if !self.available.contains(agent) {
                 self.available.insert(agent.clone());
             }
@@ -395,10 +391,43 @@ impl Matching {
         (first, login.idle_since, login.offered_by)
     }
 
-    /// Whether somebody who is logged in and could take it has not refused it since last becoming ready.
-    pub(crate) fn is_open_to_somebody(&self, staff: Staff<'_>, live: &Live) -> bool {
-        let open = |name: &Name| staff.logins.get(name).is_some_and(|login| !has_refused(live, name, login.ready_by));
+    /// Whether somebody who is logged in and could take it has not refused it since last becoming ready, those aside who
+    /// were asked just now.
+    pub(crate) fn is_open_to_somebody(&self, staff: Staff<'_>, live: &Live, asked: &[&Name]) -> bool {
+        let open = |name: &Name| {
+            !asked.contains(&name)
+                && staff.logins.get(name).is_some_and(|login| !has_refused(live, name, login.ready_by))
+        };
         self.find(live).is_some_and(|pool| pool.agents.iter().any(open))
+    }
+
+    /// Whether an agent who is logged in could take what wants this, capacity and readiness aside.
+    pub(crate) fn could_take(&self, staff: Staff<'_>, wants: &Wants, media_type: &Name) -> bool {
+        let test = Test::new(wants);
+        staff.logins.iter().any(|(name, login)| {
+            let agent = staff.configuration.agents.get(name);
+            login.takes(media_type) && agent.is_some_and(|agent| test.passes(staff.configuration, agent, login))
+        })
+    }
+
+    /// The agent who should get something now that does not wait in a queue.
+    pub(crate) fn free_agent(
+        &self,
+        staff: Staff<'_>,
+        wants: &Wants,
+        media_type: &Name,
+        except: Option<&Name>,
+    ) -> Option<Name> {
+        let test = Test::new(wants);
+        let rated = self.available.iter().filter_map(|name| {
+            let (login, agent) = (staff.logins.get(name)?, staff.configuration.agents.get(name)?);
+            let fits = except != Some(name)
+                && login.takes(media_type)
+                && self.has_room(name, media_type)
+                && test.passes(staff.configuration, agent, login);
+            fits.then(|| (self.preference(staff, wants, name, login), name))
+        });
+        rated.min().map(|(_, name)| name.clone())
     }
 
     fn find(&self, live: &Live) -> Option<&Pool> {

@@ -3,6 +3,7 @@
 use crate::document::{DocumentKey, DocumentKind};
 use crate::event::DeliveryKey;
 use crate::id::{InteractionId, Name};
+use crate::live::OfferId;
 use crate::validate::Fault;
 
 /// Why a well-formed command was refused. Nothing was written.
@@ -88,6 +89,50 @@ pub enum Rejection {
     /// No such document.
     #[error("there is no such {}", kind_word(.0.kind))]
     DocumentUnknown(DocumentKey),
+    /// No such agent.
+    #[error("there is no agent `{0}`")]
+    AgentUnknown(Name),
+    /// No such place.
+    #[error("there is no place `{0}`")]
+    PlaceUnknown(Name),
+    /// No such skill.
+    #[error("there is no skill `{0}`")]
+    SkillUnknown(Name),
+    /// No such group.
+    #[error("there is no group `{0}`")]
+    GroupUnknown(Name),
+    /// The reason code is not among the account's.
+    #[error("`{0}` is not among the account's reason codes")]
+    ReasonUnknown(Name),
+    /// The disposition code is not among the account's.
+    #[error("`{0}` is not among the account's disposition codes")]
+    DispositionUnknown(String),
+    /// The agent is logged in, and the account refuses a second login.
+    #[error("the agent `{0}` is logged in already")]
+    AgentLoggedIn(Name),
+    /// The agent is not logged in.
+    #[error("the agent `{0}` is not logged in")]
+    AgentLoggedOut(Name),
+    /// The agent has work.
+    #[error("the agent `{0}` has work: complete it, or log out after it")]
+    AgentBusy(Name),
+    /// The agent's session is cut off.
+    #[error("the session of the agent `{0}` is cut off: open one first")]
+    AgentUnreachable(Name),
+    /// The agent has as much as its capacity allows.
+    #[error("the agent `{0}` has as much as its capacity allows")]
+    CapacityExceeded(Name),
+    /// Nobody whom it could be transferred to takes offers now.
+    #[error("nobody whom it could go to takes offers now")]
+    NobodyAvailable,
+    /// The offer is not open: it was accepted, declined, revoked, or has expired.
+    #[error("the offer {} of {interaction} has ended", .offer.0)]
+    OfferEnded {
+        /// Of which interaction.
+        interaction: InteractionId,
+        /// Which offer.
+        offer: OfferId,
+    },
     /// The document is needed by another, or by a live interaction.
     #[error("still in use: {0}")]
     DocumentInUse(String),
@@ -127,6 +172,19 @@ impl Rejection {
             Self::WorkflowFaulty(_) => "workflow-faulty",
             Self::OutcomeUnconnected { .. } => "outcome-unconnected",
             Self::DocumentUnknown(_) => "document-unknown",
+            Self::AgentUnknown(_) => "agent-unknown",
+            Self::PlaceUnknown(_) => "place-unknown",
+            Self::SkillUnknown(_) => "skill-unknown",
+            Self::GroupUnknown(_) => "group-unknown",
+            Self::ReasonUnknown(_) => "reason-unknown",
+            Self::DispositionUnknown(_) => "disposition-unknown",
+            Self::AgentLoggedIn(_) => "agent-logged-in",
+            Self::AgentLoggedOut(_) => "agent-logged-out",
+            Self::AgentBusy(_) => "agent-busy",
+            Self::AgentUnreachable(_) => "agent-unreachable",
+            Self::CapacityExceeded(_) => "capacity-exceeded",
+            Self::NobodyAvailable => "nobody-available",
+            Self::OfferEnded { .. } => "offer-ended",
             Self::DocumentInUse(_) => "document-in-use",
             Self::Busy(_) => "busy",
             Self::Full { .. } => "full",
@@ -146,5 +204,11 @@ fn kind_word(kind: DocumentKind) -> &'static str {
         DocumentKind::Token => "token",
         DocumentKind::Webhook => "webhook",
         DocumentKind::Table => "table",
+        DocumentKind::Skill => "skill",
+        DocumentKind::Agent => "agent",
+        DocumentKind::Place => "place",
+        DocumentKind::AgentGroup => "agent group",
+        DocumentKind::PlaceGroup => "place group",
+        DocumentKind::AgentRules => "set of rules",
     }
 }

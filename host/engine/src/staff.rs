@@ -166,6 +166,14 @@ impl Default for AgentRules {
     }
 }
 
+impl AgentRules {
+    /// The name that the one set of rules is kept under.
+    #[must_use]
+    pub fn name() -> Name {
+        Name::new("rules").unwrap_or_else(|e| panic!("`rules` is a name: {e}"))
+    }
+}
+
 impl AgentGroup {
     /// Whether an agent is in it.
     #[must_use]

@@ -13,14 +13,16 @@ use utoipa::ToSchema;
 
 use crate::condition::Condition;
 use crate::content::Entry;
-use crate::decision::{Destination, Reply};
+use crate::decision::{Destination, Reply, Target};
 use crate::document::Configuration;
 use crate::id::Name;
 use crate::limits::{
-    CONNECTORS_MAX, DEPTH_MAX, ELEMENTS_MAX, ENTRIES_MAX, KEY_BYTES_MAX, REPLY_BYTES_MAX, VALUE_BYTES_MAX,
+    CONNECTORS_MAX, DEPTH_MAX, ELEMENTS_MAX, ENTRIES_MAX, KEY_BYTES_MAX, RELAXATIONS_MAX, REPLY_BYTES_MAX,
+    VALUE_BYTES_MAX,
 };
 use crate::segment::Segment;
-use crate::workflow::{Connector, DEFAULT, Element, ElementKind, Workflow};
+use crate::staffing;
+use crate::workflow::{Connector, DEFAULT, Element, ElementKind, Relaxation, Workflow};
 
 /// Something in a workflow that has to be put right first.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
@@ -211,17 +213,25 @@ impl<'a> Check<'a> {
                 Exits::new(&["true", "false"], &["error"])
             }
             ElementKind::Segment { by } => self.segment(id, by),
-            ElementKind::Queue { timeout_ms, .. } => {
+            ElementKind::Queue { timeout_ms, target, relaxations, overflow_length, leave_without_agents, .. } => {
+                self.targets(id, target.as_ref(), relaxations);
+                if *overflow_length == Some(0) {
+                    let message = format!("`{id}` overflows at a length of 0: give at least 1, or leave it out.");
+                    self.at(id, "queue-invalid", message);
+                }
                 if *timeout_ms == Some(0) {
                     let message = format!(
                         "`{id}` times out after 0 ms: give at least 1, or leave `timeout_ms` out to wait for ever."
                     );
                     self.at(id, "queue-invalid", message);
                 }
-                match timeout_ms {
-                    Some(_) => Exits::new(&[COMPLETED, "timeout"], &["error"]),
-                    None => Exits::new(&[COMPLETED], &["error"]),
-                }
+                let may = [
+                    (timeout_ms.is_some(), "timeout"),
+                    (overflow_length.is_some(), "overflow"),
+                    (*leave_without_agents, "no-agents"),
+                ];
+                let must: Vec<&str> = may.iter().filter(|(may, _)| *may).map(|(_, outcome)| *outcome).collect();
+                Exits::new(&[&[COMPLETED], must.as_slice()].concat(), &["error", "declined-by-all"])
             }
             ElementKind::Reply { reply, .. } => {
                 self.reply(id, reply);
@@ -280,6 +290,22 @@ impl<'a> Check<'a> {
             Segment::Share(_) => {}
         }
         exits
+    }
+
+    /// Whom a queue element waits for, now and later.
+    fn targets(&mut self, id: &Name, target: Option<&Target>, relaxations: &[Relaxation]) {
+        for target in target.into_iter().chain(relaxations.iter().map(|r| &r.target)) {
+            if let Err(rejection) = staffing::check_target(self.configuration, target) {
+                self.at(id, "target-invalid", format!("`{id}` cannot wait for its target: {rejection}."));
+            }
+        }
+        let grows = relaxations.windows(2).all(|pair| pair[0].after_ms < pair[1].after_ms);
+        if relaxations.len() > RELAXATIONS_MAX || !grows || relaxations.first().is_some_and(|r| r.after_ms == 0) {
+            let message = format!(
+                "The relaxations of `{id}` must be at most {RELAXATIONS_MAX}, from 1 ms on, each later than the one before."
+            );
+            self.at(id, "relaxations-invalid", message);
+        }
     }
 
     fn calendar(&mut self, id: &Name, calendar: &Name) {

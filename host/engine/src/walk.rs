@@ -11,10 +11,10 @@ use crate::decision::{Decision, Failure, Target};
 use crate::event::{Event, Park};
 use crate::id::{CallId, InteractionId, Name, Sequence, UnixMillis};
 use crate::limits;
-use crate::live::{Live, State};
+use crate::live::{Frame, Live, QueuePosition, State, Wants};
 use crate::rejection::Rejection;
 use crate::segment;
-use crate::workflow::{ElementKind, Flow};
+use crate::workflow::{ElementKind, Flow, Relaxation};
 
 /// An interaction while it is being moved.
 #[derive(Debug, Clone)]
@@ -81,6 +81,7 @@ impl<'a> Draft<'a> {
         id: InteractionId,
         flow: &Arc<Flow>,
         content: Content,
+        at: Option<UnixMillis>,
         now: UnixMillis,
     ) -> Self {
         let media_type = content.message.media_type.clone();
@@ -90,8 +91,60 @@ impl<'a> Draft<'a> {
         draft.content_changed = true;
         draft.push(Event::Submitted { id, media_type, priority, hops, copy_of: None });
         draft.enter_workflow(flow);
-        draft.walk();
+        match at.filter(|at| *at > now) {
+            Some(until) => draft.push(Event::Scheduled { id, until, by: "client".into() }),
+            None => draft.walk(),
+        }
         draft
+    }
+
+    /// The moment that it was scheduled for has come.
+    pub(crate) fn begin(&mut self) {
+        self.push(Event::Began { id: self.id });
+        self.walk();
+    }
+
+    /// Whether it waits in a queue and is offered to nobody.
+    pub(crate) fn waits_in_queue(&self) -> bool {
+        matches!(self.live.state, State::Queued(_))
+    }
+
+    /// Leaves its element by an outcome, if the workflow says what then.
+    pub(crate) fn leave_if_connected(&mut self, outcome: &str) {
+        let frame = self.live.frame();
+        let connected = |frame: &Frame| {
+            let flow = self.flow(&frame.workflow, frame.version);
+            Name::new(outcome).is_ok_and(|outcome| flow.is_connected(frame.element, &outcome))
+        };
+        if frame.is_some_and(connected) {
+            self.go_on(outcome);
+        }
+    }
+
+    /// It has waited so long that others may get it too.
+    pub(crate) fn relax(&mut self) {
+        let State::Queued(position) = &self.live.state else { return };
+        let (queue, step, since) = (position.queue.clone(), usize::from(position.step), position.since);
+        let Some(frame) = self.live.frame() else { return };
+        let flow = self.flow(&frame.workflow, frame.version);
+        let ElementKind::Queue { relaxations, .. } = &flow.element(frame.element).kind else { return };
+        // After a standstill several may be due: the last of them counts.
+        let due = relaxations.iter().skip(step).take_while(|r| since.plus(r.after_ms) <= self.now).count();
+        let Some(relaxation) = (step + due).checked_sub(1).and_then(|i| relaxations.get(i)) else { return };
+        let skills = if relaxation.without_skills { Vec::new() } else { self.content.facts.skills.clone() };
+        let target = self.resolved(relaxation.target.clone());
+        let wants = self.account.configuration().queues.get(&queue).and_then(|q| q.wants(Some(target), skills));
+        let next = relaxations.get(step + due).map(|r| since.plus(r.after_ms));
+        let step = u8::try_from(step + due).unwrap_or(u8::MAX);
+        self.push(Event::Relaxed { id: self.id, wants, step, next });
+    }
+
+    /// A target that says whom: the last agent by name.
+    fn resolved(&self, target: Target) -> Target {
+        match (&target, &self.content.facts.last_agent) {
+            (Target::LastAgent, Some(agent)) => Target::Agent(agent.to_string()),
+            _ => target,
+        }
     }
 
     /// The events, and the contents that changed.
@@ -136,7 +189,8 @@ impl<'a> Draft<'a> {
     /// The work on it is done: the queue element is left by `completed`; outside any workflow it ends.
     pub(crate) fn work_done(&mut self, disposition: String, by: String) {
         let id = self.id;
-        self.push(Event::WorkDone { id, disposition: disposition.clone(), by });
+        let agent = self.live.agent().cloned();
+        self.push(Event::WorkDone { id, disposition: disposition.clone(), by, agent });
         if self.live.frame().is_none() {
             self.push(Event::Completed { id, disposition });
             return;
@@ -268,7 +322,7 @@ impl<'a> Draft<'a> {
                 let calendars = &self.account.configuration().calendars;
                 Ok(Step::Leave(by.choose(&element.id, self.id, &self.content, calendars, self.now).to_owned()))
             }
-            ElementKind::Queue { queue, timeout_ms } => self.queue(queue.clone(), *timeout_ms).map(|()| Step::Stop),
+            kind @ ElementKind::Queue { .. } => self.queue(kind),
             ElementKind::Reply { reply, acknowledgement } => {
                 self.reply(reply.clone(), *acknowledgement).map_err(|e| Fault::error("response-failed", e))?;
                 Ok(Step::Leave("next".into()))
@@ -305,19 +359,70 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
-    fn queue(&mut self, queue: Name, timeout_ms: Option<u64>) -> Result<(), Fault> {
-        let id = self.id;
-        let queue = match self.live.target.as_deref() {
-            Some(Target::Queue(chosen)) => {
-                let chosen = self.known_queue(chosen).map_err(|e| Fault::error("queue-unknown", e))?;
-                self.push(Event::TargetSet { id, target: None });
-                chosen
-            }
-            _ => self.known_queue(queue.as_str()).map_err(|e| Fault::error("queue-unknown", e))?,
+    fn queue(&mut self, element: &ElementKind) -> Result<Step, Fault> {
+        let ElementKind::Queue { queue, timeout_ms, target, relaxations, overflow_length, leave_without_agents } =
+            element
+        else {
+            return Ok(Step::Stop);
         };
-        let timeout = timeout_ms.map(|ms| self.now.plus(ms));
-        self.push(Event::Queued { id, queue, ticket: self.sequence, timeout });
-        Ok(())
+        let id = self.id;
+        let chosen = self.live.target.as_deref().cloned();
+        if chosen.is_some() {
+            self.push(Event::TargetSet { id, target: None });
+        }
+        let (queue, target) = match chosen {
+            Some(Target::Queue(name)) => (self.known_queue(&name), None),
+            chosen => (self.known_queue(queue.as_str()), chosen.or_else(|| target.clone())),
+        };
+        let queue = queue.map_err(|e| Fault::error("queue-unknown", e))?;
+        if overflow_length.is_some_and(|max| self.account.queue_len(queue.as_str()) >= max as usize) {
+            return Ok(Step::Leave("overflow".into()));
+        }
+        let position = self.position(queue, target, *timeout_ms, relaxations);
+        if *leave_without_agents && !self.somebody_could_take(&position, relaxations) {
+            return Ok(Step::Leave("no-agents".into()));
+        }
+        self.push(Event::Queued { id, position: Box::new(position) });
+        Ok(Step::Stop)
+    }
+
+    /// A place in a queue of the account, from now on.
+    pub(crate) fn position(
+        &self,
+        queue: Name,
+        target: Option<Target>,
+        timeout_ms: Option<u64>,
+        relaxations: &[Relaxation],
+    ) -> QueuePosition {
+        let document = self.account.configuration().queues.get(&queue);
+        let skills = self.content.facts.skills.clone();
+        let target = target.map(|target| self.resolved(target));
+        let wants = document.and_then(|queue| queue.wants(target, skills));
+        let wants = wants.map(|wants| Box::new(Wants { target: self.resolved(wants.target.clone()), ..*wants }));
+        // Whoever asked to be called back waits since then.
+        let called_back = self.live.media_type == "callback";
+        QueuePosition {
+            queue,
+            since: self.now,
+            clock: if called_back { self.live.submitted_at } else { self.now },
+            ageing: document.map_or(0, |queue| queue.ageing_per_minute),
+            ticket: self.sequence,
+            timeout: timeout_ms.map(|ms| self.now.plus(ms)),
+            wants,
+            step: 0,
+            relax_at: relaxations.first().map(|r| self.now.plus(r.after_ms)),
+        }
+    }
+
+    /// Whether anybody who is logged in could take it, now or after one of its relaxations.
+    fn somebody_could_take(&self, position: &QueuePosition, relaxations: &[Relaxation]) -> bool {
+        let Some(wants) = position.wants.as_deref() else { return false };
+        let later = relaxations.iter().map(|relaxation| Wants {
+            target: self.resolved(relaxation.target.clone()),
+            skills: if relaxation.without_skills { Vec::new() } else { wants.skills.clone() },
+            ..wants.clone()
+        });
+        std::iter::once(wants.clone()).chain(later).any(|w| self.account.could_take(&w, &self.live.media_type))
     }
 
     /// A queue of the account, by a name that a document or a strategy gave.

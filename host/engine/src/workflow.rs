@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::condition::Condition;
-use crate::decision::{Destination, Reply};
+use crate::decision::{Destination, Reply, Target};
 use crate::id::Name;
 use crate::segment::Segment;
 
@@ -58,7 +58,9 @@ pub enum ElementKind {
         /// How.
         by: Segment,
     },
-    /// Waits to be taken. Outcomes `completed`, `timeout` and `error` (a strategy routed it to a queue that is gone).
+    /// Waits for an agent. Outcomes `completed`, `timeout`, `no-agents` (nobody logged in could ever take it), `overflow`
+    /// (too many wait), `declined-by-all` (everybody who could take it has refused) and `error` (a strategy routed it to a
+    /// queue that is gone). Without a connector for `declined-by-all` it goes on waiting.
     Queue {
         /// The queue, unless a strategy chose another by `route-to`.
         #[schema(value_type = String)]
@@ -66,6 +68,18 @@ pub enum ElementKind {
         /// Leaves by `timeout` after so long. Left out: waits for ever. At least 1.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         timeout_ms: Option<u64>,
+        /// Whom it is offered to, unless a strategy said so by `route-to`. Left out: as the queue says.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        target: Option<Target>,
+        /// Whom it is offered to instead once it has waited longer; at most 16, each later than the one before.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        relaxations: Vec<Relaxation>,
+        /// Leaves by `overflow` at once where so many wait already. At least 1.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        overflow_length: Option<u32>,
+        /// Leaves by `no-agents` at once where nobody who is logged in could ever take it.
+        #[serde(default)]
+        leave_without_agents: bool,
     },
     /// Sends a reply. Outcomes `next` and `error` (no such response).
     Reply {
@@ -107,6 +121,20 @@ pub enum ElementKind {
         #[schema(value_type = Option<String>)]
         outcome: Option<Name>,
     },
+}
+
+/// Whom an interaction is offered to after it has waited for some time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Relaxation {
+    /// Counts from the moment it came into the queue, in ms; at least 1.
+    #[schema(minimum = 1)]
+    pub after_ms: u64,
+    /// Whom.
+    pub target: Target,
+    /// Skills that a strategy required are no longer needed.
+    #[serde(default)]
+    pub without_skills: bool,
 }
 
 /// From an element, by one of its outcomes, to the next.
@@ -209,6 +237,12 @@ impl Flow {
     /// The compiled expression of a condition element.
     pub(crate) fn condition(&self, index: u16) -> Option<&Condition> {
         self.conditions.get(&index)
+    }
+
+    /// Whether an element has a connector of its own for an outcome.
+    #[must_use]
+    pub fn is_connected(&self, from: u16, outcome: &Name) -> bool {
+        self.connectors.contains_key(&(from, outcome.clone()))
     }
 
     /// The element that this outcome leads to, by its own connector or by `default`. `error` and `timeout` are never

@@ -87,7 +87,7 @@ fn account() -> Configuration {
     let documents = [
         Document::Calendar(name("office"), Arc::new(office)),
         Document::Response(Arc::new(serde_json::from_value(ack).unwrap())),
-        Document::Queue(Queue { name: name("desk"), description: String::new() }),
+        Document::Queue(Queue::new(name("desk"))),
         Document::Webhook(Arc::new(Webhook {
             name: name("crm"),
             url: "https://crm.example.org/in".to_owned(),

@@ -68,7 +68,7 @@ impl World {
     }
 
     pub fn queue(&mut self, queue: &str) {
-        self.put(Document::Queue(Queue { name: name(queue), description: String::new() })).unwrap();
+        self.put(Document::Queue(Queue::new(name(queue)))).unwrap();
     }
 
     pub fn deploy(&mut self, deployment: &str, outcomes: &[&str]) {
