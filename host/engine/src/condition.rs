@@ -34,6 +34,7 @@ pub struct Condition {
     program: Program,
     /// Members of `interaction` that it refers to, in the order of their names. Only these are made.
     members: BTreeSet<&'static str>,
+    steps: u64,
 }
 
 /// Why a condition was refused, or gave no answer.
@@ -86,8 +87,13 @@ impl Condition {
         }
         depth::check(expression)?;
         let program = ENV.compile(expression).map_err(|errors| refused(&errors))?;
-        let members = cost::check(expression, &program)?;
-        Ok(Self { program, members })
+        let (members, steps) = cost::check(expression, &program)?;
+        Ok(Self { program, members, steps })
+    }
+
+    /// Most steps of one evaluation, of about 50 ns each.
+    pub(crate) fn steps(&self) -> u64 {
+        self.steps
     }
 
     /// Whether it holds for an interaction.

@@ -102,21 +102,22 @@ const OPERATORS: [&str; 21] = [
 const OPTIONALS: [&str; 3] = ["of", "ofNonZeroValue", "none"];
 const TYPES: [&str; 10] = ["bool", "bytes", "double", "int", "list", "map", "null_type", "string", "type", "uint"];
 
-/// Members of `interaction` that an expression refers to.
+/// Members of `interaction` that an expression refers to, and most steps that it takes.
 ///
 /// # Errors
 /// [`ConditionError::Refused`] where something has no place in a condition, [`ConditionError::TooCostly`].
-pub(super) fn check(source: &str, program: &Program) -> Result<BTreeSet<&'static str>, ConditionError> {
+pub(super) fn check(source: &str, program: &Program) -> Result<(BTreeSet<&'static str>, u64), ConditionError> {
     let expression = program.expression();
     // Once to see what it touches, and once to see what that costs.
     let mut look = Walk { source, program, members: BTreeSet::new(), scope: Vec::new(), text: 0, list: 0 };
     look.bound(expression)?;
     let text = if look.members.contains("body") { BODY_COST } else { TEXT_COST.max(look.list) };
     let mut sum = Walk { text, scope: Vec::new(), members: BTreeSet::new(), ..look };
-    if sum.bound(expression)?.steps > COST_MAX {
+    let steps = sum.bound(expression)?.steps;
+    if steps > COST_MAX {
         return Err(ConditionError::TooCostly);
     }
-    Ok(sum.members)
+    Ok((sum.members, steps))
 }
 
 /// What evaluating an expression takes at most, and what it gives.
