@@ -94,6 +94,8 @@ pub mod limits {
     pub const VISITS_MAX: u32 = 1000;
     /// Elements walked in one step, so that no document can hold the lane.
     pub const WALK_MAX: usize = 512;
+    /// Steps of all conditions of one walk, of about 50 ns each. At least as many as one condition may have.
+    pub const WALK_STEPS_MAX: u64 = 2_000_000;
     /// Elements of one workflow.
     pub const ELEMENTS_MAX: usize = 500;
     /// Connectors of one workflow.

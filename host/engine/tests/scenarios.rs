@@ -7,6 +7,7 @@
 
 mod world;
 
+use serde_json::json;
 use signalbox_engine::{
     Command, Connector, Delivery, DeliveryKey, DeliveryState, Document, Element, ElementKind, Event, UnixMillis,
     Workflow, limits,
@@ -180,6 +181,31 @@ fn an_interaction_that_was_resumed_may_go_round_a_loop_as_often_as_a_new_one() {
         {last}"
     );
     scenario(world, &table);
+}
+
+#[test]
+fn dear_conditions_in_a_row_park_before_they_hold_up_the_account() {
+    let dear = "interaction.user_data.all(a, interaction.user_data.all(b, a != ''))";
+    let ids = ["c1", "c2", "c3", "c4", "c5", "end"];
+    let conditions = ids[..5].iter().map(|id| json!({"id": id, "kind": "condition", "expression": dear}));
+    let elements = [json!({"id": "start", "kind": "start"}), json!({"id": "end", "kind": "end"})];
+    let next = |pair: &[&str]| ["true", "false"].map(|o| json!({"from": pair[0], "outcome": o, "to": pair[1]}));
+    let connectors = ids.windows(2).flat_map(next);
+    let workflow = json!({
+        "name": "main",
+        "elements": elements.into_iter().chain(conditions).collect::<Vec<_>>(),
+        "connectors": connectors.chain([json!({"from": "start", "outcome": "next", "to": "c1"})]).collect::<Vec<_>>(),
+    });
+    let mut world = World::default();
+    world.workflow(&workflow.to_string());
+    scenario(
+        world,
+        "
+        @0    submit chat main                  => submitted i1, at start, at c1 by next, at c2 by true, at c3 by true, parked loop
+        @1    resume i1                         => resumed 1, at c3, at c4 by true, at c5 by true, parked loop
+        @2    resume i1                         => resumed 1, at c5, at end by true, completed completed
+    ",
+    );
 }
 
 #[test]

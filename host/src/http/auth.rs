@@ -73,6 +73,8 @@ grants! {
     Check: Designer Approver;
     /// Draws workflows, writes standard responses and calendars.
     Design: Designer;
+    /// Approves standard responses.
+    Approve: Approver;
     /// Keeps tokens.
     Administer: ;
 }
@@ -96,6 +98,11 @@ pub struct Caller<G> {
 }
 
 impl<G> Caller<G> {
+    /// Whether the caller may approve what is written.
+    pub(super) fn approves(&self) -> bool {
+        self.roles.iter().any(|role| matches!(role, Role::Approver | Role::Administrator))
+    }
+
     /// Whether the caller may end or put back work that somebody else took.
     pub(super) fn acts_for_anyone(&self) -> bool {
         self.roles.iter().any(|role| matches!(role, Role::Operator | Role::Administrator))

@@ -1,14 +1,18 @@
 //! An account driven by lines of text.
 
-use std::collections::BTreeMap;
+// Each table of tests uses a part of it.
+#![allow(dead_code)]
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use signalbox_engine::{
-    Account, Action, Answer, Binding, CallId, Category, Command, Content, Decision, DeliveryKey, DeliveryState,
-    Deployment, Destination, Digest, Document, DocumentKey, DocumentKind, Entry, Event, Facts, Failure, InteractionId,
-    Manifest, Message, Name, OnFailure, Outcome, Queue, Rejection, Reply, Share, Submission, Target, UnixMillis,
-    Webhook, Workflow, decide, reads,
+    Account, Action, AgentAction, AgentGroup, Answer, Attention, Binding, CallId, Category, Command, Connection,
+    Content, Decision, DeliveryKey, DeliveryState, Deployment, Destination, Digest, Document, DocumentKey,
+    DocumentKind, Entry, Event, Facts, Failure, InteractionId, Manifest, Message, Name, OfferAnswer, OfferEnd, OfferId,
+    OnFailure, Outcome, Pending, Queue, Rejection, Reply, Share, SkillExpression, Speaker, Submission, Target,
+    UnixMillis, Webhook, Workflow, decide, reads,
 };
 use uuid::Uuid;
 
@@ -94,11 +98,47 @@ impl World {
         let command = self.command(words);
         match self.try_at(command, now) {
             Ok(events) => {
-                let shown: Vec<String> = events.iter().filter_map(|event| self.show(event)).collect();
+                let mut shown: Vec<String> = events.iter().filter_map(|event| self.show(event)).collect();
+                for event in self.match_all(now) {
+                    shown.extend(self.show(&event));
+                }
                 shown.join(", ")
             }
             Err(rejection) => format!("rejected {}", rejection.code()),
         }
+    }
+
+    /// Brings together what can be, as a lane does after each command.
+    pub fn match_all(&mut self, now: UnixMillis) -> Vec<Event> {
+        let mut events = Vec::new();
+        while let Some(due) = self.account.match_due() {
+            match self.try_at(Command::Match(due.clone()), now) {
+                Ok(more) => events.extend(more),
+                Err(_) => self.account.matched(&due),
+            }
+        }
+        events
+    }
+
+    pub fn json(&mut self, kind: &str, json: &str) -> Result<Vec<Event>, Rejection> {
+        let document = match kind {
+            "skill" => Document::Skill(serde_json::from_str(json).unwrap()),
+            "agent" => Document::Agent(Arc::new(serde_json::from_str(json).unwrap())),
+            "place" => Document::Place(serde_json::from_str(json).unwrap()),
+            "agent-group" => Document::AgentGroup(Arc::new(serde_json::from_str(json).unwrap())),
+            "place-group" => Document::PlaceGroup(Arc::new(serde_json::from_str(json).unwrap())),
+            "rules" => Document::AgentRules(Arc::new(serde_json::from_str(json).unwrap())),
+            "queue" => Document::Queue(serde_json::from_str(json).unwrap()),
+            other => panic!("no such kind: {other}"),
+        };
+        self.put(document)
+    }
+
+    /// The offer that an agent has, or had last, of an interaction.
+    fn offer(&self, interaction: InteractionId, agent: &str) -> OfferId {
+        let live = self.account.live(interaction);
+        let open = live.and_then(|live| live.offers().find(|offer| offer.agent == agent).map(|offer| offer.id));
+        open.unwrap_or(OfferId(0))
     }
 
     fn command(&mut self, words: &[&str]) -> Command {
@@ -146,6 +186,88 @@ impl World {
             ["release", i] => Command::Release { interaction: the(i), by: by(), for_anyone },
             ["complete", i, disposition] => {
                 Command::Complete { interaction: the(i), disposition: disposition.into(), by: by(), for_anyone }
+            }
+            ["submit", media_type, workflow, "at", at] => {
+                self.submits += 1;
+                let mut submission = submission(id(self.submits), media_type, workflow);
+                submission.at = Some(UnixMillis(at.parse().unwrap()));
+                Command::Submit(Box::new(submission))
+            }
+            ["login", agent, ref rest @ ..] => {
+                let at = rest.iter().position(|word| *word == "at").map(|i| name(rest[i + 1]));
+                let media = rest.iter().filter_map(|word| word.strip_prefix("media=")).flat_map(|list| list.split('+'));
+                let connected = rest.contains(&"connected");
+                let action = AgentAction::LogIn { place: at, media_types: media.map(name).collect(), connected };
+                Command::Agent { agent: name(agent), action, by: by() }
+            }
+            ["logout", agent, ref rest @ ..] => {
+                let action = AgentAction::LogOut { after_work: rest.contains(&"after") };
+                Command::Agent { agent: name(agent), action, by: by() }
+            }
+            ["ready", agent] => Command::Agent { agent: name(agent), action: AgentAction::Ready, by: by() },
+            ["not-ready", agent, reason, ref rest @ ..] => {
+                let action = AgentAction::NotReady { reason: name(reason), after_work: rest.contains(&"after") };
+                Command::Agent { agent: name(agent), action, by: by() }
+            }
+            ["connect", agent] => Command::Agent { agent: name(agent), action: AgentAction::Connect, by: by() },
+            ["disconnect", agent] => Command::Agent { agent: name(agent), action: AgentAction::Disconnect, by: by() },
+            ["agent-time", agent] => Command::AgentTimerDue { agent: name(agent) },
+            ["accept", agent, i] => Command::AnswerOffer {
+                interaction: the(i),
+                offer: self.offer(the(i), agent),
+                agent: name(agent),
+                answer: OfferAnswer::Accept,
+            },
+            ["decline", agent, i] => Command::AnswerOffer {
+                interaction: the(i),
+                offer: self.offer(the(i), agent),
+                agent: name(agent),
+                answer: OfferAnswer::Decline { reason: "lunch".into() },
+            },
+            ["hold", i] => Command::Attend { interaction: the(i), attention: Attention::Held, by: by(), for_anyone },
+            ["retrieve", i] => {
+                Command::Attend { interaction: the(i), attention: Attention::Active, by: by(), for_anyone }
+            }
+            ["workbin", i] => {
+                Command::Attend { interaction: the(i), attention: Attention::Workbin, by: by(), for_anyone }
+            }
+            ["wrapped", i] => Command::FinishWrapUp { interaction: the(i), disposition: None, by: by(), for_anyone },
+            ["transfer", i, kind, target] => {
+                let to = match kind {
+                    "agent" => Target::Agent(target.into()),
+                    "group" => Target::AgentGroup(target.into()),
+                    _ => Target::Queue(target.into()),
+                };
+                Command::Transfer { interaction: the(i), to, by: by(), for_anyone }
+            }
+            ["move", i, queue] => Command::Move { interaction: the(i), queue: name(queue), by: by() },
+            ["assign", i, agent] => Command::Assign { interaction: the(i), agent: name(agent), by: by() },
+            ["say", i, "customer", text] => Command::Say {
+                interaction: the(i),
+                speaker: Speaker::Customer,
+                text: text.into(),
+                by: by(),
+                for_anyone,
+            },
+            ["say", i, text] => {
+                Command::Say { interaction: the(i), speaker: Speaker::Agent, text: text.into(), by: by(), for_anyone }
+            }
+            ["close", i] => Command::Close { interaction: the(i), reason: "left".into(), by: by() },
+            ["remove", kind @ ("agent" | "agent-group" | "skill" | "place"), of] => {
+                let kind = match kind {
+                    "agent" => DocumentKind::Agent,
+                    "skill" => DocumentKind::Skill,
+                    "place" => DocumentKind::Place,
+                    _ => DocumentKind::AgentGroup,
+                };
+                Command::Remove { key: DocumentKey { kind, name: name(of), element: None, version: 0 }, by: by() }
+            }
+            ["group", group, agents] => {
+                let agents: BTreeSet<Name> = agents.split('+').filter(|agent| *agent != "none").map(name).collect();
+                let expression = agents.is_empty().then(|| SkillExpression::new("false").unwrap());
+                let (description, capacity) = (String::new(), None);
+                let group = AgentGroup { name: name(group), description, agents, expression, capacity };
+                Command::Put { document: Document::AgentGroup(Arc::new(group)), by: by() }
             }
             ["bind", workflow, element, deployment] => {
                 Command::Put { document: binding(workflow, element, deployment, OnFailure::default()), by: by() }
@@ -216,8 +338,34 @@ impl World {
             }
             Event::Hopped { to, .. } => format!("hopped {to}"),
             Event::MessageQueued { message, .. } => format!("message {}", message.topic),
+            Event::Relaxed { id, step, .. } => format!("relaxed {} {step}", short(id)),
+            Event::Offered { id, offer } => format!("offered {} to {}", short(id), offer.agent),
+            Event::OfferEnded { id, agent, how: OfferEnd::Revoked { reason }, .. } => {
+                format!("revoked {} from {agent} {reason}", short(id))
+            }
+            Event::OfferEnded { id, agent, how, .. } => format!("{} {} by {agent}", how.name(), short(id)),
+            Event::Assigned { id, agent, .. } => format!("assigned {} to {agent}", short(id)),
+            Event::AttentionSet { id, attention: Attention::Active, .. } => format!("active {}", short(id)),
+            Event::AttentionSet { id, attention: Attention::Held, .. } => format!("held {}", short(id)),
+            Event::AttentionSet { id, attention: Attention::Workbin, .. } => format!("workbin {}", short(id)),
+            Event::WrapUpStarted { id, .. } => format!("wrap-up {}", short(id)),
+            Event::Abandoned { id, .. } => format!("abandoned {}", short(id)),
+            Event::Said { text, .. } => format!("said {text}"),
+            Event::Moved { id, queue, .. } => format!("moved {} to {queue}", short(id)),
+            Event::Scheduled { id, until, .. } => format!("scheduled {} {}", short(id), until.0),
+            Event::Began { id } => format!("began {}", short(id)),
+            Event::AgentLoggedIn { agent, .. } => format!("{agent} in"),
+            Event::AgentLoggedOut { agent, reason, .. } => format!("{agent} out {reason}"),
+            Event::AgentReady { agent, .. } => format!("{agent} ready"),
+            Event::AgentNotReady { agent, reason, .. } => format!("{agent} not-ready {reason}"),
+            Event::AgentPending { agent, pending: Some(Pending::LogOut), .. } => format!("{agent} will log out"),
+            Event::AgentPending { agent, .. } => format!("{agent} will be not-ready"),
+            Event::AgentConnection { agent, connection: Connection::Lost { .. } } => format!("{agent} lost"),
+            Event::AgentConnection { agent, .. } => format!("{agent} connected"),
+            Event::AgentRests { agent, until: Some(until) } => format!("{agent} rests {}", until.0),
+            Event::AgentRests { agent, .. } => format!("{agent} rested"),
             Event::Waiting { until, .. } => format!("waiting until {}", until.0),
-            Event::Queued { queue, .. } => format!("queued {queue}"),
+            Event::Queued { position, .. } => format!("queued {}", position.queue),
             Event::Taken { id, queue, .. } => format!("taken {} from {queue}", short(id)),
             Event::Released { id, .. } => format!("released {}", short(id)),
             Event::WorkDone { disposition, .. } => format!("done {disposition}"),
@@ -251,7 +399,7 @@ pub fn submission(id: InteractionId, media_type: &str, workflow: &str) -> Submis
         headers: Vec::new(),
         submitted_at: UnixMillis(0),
     };
-    Submission { id, workflow: name(workflow), message: message.into(), facts: Facts::default() }
+    Submission { id, workflow: name(workflow), message: message.into(), facts: Facts::default(), at: None }
 }
 
 fn deployment_document(deployment: &str, outcomes: &[&str]) -> Document {

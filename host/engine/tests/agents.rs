@@ -1,0 +1,436 @@
+//! What agents see of the engine: tables of commands and the events that follow, matching included.
+
+mod world;
+
+use world::{World, scenario};
+
+/// Two agents in a group, a queue for it, and a workflow that leads there.
+fn desk(queue: &str) -> World {
+    let mut world = World::default();
+    for skill in ["english", "billing"] {
+        world.json("skill", &format!(r#"{{"name": "{skill}"}}"#)).unwrap();
+    }
+    world.json("place", r#"{"name": "p1"}"#).unwrap();
+    for (agent, english) in [("ann", 8), ("bob", 3)] {
+        world.json("agent", &format!(r#"{{"name": "{agent}", "skills": {{"english": {english}}}}}"#)).unwrap();
+    }
+    world.json("agent-group", r#"{"name": "team", "agents": ["ann", "bob"]}"#).unwrap();
+    let queue = format!(r#"{{"name": "desk", "target": {{"agent-group": "team"}}{queue}}}"#);
+    world.json("queue", &queue).unwrap();
+    world.queue("other");
+    world.workflow(
+        r#"{"name": "w", "elements": [
+            {"id": "start", "kind": "start"},
+            {"id": "desk", "kind": "queue", "queue": "desk"},
+            {"id": "aside", "kind": "end", "disposition": "aside"},
+            {"id": "end", "kind": "end"}],
+        "connectors": [
+            {"from": "start", "outcome": "next", "to": "desk"},
+            {"from": "desk", "outcome": "completed", "to": "end"},
+            {"from": "desk", "outcome": "declined-by-all", "to": "aside"}]}"#,
+    );
+    world
+}
+
+/// The same without a way on for what all have declined.
+fn plain(queue: &str) -> World {
+    let mut world = desk(queue);
+    world.workflow(
+        r#"{"name": "w", "elements": [
+            {"id": "start", "kind": "start"},
+            {"id": "desk", "kind": "queue", "queue": "desk"},
+            {"id": "end", "kind": "end"}],
+        "connectors": [
+            {"from": "start", "outcome": "next", "to": "desk"},
+            {"from": "desk", "outcome": "completed", "to": "end"}]}"#,
+    );
+    world
+}
+
+#[test]
+fn work_goes_to_whoever_is_ready_longest_idle_first() {
+    scenario(
+        plain(""),
+        "
+        @0    submit chat w          => submitted i1, at start, at desk by next, queued desk
+        @1    login ann              => ann in
+        @2    login bob              => bob in
+        @3    ready bob              => bob ready, offered i1 to bob
+        @4    accept bob i1          => accepted i1 by bob, assigned i1 to bob
+        @5    ready ann              => ann ready
+        @6    submit chat w          => submitted i2, at start, at desk by next, queued desk, offered i2 to ann
+        @7    complete i1 solved as bob => done solved, data disposition=solved, at end by completed, completed solved
+        @8    decline ann i2         => declined i2 by ann, ann rests 1008, offered i2 to bob
+        @9    accept bob i2          => accepted i2 by bob, assigned i2 to bob
+        @10   complete i2 solved as ann => rejected assigned-to-another
+        @11   complete i2 solved as operator => done solved, data disposition=solved, at end by completed, completed solved
+    ",
+    );
+}
+
+#[test]
+fn an_offer_ends_in_one_way_and_a_late_answer_is_refused() {
+    scenario(
+        plain(""),
+        "
+        @0      login ann            => ann in
+        @0      ready ann            => ann ready
+        @0      submit chat w        => submitted i1, at start, at desk by next, queued desk, offered i1 to ann
+        @19999  time i1              => rejected not-due
+        @20000  accept ann i1        => rejected offer-ended
+        @20000  time i1              => expired i1 by ann, ann not-ready no-answer
+        @20001  accept ann i1        => rejected offer-ended
+        @20002  ready ann            => ann ready, offered i1 to ann
+        @20003  cancel i1            => customer-gone i1 by ann, cancelled
+        @20004  submit chat w        => submitted i2, at start, at desk by next, queued desk, offered i2 to ann
+        @20005  not-ready ann lunch  => revoked i2 from ann not-ready, ann not-ready lunch
+        @20006  ready ann            => ann ready, offered i2 to ann
+        @20007  close i2             => customer-gone i2 by ann, abandoned i2
+        @20008  accept ann i2        => rejected offer-ended
+    ",
+    );
+}
+
+#[test]
+fn several_are_asked_at_once_and_the_first_gets_it() {
+    scenario(
+        plain(r#", "offers_max": 2"#),
+        "
+        @0   login ann               => ann in
+        @0   login bob               => bob in
+        @1   ready ann               => ann ready
+        @2   ready bob               => bob ready
+        @3   submit chat w           => submitted i1, at start, at desk by next, queued desk, offered i1 to ann, offered i1 to bob
+        @4   accept bob i1           => revoked i1 from ann accepted-by-another, accepted i1 by bob, assigned i1 to bob
+        @5   accept ann i1           => rejected offer-ended
+    ",
+    );
+}
+
+#[test]
+fn what_everybody_declined_goes_on_by_its_connector_or_waits_for_somebody_new() {
+    scenario(
+        desk(""),
+        "
+        @0   login ann               => ann in
+        @0   login bob               => bob in
+        @1   ready ann               => ann ready
+        @2   ready bob               => bob ready
+        @3   submit chat w           => submitted i1, at start, at desk by next, queued desk, offered i1 to ann
+        @4   decline ann i1          => declined i1 by ann, ann rests 1004, offered i1 to bob
+        @5   decline bob i1          => declined i1 by bob, bob rests 1005, at aside by declined-by-all, completed aside
+    ",
+    );
+    scenario(
+        plain(""),
+        "
+        @0     login ann             => ann in
+        @1     ready ann             => ann ready
+        @3     submit chat w         => submitted i1, at start, at desk by next, queued desk, offered i1 to ann
+        @4     decline ann i1        => declined i1 by ann, ann rests 1004
+        @1004  agent-time ann        => ann rested
+        @1005  submit chat w         => submitted i2, at start, at desk by next, queued desk, offered i2 to ann
+        @1006  accept ann i2         => accepted i2 by ann, assigned i2 to ann
+        @1007  complete i2 ok as ann => done ok, data disposition=ok, at end by completed, completed ok
+        @1008  ready ann             => ann ready, offered i1 to ann
+    ",
+    );
+}
+
+#[test]
+fn priority_then_ageing_then_age_decide_who_is_next() {
+    let mut world = plain(r#", "ageing_per_minute": 10"#);
+    world.deploy("rank-1", &["go"]);
+    world.workflow(
+        r#"{"name": "ranked", "elements": [
+            {"id": "start", "kind": "start"},
+            {"id": "rank", "kind": "strategy"},
+            {"id": "desk", "kind": "queue", "queue": "desk"},
+            {"id": "end", "kind": "end"}],
+        "connectors": [
+            {"from": "start", "outcome": "next", "to": "rank"},
+            {"from": "rank", "outcome": "go", "to": "desk"},
+            {"from": "desk", "outcome": "completed", "to": "end"}]}"#,
+    );
+    world.bind("ranked", "rank", "rank-1", 0, None);
+    scenario(
+        world,
+        "
+        @0       submit chat w             => submitted i1, at start, at desk by next, queued desk
+        @1       submit chat w             => submitted i2, at start, at desk by next, queued desk
+        @60000   submit chat ranked        => submitted i3, at start, at rank by next, called rank-1
+        @60000   answer i3 go priority 15  => answered go, priority 15, at desk by go, queued desk
+        @120000  submit chat ranked        => submitted i4, at start, at rank by next, called rank-1
+        @120000  answer i4 go priority 15  => answered go, priority 15, at desk by go, queued desk
+        @120000  login ann                 => ann in
+        @120000  ready ann                 => ann ready, offered i3 to ann
+        @120001  accept ann i3             => accepted i3 by ann, assigned i3 to ann
+        @120002  complete i3 ok as ann     => done ok, data disposition=ok, at end by completed, completed ok, offered i1 to ann
+        @120003  accept ann i1             => accepted i1 by ann, assigned i1 to ann
+        @120004  complete i1 ok as ann     => done ok, data disposition=ok, at end by completed, completed ok, offered i2 to ann
+        @120005  accept ann i2             => accepted i2 by ann, assigned i2 to ann
+        @120006  complete i2 ok as ann     => done ok, data disposition=ok, at end by completed, completed ok, offered i4 to ann
+    ",
+    );
+}
+
+#[test]
+fn capacity_is_kept_by_medium_and_a_workbin_takes_none_of_it() {
+    let mut world = plain("");
+    world.json("agent", r#"{"name": "ann", "capacity": "1 voice or 2 chat + 1 email"}"#).unwrap();
+    scenario(
+        world,
+        "
+        @0   login ann               => ann in
+        @1   ready ann               => ann ready
+        @2   submit chat w           => submitted i1, at start, at desk by next, queued desk, offered i1 to ann
+        @3   submit chat w           => submitted i2, at start, at desk by next, queued desk, offered i2 to ann
+        @4   submit chat w           => submitted i3, at start, at desk by next, queued desk
+        @5   submit email w          => submitted i4, at start, at desk by next, queued desk, offered i4 to ann
+        @6   submit voice w          => submitted i5, at start, at desk by next, queued desk
+        @7   accept ann i1           => accepted i1 by ann, assigned i1 to ann
+        @8   accept ann i2           => accepted i2 by ann, assigned i2 to ann
+        @9   accept ann i4           => accepted i4 by ann, assigned i4 to ann
+        @10  workbin i1 as ann       => workbin i1, offered i3 to ann
+        @11  accept ann i3           => accepted i3 by ann, assigned i3 to ann
+        @12  retrieve i1 as ann      => rejected capacity-exceeded
+        @13  complete i2 ok as ann   => done ok, data disposition=ok, at end by completed, completed ok
+        @14  retrieve i1 as ann      => active i1
+        @15  hold i1 as ann          => held i1
+        @16  hold i1 as bob          => rejected assigned-to-another
+    ",
+    );
+}
+
+#[test]
+fn after_this_one_means_after_all_of_it() {
+    scenario(
+        plain(r#", "wrap_up_ms": 1000"#),
+        "
+        @0     login ann                   => ann in
+        @1     ready ann                   => ann ready
+        @2     submit chat w               => submitted i1, at start, at desk by next, queued desk, offered i1 to ann
+        @3     accept ann i1               => accepted i1 by ann, assigned i1 to ann
+        @4     not-ready ann lunch after   => ann will be not-ready
+        @5     submit chat w               => submitted i2, at start, at desk by next, queued desk
+        @6     complete i1 ok as ann       => wrap-up i1
+        @7     wrapped i1 as bob           => rejected assigned-to-another
+        @8     wrapped i1 as ann           => done ok, data disposition=ok, at end by completed, completed ok, ann not-ready lunch
+        @9     ready ann                   => ann ready, offered i2 to ann
+        @10    accept ann i2               => accepted i2 by ann, assigned i2 to ann
+        @11    logout ann                  => rejected agent-busy
+        @12    logout ann after            => ann will log out
+        @13    complete i2 ok as ann       => wrap-up i2
+        @1013  time i2                     => done ok, data disposition=ok, at end by completed, completed ok, ann out pending
+        @1014  ready ann                   => rejected agent-logged-out
+    ",
+    );
+}
+
+#[test]
+fn whoever_loses_the_connection_loses_offers_first_and_work_later() {
+    scenario(
+        plain(""),
+        "
+        @0       login ann connected   => ann in
+        @1       ready ann             => ann ready
+        @2       submit chat w         => submitted i1, at start, at desk by next, queued desk, offered i1 to ann
+        @3       accept ann i1         => accepted i1 by ann, assigned i1 to ann
+        @4       disconnect ann        => ann lost
+        @5       connect ann           => ann connected
+        @10      disconnect ann        => ann lost
+        @11      agent-time ann        => rejected not-due
+        @10010   agent-time ann        => ann not-ready connection-lost
+        @310009  agent-time ann        => rejected not-due
+        @310010  agent-time ann        => released i1, ann out connection-lost
+        @310011  login bob             => bob in
+        @310012  ready bob             => bob ready, offered i1 to bob
+    ",
+    );
+    scenario(
+        plain(""),
+        "
+        @0       login ann connected   => ann in
+        @1       ready ann             => ann ready
+        @2       disconnect ann        => ann lost
+        @3       submit chat w         => submitted i1, at start, at desk by next, queued desk, offered i1 to ann
+        @10002   agent-time ann        => delivery-failed i1 by ann, ann not-ready connection-lost
+        @10003   ready ann             => rejected agent-unreachable
+    ",
+    );
+}
+
+#[test]
+fn a_transfer_is_accepted_declined_or_timed_out() {
+    scenario(
+        plain(""),
+        "
+        @0      login ann                   => ann in
+        @1      ready ann                   => ann ready
+        @2      submit chat w               => submitted i1, at start, at desk by next, queued desk, offered i1 to ann
+        @3      accept ann i1               => accepted i1 by ann, assigned i1 to ann
+        @4      transfer i1 agent bob as ann => rejected nobody-available
+        @5      login bob                   => bob in
+        @6      ready bob                   => bob ready
+        @7      transfer i1 agent bob as ann => offered i1 to bob
+        @8      transfer i1 agent bob as ann => rejected state-wrong
+        @9      decline bob i1              => declined i1 by bob, bob rests 1009
+        @1009   agent-time bob              => bob rested
+        @1010   transfer i1 group team as ann => offered i1 to bob
+        @21010  time i1                     => expired i1 by bob, bob not-ready no-answer
+        @21011  ready bob                   => bob ready
+        @21012  transfer i1 agent bob as ann => offered i1 to bob
+        @21013  accept bob i1               => accepted i1 by bob, assigned i1 to bob
+        @21014  complete i1 ok as ann       => rejected assigned-to-another
+        @21015  transfer i1 queue other as bob => moved i1 to other, queued other
+        @21016  take other                  => taken i1 from other
+    ",
+    );
+}
+
+#[test]
+fn an_agent_who_is_removed_leaves_nothing_behind() {
+    scenario(
+        plain(""),
+        "
+        @0   group team bob        => bound
+        @1   login ann             => ann in
+        @2   ready ann             => ann ready
+        @3   submit chat w         => submitted i1, at start, at desk by next, queued desk
+        @4   assign i1 ann         => assigned i1 to ann
+        @5   remove agent ann      => ann out removed, released i1, removed
+        @6   login ann             => rejected agent-unknown
+        @7   login bob             => bob in
+        @8   ready bob             => bob ready, offered i1 to bob
+        @9   remove agent bob      => rejected document-in-use
+        @10  group team none       => bound
+        @11  accept bob i1         => accepted i1 by bob, assigned i1 to bob
+        @12  remove skill english  => rejected document-in-use
+    ",
+    );
+}
+
+#[test]
+fn who_may_get_it_widens_with_the_wait() {
+    let element = r#", "timeout_ms": 60000, "target": {"skills": "english >= 9"},
+        "relaxations": [{"after_ms": 10000, "target": {"skills": "english >= 5"}},
+                        {"after_ms": 30000, "target": {"agent-group": "team"}}]"#;
+    let mut world = desk("");
+    world.workflow(&format!(
+        r#"{{"name": "w", "elements": [
+            {{"id": "start", "kind": "start"}},
+            {{"id": "desk", "kind": "queue", "queue": "desk"{element}}},
+            {{"id": "late", "kind": "end", "disposition": "late"}},
+            {{"id": "end", "kind": "end"}}],
+        "connectors": [
+            {{"from": "start", "outcome": "next", "to": "desk"}},
+            {{"from": "desk", "outcome": "timeout", "to": "late"}},
+            {{"from": "desk", "outcome": "completed", "to": "end"}}]}}"#
+    ));
+    scenario(
+        world,
+        "
+        @0      login ann        => ann in
+        @0      ready ann        => ann ready
+        @0      login bob        => bob in
+        @0      ready bob        => bob ready
+        @0      submit chat w    => submitted i1, at start, at desk by next, queued desk
+        @9999   time i1          => rejected not-due
+        @10000  time i1          => relaxed i1 1, offered i1 to ann
+        @10001  decline ann i1   => declined i1 by ann, ann rests 11001
+        @30000  time i1          => relaxed i1 2, offered i1 to bob
+        @30001  decline bob i1   => declined i1 by bob, bob rests 31001
+        @60000  time i1          => at late by timeout, completed late
+        @60000  submit chat w    => submitted i2, at start, at desk by next, queued desk
+        @95000  time i2          => relaxed i2 2
+    ",
+    );
+}
+
+#[test]
+fn a_queue_is_left_at_once_where_waiting_is_no_use() {
+    let workflow = r#"{"name": "w", "elements": [
+            {"id": "start", "kind": "start"},
+            {"id": "desk", "kind": "queue", "queue": "desk", "overflow_length": 2, "leave_without_agents": true},
+            {"id": "full", "kind": "end", "disposition": "full"},
+            {"id": "nobody", "kind": "end", "disposition": "nobody"},
+            {"id": "end", "kind": "end"}],
+        "connectors": [
+            {"from": "start", "outcome": "next", "to": "desk"},
+            {"from": "desk", "outcome": "overflow", "to": "full"},
+            {"from": "desk", "outcome": "no-agents", "to": "nobody"},
+            {"from": "desk", "outcome": "completed", "to": "end"}]}"#;
+    let mut world = desk("");
+    world.workflow(workflow);
+    scenario(
+        world,
+        "
+        @0  submit chat w          => submitted i1, at start, at desk by next, at nobody by no-agents, completed nobody
+        @1  login ann media=email  => ann in
+        @2  submit chat w          => submitted i2, at start, at desk by next, at nobody by no-agents, completed nobody
+        @3  login bob              => bob in
+        @4  submit chat w          => submitted i3, at start, at desk by next, queued desk
+        @5  submit chat w          => submitted i4, at start, at desk by next, queued desk
+        @6  submit chat w          => submitted i5, at start, at desk by next, at full by overflow, completed full
+    ",
+    );
+}
+
+#[test]
+fn what_is_meant_for_later_is_scheduled_and_a_callback_keeps_its_clock() {
+    scenario(
+        plain(""),
+        "
+        @0     submit callback w at 5000  => submitted i1, at start, scheduled i1 5000
+        @10    submit chat w              => submitted i2, at start, at desk by next, queued desk
+        @4999  time i1                    => rejected not-due
+        @5000  time i1                    => began i1, at desk by next, queued desk
+        @5001  login ann                  => ann in
+        @5002  ready ann                  => ann ready, offered i1 to ann
+        @5003  submit callback w at 6000  => submitted i3, at start, scheduled i3 6000
+        @5004  close i3                   => abandoned i3
+    ",
+    );
+}
+
+#[test]
+fn an_agent_who_does_nothing_loses_it_and_a_word_is_something() {
+    scenario(
+        plain(r#", "inactivity_ms": 5000"#),
+        "
+        @0     login ann             => ann in
+        @1     ready ann             => ann ready
+        @2     submit chat w         => submitted i1, at start, at desk by next, queued desk, offered i1 to ann
+        @3     say i1 hello as ann   => rejected state-wrong
+        @4     accept ann i1         => accepted i1 by ann, assigned i1 to ann
+        @4000  say i1 hello as ann   => active i1, said hello
+        @5004  time i1               => rejected not-due
+        @9000  time i1               => released i1, offered i1 to ann
+        @9001  say i1 customer hm    => said hm
+        @9002  accept ann i1         => accepted i1 by ann, assigned i1 to ann
+        @9003  close i1              => done closed-by-customer, data disposition=closed-by-customer, at end by completed, completed closed-by-customer
+    ",
+    );
+}
+
+#[test]
+fn a_second_login_does_what_the_account_says() {
+    let mut world = plain("");
+    world.json("rules", r#"{"second_login": "replace", "reasons": ["lunch"], "dispositions": ["ok"]}"#).unwrap();
+    scenario(
+        world,
+        "
+        @0   login ann at p1         => ann in
+        @1   ready ann               => ann ready
+        @2   submit chat w           => submitted i1, at start, at desk by next, queued desk, offered i1 to ann
+        @3   login ann               => revoked i1 from ann logged-out, ann out replaced, ann in
+        @4   login ann at nowhere    => rejected place-unknown
+        @5   not-ready ann tea       => rejected reason-unknown
+        @6   ready ann               => ann ready, offered i1 to ann
+        @7   accept ann i1           => accepted i1 by ann, assigned i1 to ann
+        @8   complete i1 nice as ann => rejected disposition-unknown
+        @9   complete i1 ok as ann   => done ok, data disposition=ok, at end by completed, completed ok
+        @10  ready nobody            => rejected agent-unknown
+    ",
+    );
+}
