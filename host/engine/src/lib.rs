@@ -11,6 +11,7 @@
 mod account;
 mod actions;
 mod calendar;
+mod capacity;
 mod command;
 mod condition;
 mod content;
@@ -31,6 +32,7 @@ mod workflow;
 
 pub use account::Account;
 pub use calendar::{Calendar, CalendarError, Exception, ExceptionHours, Hours, TimeOfDay, Weekday};
+pub use capacity::{CapacityRule, CapacityRuleError};
 pub use command::{Answer, Command, Submission};
 pub use condition::{Condition, ConditionError};
 pub use content::{Category, Content, Entry, Facts, Message, Skill};
