@@ -64,13 +64,13 @@ pub enum ConditionError {
 }
 
 /// Most bytes of an expression.
-const BYTES_MAX: usize = 8 * 1024;
+pub(crate) const BYTES_MAX: usize = 8 * 1024;
 
 const INTERACTION: &str = "interaction";
 const NOW: &str = "now_ms";
 const WORKFLOW: &str = "workflow";
 
-static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
+pub(crate) static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
 
 impl Condition {
     /// Compiles an expression.
@@ -79,11 +79,7 @@ impl Condition {
     /// [`ConditionError`], with the place at fault where there is one: too long, no CEL, nested too deep, an unknown name,
     /// member or function, a bad pattern, or a loop whose length or cost is not bounded.
     pub fn new(expression: &str) -> Result<Self, ConditionError> {
-        if expression.len() > BYTES_MAX {
-            return Err(ConditionError::TooLong);
-        }
-        depth::check(expression)?;
-        let program = ENV.compile(expression).map_err(|errors| refused(&errors))?;
+        let program = parse(expression)?;
         let members = cost::check(expression, &program)?;
         Ok(Self { program, members })
     }
@@ -112,6 +108,18 @@ impl Condition {
             None => Err(ConditionError::NotBoolean(answer.get_type().name().to_owned())),
         }
     }
+}
+
+/// Parses what is short and flat enough for the parser; what it means is not looked at.
+///
+/// # Errors
+/// [`ConditionError::TooLong`]; [`ConditionError::Refused`] where it is no CEL or nested too deep.
+pub(crate) fn parse(expression: &str) -> Result<Program, ConditionError> {
+    if expression.len() > BYTES_MAX {
+        return Err(ConditionError::TooLong);
+    }
+    depth::check(expression)?;
+    ENV.compile(expression).map_err(|errors| refused(&errors))
 }
 
 /// One member of `interaction`. Texts are lent, not copied.
@@ -329,7 +337,7 @@ fn cut(text: &str) -> String {
 }
 
 /// Line and column of a character, both from 1.
-fn place(source: &str, offset: usize) -> (usize, usize) {
+pub(crate) fn place(source: &str, offset: usize) -> (usize, usize) {
     source.chars().take(offset).fold((1, 1), |(line, column), c| match c {
         '\n' => (line + 1, 1),
         _ => (line, column + 1),

@@ -26,6 +26,7 @@ mod outgoing;
 mod rejection;
 mod response;
 mod segment;
+mod skill_expression;
 mod validate;
 mod walk;
 mod workflow;
@@ -48,6 +49,7 @@ pub use live::{Ended, Frame, Live, QueuePosition, State, StateKind, Visit};
 pub use rejection::Rejection;
 pub use response::{Rendered, Response, ResponseText};
 pub use segment::{Case, Segment, Slice};
+pub use skill_expression::{SkillExpression, SkillExpressionError};
 pub use validate::{Fault, validate};
 pub use workflow::{Connector, Element, ElementKind, Flow, Workflow};
 

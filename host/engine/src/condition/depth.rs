@@ -36,7 +36,8 @@ pub(super) fn check(source: &str) -> Result<(), ConditionError> {
                 return Err(refuse(
                     source,
                     at,
-                    "names in back-quotes are not known here: write `interaction.user_data['a-b']`",
+                    "names in back-quotes are not known here: put the name in quotes, as in \
+                     `interaction.user_data['a-b']` or `skill('a-b')`",
                 ));
             }
             c if c.is_ascii_alphabetic() || c == '_' => {
@@ -100,7 +101,7 @@ pub(super) fn check(source: &str) -> Result<(), ConditionError> {
             _ => {}
         }
         if depth > DEPTH_MAX {
-            let message = format!("the expression is nested too deep, at most {DEPTH_MAX}: split it in two conditions");
+            let message = format!("the expression is nested too deep, at most {DEPTH_MAX}: split it in two");
             return Err(refuse(source, at, message));
         }
         at += taken;
