@@ -27,12 +27,13 @@ mod rejection;
 mod response;
 mod segment;
 mod skill_expression;
+mod slots;
 mod validate;
 mod walk;
 mod workflow;
 
 pub use account::Account;
-pub use calendar::{Calendar, CalendarError, Exception, ExceptionHours, Hours, TimeOfDay, Weekday};
+pub use calendar::{Calendar, CalendarError, Exception, ExceptionHours, Hours, Opening, TimeOfDay, Weekday};
 pub use capacity::{CapacityRule, CapacityRuleError};
 pub use command::{Answer, Command, Submission};
 pub use condition::{Condition, ConditionError};
@@ -50,6 +51,7 @@ pub use rejection::Rejection;
 pub use response::{Rendered, Response, ResponseText};
 pub use segment::{Case, Segment, Slice};
 pub use skill_expression::{SkillExpression, SkillExpressionError};
+pub use slots::{Slot, SlotSettings, SlotSettingsError, slot_at, slots};
 pub use validate::{Fault, validate};
 pub use workflow::{Connector, Element, ElementKind, Flow, Workflow};
 
