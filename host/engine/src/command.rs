@@ -65,6 +65,8 @@ pub enum Command {
         interaction: InteractionId,
         /// Name of the token.
         by: String,
+        /// Whether the token may do so with what another one took.
+        for_anyone: bool,
     },
     /// Says that the work on a taken interaction is done; its workflow goes on.
     Complete {
@@ -74,6 +76,8 @@ pub enum Command {
         disposition: String,
         /// Name of the token.
         by: String,
+        /// Whether the token may do so with what another one took.
+        for_anyone: bool,
     },
     /// Puts a document. The version of a workflow is given by the account.
     Put {
@@ -96,7 +100,7 @@ pub enum Command {
         /// Why it failed, if it did.
         result: Result<(), String>,
     },
-    /// Tries a parked delivery again.
+    /// Tries a parked delivery again. Rejected where its webhook is gone.
     Redeliver {
         /// Which delivery.
         delivery: DeliveryKey,

@@ -133,13 +133,14 @@ pub struct Table {
 pub enum Role {
     /// Submits interactions and follows them.
     Client,
-    /// Takes interactions from queues and completes them.
+    /// Takes interactions from queues and completes them or puts them back.
     Agent,
     /// Draws workflows and writes standard responses and calendars.
     Designer,
     /// Approves what designers drew.
     Approver,
-    /// Uploads, deploys and binds strategies; keeps tables and webhooks; resumes what is parked.
+    /// Uploads, deploys and binds strategies; keeps tables and webhooks; resumes what is parked; completes
+    /// or puts back what others took.
     Operator,
     /// Everything, tokens and accounts too.
     Administrator,

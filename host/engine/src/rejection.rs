@@ -48,6 +48,9 @@ pub enum Rejection {
         /// The state it would have to be in.
         wanted: &'static str,
     },
+    /// Somebody else took the interaction: only they, or who may act for anyone, can release or complete it.
+    #[error("the interaction is assigned to `{0}`")]
+    AssignedToAnother(String),
     /// Nobody waits for this answer any more: the call was answered, or its interaction has gone on.
     #[error("this answer is not awaited")]
     NotAwaited,
@@ -116,6 +119,7 @@ impl Rejection {
             Self::DeploymentUnknown(_) => "deployment-unknown",
             Self::DeploymentExists(_) => "deployment-exists",
             Self::StateWrong { .. } => "state-wrong",
+            Self::AssignedToAnother(_) => "assigned-to-another",
             Self::NotAwaited => "not-awaited",
             Self::NotDue => "not-due",
             Self::DeliveryUnknown(_) => "delivery-unknown",

@@ -334,6 +334,7 @@ impl From<Rejection> for Problem {
             | Rejection::NotDue
             | Rejection::DocumentInUse(_)
             | Rejection::Full { .. } => StatusCode::CONFLICT,
+            Rejection::AssignedToAnother(_) => StatusCode::FORBIDDEN,
             Rejection::ElementNotStrategy(_)
             | Rejection::Invalid { .. }
             | Rejection::WorkflowFaulty(_)
@@ -349,6 +350,7 @@ impl From<Rejection> for Problem {
             Rejection::Invalid { field, .. } => problem.field(field),
             Rejection::Busy(_) => problem.retry_after(1),
             Rejection::WorkflowFaulty(faults) => problem.faults(faults),
+            Rejection::AssignedToAnother(_) => problem.todo("only its holder or an operator may do this"),
             Rejection::DocumentInUse(_) => problem.todo("take away what uses it first"),
             Rejection::Full { .. } => problem.todo("delete what is not needed any more"),
             Rejection::OutcomeUnconnected { .. } => {

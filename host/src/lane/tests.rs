@@ -229,8 +229,8 @@ impl Rig {
         let queue = name(if random.random() { "desk" } else { "back" });
         match random.random_range(0..9) {
             0 | 1 => Command::Take { queue, by: by() },
-            2 | 3 => Command::Complete { interaction, disposition: "solved".into(), by: by() },
-            4 => Command::Release { interaction, by: by() },
+            2 | 3 => Command::Complete { interaction, disposition: "solved".into(), by: by(), for_anyone: false },
+            4 => Command::Release { interaction, by: by(), for_anyone: false },
             5 => Command::Cancel { interaction, reason: "changed my mind".into(), by: by() },
             6 => Command::Resume { interaction, element: None, by: by() },
             7 => {

@@ -111,7 +111,7 @@ impl Batch {
             Key::Delivery(self.account, key.message, key.webhook.as_str()),
             Key::Delivered(self.account, key.message, key.webhook.as_str()),
         );
-        if delivery.state == DeliveryState::Delivered {
+        if matches!(delivery.state, DeliveryState::Delivered | DeliveryState::Discarded) {
             self.delete(store, &open);
             self.put(store, &done, &encode(delivery));
         } else {

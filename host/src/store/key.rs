@@ -76,7 +76,7 @@ pub enum Key<'a> {
     Ended(AccountNumber, InteractionId),
     /// `34` · n · key: what a submit with this idempotency key gave. History.
     Idempotency(AccountNumber, &'a str),
-    /// `35` · n · message u64 · webhook: a delivery that succeeded. History.
+    /// `35` · n · message u64 · webhook: a delivery that succeeded or was discarded. History.
     Delivered(AccountNumber, u64, &'a str),
     /// `40` · n · sha-256: a binary. Blobs.
     Blob(AccountNumber, Digest),

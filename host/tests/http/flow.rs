@@ -92,6 +92,21 @@ async fn an_interaction_goes_into_a_queue_is_taken_released_and_completed() {
 }
 
 #[tokio::test]
+async fn what_somebody_took_is_theirs_until_an_operator_steps_in() {
+    let server = Server::start().await;
+    server.put_workflow("main", "billing").await;
+    let id = server.submit("main", "hello").await;
+    server.expect("administrator", "POST /queues/billing/take", Value::Null, 200).await;
+    let release = format!("POST /interactions/{id}/release");
+    let refused = server.call("agent", &release, Value::Null).await;
+    assert_eq!((refused.status.as_u16(), refused.code()), (403, "assigned-to-another"));
+    server.expect("operator", &release, Value::Null, 200).await;
+    server.expect("agent", "POST /queues/billing/take", Value::Null, 200).await;
+    let done = json!({"disposition": "sold"});
+    server.expect("operator", &format!("POST /interactions/{id}/complete"), done, 200).await;
+}
+
+#[tokio::test]
 async fn an_interaction_is_cancelled_once() {
     let server = Server::start().await;
     server.put_workflow("main", "billing").await;
