@@ -7,9 +7,9 @@ use arc_swap::ArcSwap;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use signalbox_engine::{
-    Account, Action, Binding, CallId, Category, Command, Decision, DeliveryKey, Deployment, Destination, Digest,
-    Document, Entry, Facts, Failure, InteractionId, Manifest, Message, Name, OnFailure, Outcome, Reply,
-    Request as Asked, Share, Submission, UnixMillis, Webhook, Workflow,
+    Account, Action, Binding, CallId, Category, Command, Decision, Delivery, DeliveryKey, DeliveryState, Deployment,
+    Destination, Digest, Document, Entry, Facts, Failure, InteractionId, Manifest, Message, Name, OnFailure, Outcome,
+    Reply, Request as Asked, Share, Submission, UnixMillis, Webhook, Workflow,
 };
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -335,4 +335,29 @@ fn after_every_step_the_store_holds_what_memory_holds_and_no_awaited_call_is_for
         }
     }
     assert!(rig.writer.account().sequence().0 > u64::from(steps) / 2, "most steps did something; {ends} ended empty");
+}
+
+#[test]
+fn a_delivery_without_its_webhook_or_its_message_fails_like_one_that_was_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut rig = Rig::new(directory.path());
+    let lost = ["crm", "deleted"].map(|webhook| DeliveryKey { message: 4711, webhook: name(webhook) });
+    let mut batch = Batch::new(rig.number);
+    for key in &lost {
+        let delivery = Delivery { state: DeliveryState::Pending(rig.now), attempts: 0, error: None };
+        batch.delivery(&rig.store, key, &delivery);
+    }
+    rig.store.commit(batch).unwrap();
+    rig.restart();
+    let answers = rig.writer.mail();
+    rig.turn(answers, Vec::new());
+    for key in &lost {
+        let delivery = rig.writer.account().delivery(key).unwrap();
+        assert_eq!((delivery.attempts, delivery.state), (1, DeliveryState::Pending(rig.now.plus(1000))));
+    }
+    assert_eq!(
+        rig.writer.account().delivery(&lost[0]).unwrap().error.as_deref(),
+        Some("the message is not in the store")
+    );
+    rig.check();
 }

@@ -178,6 +178,12 @@ impl Writer {
         self.turn(answers, requests);
     }
 
+    /// What effects have answered at once.
+    #[cfg(test)]
+    pub(super) fn mail(&self) -> Vec<Answer> {
+        self.shared.mailbox.take(BATCH_MAX, Some(Duration::ZERO)).answers
+    }
+
     #[cfg(test)]
     pub(super) fn account(&self) -> &Account {
         &self.account
@@ -458,19 +464,23 @@ impl Writer {
     }
 
     fn deliver(&mut self, delivery: DeliveryKey) {
-        let message = match self.store.message(self.shared.number, delivery.message) {
-            Ok(message) => message.unwrap_or_else(|| panic!("the pending message {delivery} is not in the store")),
-            Err(error) => {
-                // Tried again when the lane next acts.
-                tracing::error!(%delivery, error = &error as &dyn std::error::Error, "a message cannot be read");
-                return;
-            }
-        };
-        let webhook = self.account.configuration().webhooks.get(&delivery.webhook);
-        let webhook = webhook.unwrap_or_else(|| panic!("a webhook is kept while messages to it are pending"));
-        let attempt = Attempt { account: self.shared.name.clone(), message, webhook: Arc::clone(webhook) };
         self.deliveries.began(&delivery);
-        self.effects.deliver(delivery, attempt);
+        match self.attempt(&delivery) {
+            Ok(attempt) => self.effects.deliver(delivery, attempt),
+            // An attempt that failed like any other: made again after a pause, and parked in the end.
+            Err(why) => {
+                tracing::error!(account = %self.shared.name, %delivery, why, "a message cannot be delivered");
+                self.shared.mailbox.answer(Answer::Delivered { delivery, result: Err(why) });
+            }
+        }
+    }
+
+    fn attempt(&self, delivery: &DeliveryKey) -> Result<Attempt, String> {
+        let message = self.store.message(self.shared.number, delivery.message).map_err(|error| error.to_string())?;
+        let message = message.ok_or("the message is not in the store")?;
+        let webhook = self.account.configuration().webhooks.get(&delivery.webhook);
+        let webhook = webhook.ok_or("the webhook was deleted")?;
+        Ok(Attempt { account: self.shared.name.clone(), message, webhook: Arc::clone(webhook) })
     }
 
     /// Keeps what a call logged and how long it took.
