@@ -21,7 +21,7 @@ pub(crate) fn put(account: &Account, document: Document, by: String) -> Result<V
     let document = match document {
         Document::Workflow(workflow, _) => return put_workflow(account, Arc::unwrap_or_clone(workflow), by),
         Document::Deployment(deployment) => {
-            if configuration.deployments.contains_key(&deployment.name) {
+            if configuration.knows_deployment(deployment.name.as_str()) {
                 return Err(Rejection::DeploymentExists(deployment.name.clone()));
             }
             if !(1..=5000).contains(&deployment.deadline_ms) {
@@ -62,6 +62,9 @@ pub(crate) fn remove(account: &Account, key: DocumentKey, by: String) -> Result<
     }
     if let Some(user) = user_of(account, &key) {
         return Err(Rejection::DocumentInUse(user));
+    }
+    if key.kind == DocumentKind::Deployment && configuration.retired.len() >= limits::RETIRED_MAX {
+        return Err(Rejection::Full { what: "names of deleted deployments", limit: limits::RETIRED_MAX });
     }
     Ok(vec![Event::DocumentRemoved { key, by }])
 }

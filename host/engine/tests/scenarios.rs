@@ -175,6 +175,7 @@ fn a_swap_serves_the_next_call_and_leaves_those_in_flight() {
         @4    undeploy screening-1              => undeployed
         @4    undeploy screening-2              => rejected document-in-use
         @5    deploy screening-2                => rejected deployment-exists
+        @5    deploy screening-1                => rejected deployment-exists
         @6    bind support gold screening-2     => rejected element-not-strategy
         @6    bind support screen nothing       => rejected deployment-unknown
         @6    bind nothing screen screening-2   => rejected workflow-unknown

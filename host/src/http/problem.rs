@@ -347,6 +347,7 @@ impl From<Rejection> for Problem {
         let problem = Self::new(status, code, rejection.to_string());
         match rejection {
             Rejection::Invalid { field, .. } => problem.field(field),
+            Rejection::DeploymentExists(_) => problem.todo("choose another name"),
             Rejection::Busy(_) => problem.retry_after(1),
             Rejection::WorkflowFaulty(faults) => problem.faults(faults),
             Rejection::DocumentInUse(_) => problem.todo("take away what uses it first"),

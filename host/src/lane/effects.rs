@@ -31,7 +31,11 @@ pub(super) trait Effects: Send {
     ) -> Handed;
 
     /// A deployment that was asked for is there, or cannot be had.
-    fn loaded(&mut self, deployment: &Name, result: Result<Arc<strategy::Deployment>, String>) -> Result<(), String>;
+    fn loaded(
+        &mut self,
+        deployment: &Arc<Deployment>,
+        result: Result<Arc<strategy::Deployment>, String>,
+    ) -> Result<(), String>;
 
     /// Attempts to deliver a message.
     fn deliver(&mut self, delivery: DeliveryKey, attempt: Attempt);
@@ -54,7 +58,8 @@ pub(super) struct World {
 /// How far a deployment is.
 pub(super) enum Loading {
     Asked,
-    Loaded(Arc<strategy::Deployment>),
+    /// The code, and the document that it was loaded from.
+    Loaded(Arc<Deployment>, Arc<strategy::Deployment>),
 }
 
 impl Effects for World {
@@ -66,9 +71,9 @@ impl Effects for World {
         grants: &Arc<dyn Grants>,
     ) -> Handed {
         let loaded = match self.deployments.get(&deployment.name) {
-            Some(Loading::Loaded(loaded)) => Arc::clone(loaded),
             Some(Loading::Asked) => return Handed::Aside,
-            None => {
+            Some(Loading::Loaded(document, loaded)) if document == deployment => Arc::clone(loaded),
+            _ => {
                 self.load(deployment);
                 return Handed::Aside;
             }
@@ -84,13 +89,18 @@ impl Effects for World {
         }
     }
 
-    fn loaded(&mut self, deployment: &Name, result: Result<Arc<strategy::Deployment>, String>) -> Result<(), String> {
-        self.deployments.remove(deployment);
-        let loaded = result.inspect_err(|why| tracing::error!(%deployment, why, "a deployment could not be loaded"))?;
+    fn loaded(
+        &mut self,
+        deployment: &Arc<Deployment>,
+        result: Result<Arc<strategy::Deployment>, String>,
+    ) -> Result<(), String> {
+        let name = &deployment.name;
+        self.deployments.remove(name);
+        let loaded = result.inspect_err(|why| tracing::error!(%name, why, "a deployment could not be loaded"))?;
         if self.deployments.len() >= LOADED_MAX {
             self.deployments.retain(|_, loading| matches!(loading, Loading::Asked));
         }
-        self.deployments.insert(deployment.clone(), Loading::Loaded(loaded));
+        self.deployments.insert(name.clone(), Loading::Loaded(Arc::clone(deployment), loaded));
         Ok(())
     }
 
@@ -118,7 +128,7 @@ impl World {
         let document = Arc::clone(document);
         let load = move || {
             let result = load(&runtime, &store, shared.number, &document);
-            shared.mailbox.answer(Answer::Loaded { deployment: document.name.clone(), result });
+            shared.mailbox.answer(Answer::Loaded { deployment: document, result });
         };
         let thread = std::thread::Builder::new().name("load".into()).spawn(load);
         thread.unwrap_or_else(|e| panic!("the system gives no thread to load a strategy: {e}"));

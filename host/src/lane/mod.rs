@@ -27,8 +27,8 @@ use std::thread::JoinHandle;
 use arc_swap::{ArcSwap, Guard};
 use bytes::Bytes;
 use signalbox_engine::{
-    Account, CallId, Command, Configuration, DeliveryKey, Digest, InteractionId, Name, Record, Rejection, Submission,
-    Token,
+    Account, CallId, Command, Configuration, DeliveryKey, Deployment, Digest, InteractionId, Name, Record, Rejection,
+    Submission, Token,
 };
 use tokio::sync::oneshot;
 
@@ -106,7 +106,7 @@ type Look = Box<dyn FnOnce(&Account) + Send>;
 /// What comes back from a lane's effects.
 enum Answer {
     Called { call: CallId, request: Box<signalbox_engine::Request>, deployment: Name, result: strategy::CallResult },
-    Loaded { deployment: Name, result: Result<Arc<strategy::Deployment>, String> },
+    Loaded { deployment: Arc<Deployment>, result: Result<Arc<strategy::Deployment>, String> },
     Delivered { delivery: DeliveryKey, result: Result<(), String> },
 }
 

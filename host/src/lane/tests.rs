@@ -64,7 +64,7 @@ impl Effects for Held {
         Handed::InFlight
     }
 
-    fn loaded(&mut self, _: &Name, _: Result<Arc<strategy::Deployment>, String>) -> Result<(), String> {
+    fn loaded(&mut self, _: &Arc<Deployment>, _: Result<Arc<strategy::Deployment>, String>) -> Result<(), String> {
         Ok(())
     }
 
@@ -360,4 +360,18 @@ fn a_delivery_without_its_webhook_or_its_message_fails_like_one_that_was_refused
         Some("the message is not in the store")
     );
     rig.check();
+}
+
+#[test]
+fn the_name_of_a_deleted_deployment_is_not_free_after_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut rig = Rig::new(directory.path());
+    rig.command(Command::Put { document: deployment("screening-3"), by: "test".into() });
+    let key = deployment("screening-3").key();
+    rig.command(Command::Remove { key, by: "test".into() });
+    rig.check();
+    rig.restart();
+    rig.check();
+    rig.command(Command::Put { document: deployment("screening-3"), by: "test".into() });
+    assert!(!rig.writer.account().configuration().deployments.contains_key("screening-3"));
 }

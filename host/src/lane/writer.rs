@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use signalbox_engine::{
-    self as engine, Account, CallId, Command, Content, DeliveryKey, Digest, Ended, Event, InteractionId, Name, Record,
-    UnixMillis,
+    self as engine, Account, CallId, Command, Content, DeliveryKey, Digest, DocumentKind, Ended, Event, InteractionId,
+    Name, Record, UnixMillis,
 };
 use tokio::sync::oneshot;
 
@@ -268,7 +268,7 @@ impl Writer {
             }
             Answer::Loaded { deployment, result } => {
                 let result = self.effects.loaded(&deployment, result);
-                self.calls.loaded(&deployment, &result);
+                self.calls.loaded(&deployment.name, &result);
             }
             Answer::Delivered { delivery, result } => {
                 self.deliveries.ended(&delivery);
@@ -371,9 +371,10 @@ impl Writer {
                 Event::DocumentRemoved { key, .. } => {
                     work.configuration_changed = true;
                     work.batch.remove_document(&self.store, key);
-                    if let (engine::DocumentKind::Upload, Ok(digest)) = (key.kind, key.name.as_str().parse::<Digest>())
-                    {
-                        work.batch.remove_blob(&self.store, digest);
+                    match (key.kind, key.name.as_str().parse::<Digest>()) {
+                        (DocumentKind::Upload, Ok(digest)) => work.batch.remove_blob(&self.store, digest),
+                        (DocumentKind::Deployment, _) => work.batch.retired(&self.store, key.name.as_str()),
+                        _ => {}
                     }
                 }
                 Event::DeliveryChanged { delivery, state } => work.batch.delivery(&self.store, delivery, state),
@@ -538,7 +539,7 @@ impl Writer {
                 Answer::Called { call, .. } => self.calls.ended(call),
                 Answer::Loaded { deployment, result } => {
                     let result = self.effects.loaded(&deployment, result);
-                    self.calls.loaded(&deployment, &result);
+                    self.calls.loaded(&deployment.name, &result);
                 }
                 Answer::Delivered { delivery, .. } => self.deliveries.ended(&delivery),
             }

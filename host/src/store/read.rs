@@ -110,6 +110,11 @@ impl Store {
             account.load_delivery(delivery_key(key)?, decode_tagged(0x13, value)?);
             Ok(())
         })?;
+        self.each(Family::State, &prefix(0x14, number), |key, value| {
+            decode_tagged::<()>(0x14, value)?;
+            account.load_retired(name(rest(key)).ok_or_else(|| Error::Damaged("name of a deployment".into()))?);
+            Ok(())
+        })?;
         Ok(Some((account, head)))
     }
 
