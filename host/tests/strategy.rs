@@ -350,6 +350,8 @@ fn a_flood_of_questions_ends_the_call() {
     let why = trap(&format!("statistics {}", QUESTIONS_MAX + 1));
     assert_eq!(why, "it asked the server more than 1000 times in one call");
     assert_eq!(call("statistics 1000").record.granted.len(), 1000);
+    assert_eq!(trap("empty-fields 257"), "it gave a standard response more than 256 fields");
+    assert_eq!(trap("empty-fields 256"), "it exchanged more than 256 KiB with the server in one call");
     assert_eq!(trap("long-question 300000"), "it exchanged more than 256 KiB with the server in one call");
     assert!(trap("long-question 5000000").starts_with("too much data"), "{}", trap("long-question 5000000"));
 }
