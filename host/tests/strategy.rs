@@ -463,6 +463,28 @@ fn a_slow_deployment_never_takes_the_last_thread() {
 }
 
 #[test]
+fn slow_deployments_together_never_take_the_last_thread() {
+    let installed = install("{}").unwrap();
+    let slow = ["slow-1", "slow-2"].map(|name| {
+        let package = Package { deadline: Duration::from_millis(500), ..package(&installed, name) };
+        RUNTIME.load(package).unwrap()
+    });
+    for deployment in slow.iter().chain([&*PLAIN]) {
+        let _ = deployment.call(&request(if Arc::ptr_eq(deployment, &PLAIN) { "count" } else { "loop" }), &nothing());
+    }
+    let pool = Pool::new(two(), 100).unwrap();
+    let loops: Vec<_> = (0..4).map(|n| submit(&pool, &slow[n % 2], "loop").unwrap()).collect();
+    let began = Instant::now();
+    for _ in 0..50 {
+        assert_eq!(reason(submit(&pool, &PLAIN, "count").unwrap().recv().unwrap()), "1");
+    }
+    assert!(began.elapsed() < Duration::from_millis(500), "{:?}", began.elapsed());
+    for answer in loops {
+        assert_eq!(answer.recv().unwrap().outcome, Err(Failure::Overrun { deadline_ms: 500 }));
+    }
+}
+
+#[test]
 fn calls_that_wait_are_bounded_and_every_accepted_one_is_answered() {
     let pool = Pool::new(two(), 10).unwrap();
     let mut answers = Vec::new();
