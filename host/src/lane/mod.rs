@@ -1,6 +1,6 @@
 //! The lane: one writer for each account. It collects commands, steps the engine, commits once, and then acts.
 //!
-//! 1. Waiting commands are taken as one batch and the clock is read once (`writer.rs`).
+//! 1. Waiting commands are taken as one batch and the clock is read once (`writer.rs`, `clock.rs`).
 //! 2. The engine decides each; its rows go into one batch with one sync. Only then do callers get their answer.
 //! 3. After the commit, effects run: strategies are called (`calls.rs`), messages delivered (`deliveries.rs`), through
 //!    `effects.rs`. Their results come back as commands.
@@ -12,6 +12,7 @@
 
 mod accounts;
 mod calls;
+mod clock;
 mod deliveries;
 mod effects;
 mod grants;

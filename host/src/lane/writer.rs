@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use signalbox_engine::{
     self as engine, Account, CallId, Command, Content, DeliveryKey, Digest, DocumentKind, Ended, Event, InteractionId,
@@ -11,6 +11,7 @@ use signalbox_engine::{
 use tokio::sync::oneshot;
 
 use super::calls::Calls;
+use super::clock::Clock;
 use super::deliveries::Deliveries;
 use super::effects::Effects;
 use super::grants::AccountGrants;
@@ -43,6 +44,8 @@ pub(super) struct Writer {
     calls: Calls,
     deliveries: Deliveries,
     effects: Box<dyn Effects>,
+    clock: Clock,
+    /// Read once a turn.
     now: UnixMillis,
     /// Set while the store cannot write: requests are refused until then, answers wait.
     down_until: Option<Instant>,
@@ -110,6 +113,7 @@ impl Writer {
             calls: Calls::default(),
             deliveries: Deliveries::default(),
             effects,
+            clock: Clock::new(),
             now: UnixMillis(0),
             down_until: None,
         };
@@ -142,24 +146,17 @@ impl Writer {
     }
 
     fn turn_until_closed(&mut self) {
-        self.read_clock();
+        self.now = self.clock.read();
         self.act();
         loop {
             let mail = self.shared.mailbox.take(BATCH_MAX, self.pause());
             let closed = mail.closed && mail.requests.is_empty() && mail.answers.is_empty();
-            self.read_clock();
+            self.now = self.clock.read();
             self.turn(mail.answers, mail.requests);
             if closed {
                 return;
             }
         }
-    }
-
-    /// The clock is read once a turn and never goes back.
-    fn read_clock(&mut self) {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let now = UnixMillis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
-        self.now = self.now.max(now);
     }
 
     /// How long there is nothing to do unless somebody writes.
