@@ -27,6 +27,13 @@ pub enum Command {
         /// Which interaction.
         interaction: InteractionId,
     },
+    /// The content of an interaction that is under way cannot be read. Needs none itself: parks it.
+    ContentLost {
+        /// Which interaction.
+        interaction: InteractionId,
+        /// In words.
+        why: String,
+    },
     /// Sets items of user data; an empty value removes the item.
     SetUserData {
         /// Which interaction.

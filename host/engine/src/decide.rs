@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::account::Account;
 use crate::command::{Command, Submission};
 use crate::content::{Content, Entry};
-use crate::event::{Delivery, DeliveryKey, DeliveryState, Event, Record};
+use crate::event::{Delivery, DeliveryKey, DeliveryState, Event, Park, Record};
 use crate::id::{CallId, InteractionId, Name, UnixMillis};
 use crate::limits;
 use crate::live::{Live, State};
@@ -78,6 +78,14 @@ pub fn decide(
             let mut draft = draft(interaction, live);
             draft.go_on(outcome);
             draft.finish(&mut contents)
+        }
+        Command::ContentLost { interaction, why } => {
+            let live = find(account, interaction)?;
+            if let State::Parked(_) = live.state {
+                return Err(wrong(live, "under way"));
+            }
+            let message = format!("its content cannot be read: {why}; restore a backup and resume it, or cancel it");
+            vec![Event::Parked { id: interaction, park: Park { code: "content-lost".into(), message } }]
         }
         Command::SetUserData { interaction, entries } => {
             let mut draft = draft(interaction, find(account, interaction)?);

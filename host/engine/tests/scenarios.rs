@@ -184,6 +184,21 @@ fn a_swap_serves_the_next_call_and_leaves_those_in_flight() {
 }
 
 #[test]
+fn an_interaction_without_its_content_is_parked_and_can_be_cancelled() {
+    scenario(
+        support(),
+        "
+        @0    submit chat support               => submitted i1, at start, at screen by next, called screening-1
+        @5    lose i1                           => parked content-lost
+        @6    answer i1 clean                   => rejected not-awaited
+        @7    lose i1                           => rejected state-wrong
+        @8    cancel i1                         => cancelled
+        @9    lose i1                           => rejected interaction-unknown
+    ",
+    );
+}
+
+#[test]
 fn an_unbound_strategy_parks_until_one_is_bound() {
     let mut world = World::default();
     world.deploy("screening-1", &["clean", "spam"]);

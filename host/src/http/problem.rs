@@ -389,6 +389,12 @@ impl From<lane::Error> for Problem {
                     .retry_after(5)
                     .todo("try again later; an operator has to look at the server's disk")
             }
+            lane::Error::Damaged(why) => {
+                tracing::error!(error = %why, "the store is damaged");
+                let detail = "what this is about cannot be read from the server's store; nothing was done";
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "storage-damaged", detail)
+                    .todo("an operator has to restore a backup; an interaction can still be cancelled")
+            }
             lane::Error::Stopped => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", "the server is stopping").retry_after(5)
             }

@@ -55,6 +55,9 @@ pub enum Error {
     /// The store cannot write or read now. Nothing of it was stored; try again later.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
+    /// What the command needs is in the store and cannot be read, now or later. Nothing of it was stored: restore a backup.
+    #[error("the store is damaged: {0}")]
+    Damaged(String),
     /// The server is stopping.
     #[error("the server is stopping")]
     Stopped,

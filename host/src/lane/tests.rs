@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use signalbox_engine::{
     Account, Action, Binding, CallId, Category, Command, Decision, Delivery, DeliveryKey, DeliveryState, Deployment,
-    Destination, Digest, Document, Entry, Facts, Failure, InteractionId, Manifest, Message, Name, OnFailure, Outcome,
-    Reply, Request as Asked, Share, Submission, UnixMillis, Webhook, Workflow,
+    Destination, Digest, Document, Entry, Facts, Failure, InteractionId, Live, Manifest, Message, Name, OnFailure,
+    Outcome, Reply, Request as Asked, Share, Submission, UnixMillis, Webhook, Workflow,
 };
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -374,4 +375,34 @@ fn the_name_of_a_deleted_deployment_is_not_free_after_a_restart() {
     rig.check();
     rig.command(Command::Put { document: deployment("screening-3"), by: "test".into() });
     assert!(!rig.writer.account().configuration().deployments.contains_key("screening-3"));
+}
+
+#[test]
+fn an_interaction_whose_content_is_lost_is_parked_and_harms_no_other() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut rig = Rig::new(directory.path());
+    let submit = rig.submit(&mut StdRng::seed_from_u64(1));
+    rig.turn(Vec::new(), vec![submit]);
+    let (healthy, live) = rig.writer.account().lives().next().map(|(id, live)| (id, live.clone())).unwrap();
+    let State::Routing { deployment, .. } = live.state.clone() else { panic!("it is at its strategy") };
+    let states =
+        [State::Waiting { until: rig.now }, State::Routing { call: CallId(4711), deployment, visit: 1, attempt: 0 }];
+    let mut batch = Batch::new(rig.number);
+    for (n, state) in (1..).zip(states) {
+        batch.live(&rig.store, InteractionId(Uuid::from_u128(n)), &Live { state, ..live.clone() });
+    }
+    rig.store.commit(batch).unwrap();
+    rig.restart();
+    assert_eq!(rig.writer.pause(), Some(Duration::ZERO), "the lane does not wait to be asked");
+    rig.turn(Vec::new(), Vec::new());
+    let kind = |rig: &Rig, id| rig.writer.account().live(id).map(|live| live.state.kind());
+    for lost in [1, 2].map(|n| InteractionId(Uuid::from_u128(n))) {
+        assert_eq!(kind(&rig, lost), Some(StateKind::Parked));
+        rig.command(Command::Resume { interaction: lost, element: None, by: "test".into() });
+        assert_eq!(kind(&rig, lost), Some(StateKind::Parked));
+        rig.command(Command::Cancel { interaction: lost, reason: "lost".into(), by: "test".into() });
+        assert_eq!(kind(&rig, lost), None);
+    }
+    assert_eq!(kind(&rig, healthy), Some(StateKind::Routing));
+    rig.check();
 }

@@ -18,7 +18,7 @@ use super::grants::AccountGrants;
 use super::{Answer, Error, Idempotency, Look, Published, Request, Shared, Submitted};
 use crate::outbox::Attempt;
 use crate::stats::LogLine;
-use crate::store::{self, Batch, DecisionRow, Head, IdempotencyRow, Store};
+use crate::store::{self, AccountNumber, Batch, DecisionRow, Head, IdempotencyRow, Store};
 use crate::strategy::{Grants, Level, Recorded};
 
 /// Commands in one commit. More would make the first of them wait for the last.
@@ -160,9 +160,12 @@ impl Writer {
     }
 
     /// How long there is nothing to do unless somebody writes.
-    fn pause(&self) -> Option<Duration> {
+    pub(super) fn pause(&self) -> Option<Duration> {
         if let Some(until) = self.down_until {
             return Some(until.saturating_duration_since(Instant::now()));
+        }
+        if self.calls.has_failed() {
+            return Some(Duration::ZERO);
         }
         let next = [self.account.next_timer(), self.deliveries.next(&self.account)].into_iter().flatten().min()?;
         Some(Duration::from_millis(next.0.saturating_sub(self.now.0)))
@@ -215,10 +218,9 @@ impl Writer {
             self.effect(&mut work, Command::StrategyAnswered { call, interaction, answer });
         }
         for _ in 0..TIMERS_MAX {
-            let Some(interaction) = self.account.timer_due(self.now) else { break };
-            if self.down_until.is_some() || self.step(&mut work, Command::TimerDue { interaction }).is_err() {
-                break;
-            }
+            let due = self.account.timer_due(self.now).filter(|_| self.down_until.is_none());
+            let Some(interaction) = due else { break };
+            self.effect(&mut work, Command::TimerDue { interaction });
         }
         let mut requests = requests.into_iter();
         while let Some(request) = requests.next() {
@@ -275,17 +277,26 @@ impl Writer {
     }
 
     /// Takes what an effect has led to. Answers whether it was awaited: it is not where its interaction was cancelled
-    /// meanwhile, or the webhook taken away. Where the store cannot be read, the effect is found again and run again.
+    /// meanwhile, or the webhook taken away. Where the store cannot be read, the effect is found again and run again; where
+    /// the interaction's own content is lost, it alone is parked.
     fn effect(&mut self, work: &mut Work, command: Command) -> bool {
-        match self.step(work, command) {
-            Ok(()) => true,
-            Err(Error::Unavailable(why)) => {
-                tracing::error!(account = %self.shared.name, why, "an answer could not be taken");
-                self.down_until = Some(Instant::now() + RETRY);
-                false
+        let interaction = engine::reads(&self.account, &command);
+        match (self.step(work, command), interaction) {
+            (Ok(()), _) => return true,
+            (Err(Error::Rejected(_)), _) => {}
+            (Err(Error::Damaged(why)), Some(interaction)) => {
+                tracing::error!(account = %self.shared.name, %interaction, why, "it is parked");
+                // Refused only where it is parked already.
+                let _ = self.step(work, Command::ContentLost { interaction, why });
             }
-            Err(_) => false,
+            (Err(error), _) => self.back_off(&error),
         }
+        false
+    }
+
+    fn back_off(&mut self, error: &Error) {
+        tracing::error!(account = %self.shared.name, %error, "the store cannot be read");
+        self.down_until = Some(Instant::now() + RETRY);
     }
 
     fn request(&mut self, work: &mut Work, request: Request) {
@@ -336,7 +347,7 @@ impl Writer {
         if let Some(row) = work.keys.get(key) {
             return Ok(Some(row.clone()));
         }
-        let row = self.store.idempotency(self.shared.number, key).map_err(|e| unavailable(&e))?;
+        let row = self.store.idempotency(self.shared.number, key).map_err(|e| failure(&e))?;
         Ok(row.filter(|row| row.at.plus(IDEMPOTENCY_MS) > self.now))
     }
 
@@ -410,8 +421,7 @@ impl Writer {
         if let Some(content) = self.contents.get(id) {
             return Ok((**content).clone());
         }
-        let content = self.store.content(self.shared.number, id).map_err(|e| unavailable(&e))?;
-        Ok(content.unwrap_or_else(|| panic!("interaction {id} is live and has no content")))
+        content(&self.store, self.shared.number, id).map_err(|e| failure(&e))
     }
 
     /// Commits, publishes and answers. Where the store cannot write, the state goes back to what is stored.
@@ -444,18 +454,18 @@ impl Writer {
     fn act(&mut self) {
         let (store, number) = (Arc::clone(&self.store), self.shared.number);
         let contents = &self.contents;
-        let content = |id: InteractionId| match contents.get(id) {
+        let content_of = |id: InteractionId| match contents.get(id) {
             Some(content) => Ok(Arc::clone(content)),
-            None => store
-                .content(number, id)
-                .and_then(|c| c.ok_or_else(|| store::Error::Damaged(format!("interaction {id} has no content"))))
-                .map(Arc::new),
+            None => content(&store, number, id).map(Arc::new),
         };
         let view = AccountGrants::new(Arc::clone(self.account.configuration()), Arc::clone(&self.shared.stats));
         let grants: Arc<dyn Grants> = Arc::new(view);
         let effects = &mut self.effects;
-        self.calls
-            .pump(&self.account, content, |call, deployment, request| effects.call(call, deployment, request, &grants));
+        let hand = |call, deployment: &_, request| effects.call(call, deployment, request, &grants);
+        if let Err(error) = self.calls.pump(&self.account, content_of, hand) {
+            self.back_off(&failure(&error));
+            return;
+        }
         for delivery in self.deliveries.due(&self.account, self.now) {
             self.deliver(delivery);
         }
@@ -496,7 +506,7 @@ impl Writer {
 
     fn fail(&mut self, error: &store::Error, waiting: Vec<Waiting>) {
         tracing::error!(account = %self.shared.name, error = error as &dyn std::error::Error, "a commit failed");
-        let failed = unavailable(error);
+        let failed = failure(error);
         for caller in waiting {
             match caller {
                 Waiting::Submit(reply, _) => drop(reply.send(Err(failed.clone()))),
@@ -561,9 +571,14 @@ fn level(level: Level) -> &'static str {
     }
 }
 
-fn unavailable(error: &store::Error) -> Error {
+fn failure(error: &store::Error) -> Error {
     let source = std::error::Error::source(error).map(|s| format!(": {s}")).unwrap_or_default();
-    Error::Unavailable(format!("{error}{source}"))
+    let why = format!("{error}{source}");
+    if error.is_damage() { Error::Damaged(why) } else { Error::Unavailable(why) }
+}
+
+fn content(store: &Store, account: AccountNumber, id: InteractionId) -> Result<Content, store::Error> {
+    store.content(account, id)?.ok_or_else(|| store::Error::Damaged(format!("interaction {id} has no content")))
 }
 
 /// The contents of interactions that strategies are about to see, up to a number of bytes. The rest is read again.

@@ -75,6 +75,18 @@ pub enum Error {
     BackupRefused(String),
 }
 
+impl Error {
+    /// Whether it is about rows that will not be readable later either, though all others may be.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Damaged(_) | Self::NewerRow { .. } => true,
+            Self::Read(error) => error.kind() == rocksdb::ErrorKind::Corruption,
+            _ => false,
+        }
+    }
+}
+
 /// Logs that are kept to be written over.
 const LOGS_KEPT: usize = 4;
 /// How much of the first of them is there at the start.
