@@ -27,8 +27,6 @@ pub const BATCH_MAX: usize = 512;
 const TIMERS_MAX: usize = 256;
 /// Bytes of a batch after which no more commands join it.
 const BATCH_BYTES_MAX: usize = 8 << 20;
-/// How long an idempotency key is remembered.
-const IDEMPOTENCY_MS: u64 = 24 * 60 * 60 * 1000;
 /// Bodies of interactions under way that are kept at hand.
 const CONTENTS_BYTES_MAX: usize = 64 << 20;
 /// Pause between two tries to write after the store failed.
@@ -348,7 +346,7 @@ impl Writer {
             return Ok(Some(row.clone()));
         }
         let row = self.store.idempotency(self.shared.number, key).map_err(|e| failure(&e))?;
-        Ok(row.filter(|row| row.at.plus(IDEMPOTENCY_MS) > self.now))
+        Ok(row.filter(|row| !row.is_over(self.now)))
     }
 
     /// Decides one command, applies it and adds its rows to the batch.
