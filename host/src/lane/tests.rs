@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use signalbox_engine::{
@@ -282,6 +283,10 @@ fn documents() -> Vec<Document> {
 }
 
 fn deployment(called: &str) -> Document {
+    deployment_of(called, Digest([0; 32]), Digest([0; 32]))
+}
+
+fn deployment_of(called: &str, component: Digest, image: Digest) -> Document {
     let outcomes = ["go", "stop"].map(|o| Outcome { name: o.into(), description: String::new() });
     let manifest = Manifest {
         name: called.into(),
@@ -291,15 +296,14 @@ fn deployment(called: &str) -> Document {
         settings_schema: "{}".into(),
         assets: Vec::new(),
     };
-    let digest = Digest([0; 32]);
     Document::Deployment(Arc::new(Deployment {
         name: name(called),
-        digest,
+        digest: Digest([0; 32]),
         settings: "{}".into(),
         assets: BTreeMap::new(),
         manifest,
-        component: digest,
-        image: digest,
+        component,
+        image,
         snapshotted: true,
         deadline_ms: 50,
         message: String::new(),
@@ -405,4 +409,25 @@ fn an_interaction_whose_content_is_lost_is_parked_and_harms_no_other() {
     }
     assert_eq!(kind(&rig, healthy), Some(StateKind::Routing));
     rig.check();
+}
+
+#[test]
+fn the_binaries_of_a_deployment_go_with_the_last_that_needs_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut rig = Rig::new(directory.path());
+    let [component, first, second] = [1, 2, 3].map(|n| Digest([n; 32]));
+    let deployments = [deployment_of("first", component, first), deployment_of("second", component, second)];
+    for document in &deployments {
+        let blobs = [component, first, second].map(|digest| (digest, Bytes::from_static(b"code"))).to_vec();
+        let (reply, _) = oneshot::channel();
+        let put = Command::Put { document: document.clone(), by: "test".into() };
+        rig.turn(Vec::new(), vec![Request::Command(put, blobs, reply)]);
+    }
+    let kept =
+        |rig: &Rig| [component, first, second].map(|digest| rig.store.blob(rig.number, digest).unwrap().is_some());
+    assert_eq!(kept(&rig), [true, true, true]);
+    rig.command(Command::Remove { key: deployments[0].key(), by: "test".into() });
+    assert_eq!(kept(&rig), [true, false, true]);
+    rig.command(Command::Remove { key: deployments[1].key(), by: "test".into() });
+    assert_eq!(kept(&rig), [false, false, false]);
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use signalbox_engine::{
-    self as engine, Account, CallId, Command, Content, DeliveryKey, Digest, DocumentKind, Ended, Event, InteractionId,
-    Name, Record, UnixMillis,
+    self as engine, Account, CallId, Command, Configuration, Content, DeliveryKey, Digest, DocumentKind, Ended, Event,
+    InteractionId, Name, Record, UnixMillis,
 };
 use tokio::sync::oneshot;
 
@@ -357,8 +357,12 @@ impl Writer {
         let content = engine::reads(&self.account, &command).map(|id| self.content(id)).transpose()?;
         let decided = engine::decide(&self.account, command, content, self.now)?;
         let record = decided.record;
+        let binaries = let_go(self.account.configuration(), &record);
         let ended = self.account.apply(&record);
         work.batch.record(&self.store, &record);
+        for digest in binaries.into_iter().filter(|digest| !is_used(self.account.configuration(), *digest)) {
+            work.batch.remove_blob(&self.store, digest);
+        }
         for (id, content) in decided.contents {
             let new = record.events.iter().any(|e| matches!(e, Event::Submitted { id: of, .. } if *of == id));
             if new {
@@ -377,10 +381,8 @@ impl Writer {
                 Event::DocumentRemoved { key, .. } => {
                     work.configuration_changed = true;
                     work.batch.remove_document(&self.store, key);
-                    match (key.kind, key.name.as_str().parse::<Digest>()) {
-                        (DocumentKind::Upload, Ok(digest)) => work.batch.remove_blob(&self.store, digest),
-                        (DocumentKind::Deployment, _) => work.batch.retired(&self.store, key.name.as_str()),
-                        _ => {}
+                    if key.kind == DocumentKind::Deployment {
+                        work.batch.retired(&self.store, key.name.as_str());
                     }
                 }
                 Event::DeliveryChanged { delivery, state } => work.batch.delivery(&self.store, delivery, state),
@@ -558,6 +560,33 @@ impl Writer {
             }
         }
     }
+}
+
+/// The binaries of the documents that a record takes away or puts others in the place of.
+fn let_go(configuration: &Configuration, record: &Record) -> Vec<Digest> {
+    let mut digests = Vec::new();
+    for event in &record.events {
+        let key = match event {
+            Event::DocumentPut { document, .. } => document.key(),
+            Event::DocumentRemoved { key, .. } => key.clone(),
+            _ => continue,
+        };
+        match key.kind {
+            DocumentKind::Upload => digests.extend(configuration.uploads.get(&key.name).map(|upload| upload.digest)),
+            DocumentKind::Deployment => {
+                let before = configuration.deployments.get(&key.name);
+                digests.extend(before.into_iter().flat_map(|deployment| [deployment.component, deployment.image]));
+            }
+            _ => {}
+        }
+    }
+    digests
+}
+
+/// Whether a document still needs a binary: deployments can share them, and be made of an upload as it is.
+fn is_used(configuration: &Configuration, digest: Digest) -> bool {
+    configuration.uploads.values().any(|upload| upload.digest == digest)
+        || configuration.deployments.values().any(|it| it.component == digest || it.image == digest)
 }
 
 fn level(level: Level) -> &'static str {
