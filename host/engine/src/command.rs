@@ -6,7 +6,7 @@ use crate::content::{Entry, Facts, Message};
 use crate::decision::{Decision, Failure};
 use crate::document::{Document, DocumentKey};
 use crate::event::DeliveryKey;
-use crate::id::{CallId, InteractionId, Name};
+use crate::id::{CallId, Digest, InteractionId, Name};
 
 /// A command to one account.
 #[derive(Debug, Clone)]
@@ -95,6 +95,13 @@ pub enum Command {
         key: DocumentKey,
         /// Name of the token.
         by: String,
+    },
+    /// A deployment was compiled anew, for its image did not fit this machine.
+    Recompiled {
+        /// Which.
+        deployment: Name,
+        /// SHA-256 of the new image.
+        image: Digest,
     },
     /// An attempt to deliver a message has ended.
     DeliveryAttempted {

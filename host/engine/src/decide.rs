@@ -129,6 +129,7 @@ pub fn decide(
         }
         Command::Put { document, by } => documents::put(account, document, by)?,
         Command::Remove { key, by } => documents::remove(account, key, by)?,
+        Command::Recompiled { deployment, image } => documents::recompiled(account, &deployment, image)?,
         Command::DeliveryAttempted { delivery, result } => {
             vec![attempted(account, delivery, result.err(), now)?]
         }

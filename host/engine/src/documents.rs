@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use crate::account::Account;
 use crate::decide::invalid;
-use crate::document::{Binding, Configuration, Document, DocumentKey, DocumentKind, Queue, Webhook};
+use crate::document::{Binding, Configuration, Deployment, Document, DocumentKey, DocumentKind, Queue, Webhook};
 use crate::event::Event;
-use crate::id::Name;
+use crate::id::{Digest, Name};
 use crate::limits;
 use crate::live::State;
 use crate::rejection::Rejection;
@@ -67,6 +67,14 @@ pub(crate) fn remove(account: &Account, key: DocumentKey, by: String) -> Result<
         return Err(Rejection::Full { what: "names of deleted deployments", limit: limits::RETIRED_MAX });
     }
     Ok(vec![Event::DocumentRemoved { key, by }])
+}
+
+/// Gives a deployment another image of the same component.
+pub(crate) fn recompiled(account: &Account, name: &Name, image: Digest) -> Result<Vec<Event>, Rejection> {
+    let deployment = account.configuration().deployments.get(name);
+    let deployment = deployment.ok_or_else(|| Rejection::DeploymentUnknown(name.clone()))?;
+    let document = Document::Deployment(Arc::new(Deployment { image, ..Deployment::clone(deployment) }));
+    Ok(vec![Event::DocumentPut { document, by: "the server".to_owned() }])
 }
 
 /// The versions of workflows that a live interaction is in.

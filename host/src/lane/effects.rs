@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use signalbox_engine::{CallId, DeliveryKey, Deployment, Name, Request};
+use bytes::Bytes;
+use sha2::{Digest as _, Sha256};
+use signalbox_engine::{CallId, DeliveryKey, Deployment, Digest, Name, Request};
 use tokio::runtime::Handle;
 
 use super::calls::Handed;
@@ -128,7 +130,9 @@ impl World {
         let document = Arc::clone(document);
         let load = move || {
             let result = load(&runtime, &store, shared.number, &document);
-            shared.mailbox.answer(Answer::Loaded { deployment: document, result });
+            let image = result.as_ref().ok().and_then(|loaded| loaded.recompiled());
+            let image = image.map(|bytes| (Digest(Sha256::digest(bytes).into()), Bytes::copy_from_slice(bytes)));
+            shared.mailbox.answer(Answer::Loaded { deployment: document, result, image });
         };
         let thread = std::thread::Builder::new().name("load".into()).spawn(load);
         thread.unwrap_or_else(|e| panic!("the system gives no thread to load a strategy: {e}"));

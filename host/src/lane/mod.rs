@@ -109,9 +109,22 @@ type Look = Box<dyn FnOnce(&Account) + Send>;
 
 /// What comes back from a lane's effects.
 enum Answer {
-    Called { call: CallId, request: Box<signalbox_engine::Request>, deployment: Name, result: strategy::CallResult },
-    Loaded { deployment: Arc<Deployment>, result: Result<Arc<strategy::Deployment>, String> },
-    Delivered { delivery: DeliveryKey, result: Result<(), String> },
+    Called {
+        call: CallId,
+        request: Box<signalbox_engine::Request>,
+        deployment: Name,
+        result: strategy::CallResult,
+    },
+    Loaded {
+        deployment: Arc<Deployment>,
+        result: Result<Arc<strategy::Deployment>, String>,
+        /// The image to keep from now on, where the old one did not fit.
+        image: Option<(Digest, Bytes)>,
+    },
+    Delivered {
+        delivery: DeliveryKey,
+        result: Result<(), String>,
+    },
 }
 
 type Mailbox = mailbox::Mailbox<Request, Answer>;

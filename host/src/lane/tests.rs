@@ -431,3 +431,21 @@ fn the_binaries_of_a_deployment_go_with_the_last_that_needs_them() {
     rig.command(Command::Remove { key: deployments[1].key(), by: "test".into() });
     assert_eq!(kept(&rig), [false, false, false]);
 }
+
+#[test]
+fn a_deployment_that_was_compiled_anew_keeps_its_new_image_in_the_place_of_the_old() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut rig = Rig::new(directory.path());
+    let [component, old, new] = [1, 2, 3].map(|n| Digest([n; 32]));
+    let blobs = [component, old].map(|digest| (digest, Bytes::from_static(b"code"))).to_vec();
+    let (reply, _) = oneshot::channel();
+    let put = Command::Put { document: deployment_of("moved", component, old), by: "test".into() };
+    rig.turn(Vec::new(), vec![Request::Command(put, blobs, reply)]);
+    let deployment = Arc::clone(&rig.writer.account().configuration().deployments["moved"]);
+    let image = Some((new, Bytes::from_static(b"new code")));
+    rig.turn(vec![Answer::Loaded { deployment, result: Err("no world".into()), image }], Vec::new());
+    assert_eq!(rig.writer.account().configuration().deployments["moved"].image, new);
+    let kept = [component, old, new].map(|digest| rig.store.blob(rig.number, digest).unwrap().is_some());
+    assert_eq!(kept, [true, false, true]);
+    rig.check();
+}

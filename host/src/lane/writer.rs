@@ -263,9 +263,15 @@ impl Writer {
                 }
                 self.note(&deployment, interaction, call, &result.record);
             }
-            Answer::Loaded { deployment, result } => {
+            Answer::Loaded { deployment, result, image } => {
                 let result = self.effects.loaded(&deployment, result);
                 self.calls.loaded(&deployment.name, &result);
+                if let Some((digest, bytes)) = image {
+                    let command = Command::Recompiled { deployment: deployment.name.clone(), image: digest };
+                    if self.effect(work, command) {
+                        work.batch.blob(&self.store, digest, &bytes);
+                    }
+                }
             }
             Answer::Delivered { delivery, result } => {
                 self.deliveries.ended(&delivery);
@@ -544,7 +550,7 @@ impl Writer {
         for answer in answers {
             match answer {
                 Answer::Called { call, .. } => self.calls.ended(call),
-                Answer::Loaded { deployment, result } => {
+                Answer::Loaded { deployment, result, .. } => {
                     let result = self.effects.loaded(&deployment, result);
                     self.calls.loaded(&deployment.name, &result);
                 }
