@@ -25,7 +25,7 @@ use crate::strategy::{Grants, Level, Recorded};
 pub const BATCH_MAX: usize = 512;
 /// Timers that fire in one batch; the next batch follows at once.
 const TIMERS_MAX: usize = 256;
-/// Bytes of a batch after which no more commands join it.
+/// Bytes of a batch after which it is committed, and the next begun.
 const BATCH_BYTES_MAX: usize = 8 << 20;
 /// Bodies of interactions under way that are kept at hand.
 const CONTENTS_BYTES_MAX: usize = 64 << 20;
@@ -208,10 +208,19 @@ impl Writer {
             looks: Vec::new(),
             configuration_changed: false,
         };
-        for answer in answers {
+        let mut answers = answers.into_iter();
+        while let Some(answer) = answers.next() {
+            if self.down_until.is_some() {
+                self.refuse(std::iter::once(answer).chain(answers).collect(), Vec::new());
+                break;
+            }
             self.answer(&mut work, answer);
+            self.finish_where_large(&mut work);
         }
         for (call, interaction, why) in self.calls.take_failed() {
+            if self.down_until.is_some() {
+                break;
+            }
             let answer = engine::Answer { result: Err(engine::Failure::Unavailable(why)) };
             self.effect(&mut work, Command::StrategyAnswered { call, interaction, answer });
         }
@@ -219,6 +228,7 @@ impl Writer {
             let due = self.account.timer_due(self.now).filter(|_| self.down_until.is_none());
             let Some(interaction) = due else { break };
             self.effect(&mut work, Command::TimerDue { interaction });
+            self.finish_where_large(&mut work);
         }
         let mut requests = requests.into_iter();
         while let Some(request) = requests.next() {
@@ -227,9 +237,7 @@ impl Writer {
                 break;
             }
             self.request(&mut work, request);
-            if work.batch.size_bytes() > BATCH_BYTES_MAX {
-                self.finish(&mut work);
-            }
+            self.finish_where_large(&mut work);
         }
         self.finish(&mut work);
         // While the store fails, memory may be ahead of it: nothing may be done to the world on the strength of that.
@@ -428,6 +436,12 @@ impl Writer {
             return Ok((**content).clone());
         }
         content(&self.store, self.shared.number, id).map_err(|e| failure(&e))
+    }
+
+    fn finish_where_large(&mut self, work: &mut Work) {
+        if work.batch.size_bytes() > BATCH_BYTES_MAX {
+            self.finish(work);
+        }
     }
 
     /// Commits, publishes and answers. Where the store cannot write, the state goes back to what is stored.
