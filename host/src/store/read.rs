@@ -1,6 +1,6 @@
 //! Reads rows: one by key, or a page of them in the order of their keys.
 
-use rocksdb::{Direction, IteratorMode, ReadOptions};
+use rocksdb::{Direction, IteratorMode, ReadOptions, Snapshot};
 use serde::de::DeserializeOwned;
 use signalbox_engine::{
     Account, Content, Delivery, DeliveryKey, Digest, Document, Ended, Facts, InteractionId, Live, Message, Name,
@@ -154,8 +154,10 @@ impl Store {
         look_max: usize,
         mut filter: impl FnMut(InteractionId, &Summary) -> bool,
     ) -> Result<Found<(InteractionId, Summary)>, Error> {
-        let mut live = self.backwards(Family::State, 0x12, number, before).peekable();
-        let mut ended = self.backwards(Family::History, 0x33, number, before).peekable();
+        // One view of both: whichever ends meanwhile is in one of the two, and in one only.
+        let snapshot = self.db.snapshot();
+        let mut live = self.backwards(&snapshot, Family::State, 0x12, number, before).peekable();
+        let mut ended = self.backwards(&snapshot, Family::History, 0x33, number, before).peekable();
         let mut items = Vec::new();
         let mut last: Option<Vec<u8>> = None;
         for _ in 0..look_max {
@@ -186,13 +188,14 @@ impl Store {
     }
 
     /// Rows of one kind of an account, the last first, those before a cursor only.
-    fn backwards(
+    fn backwards<'a>(
         &self,
+        snapshot: &'a Snapshot<'_>,
         family: Family,
         tag: u8,
         number: AccountNumber,
         before: Option<&[u8]>,
-    ) -> impl Iterator<Item = Result<Pair, rocksdb::Error>> + '_ {
+    ) -> impl Iterator<Item = Result<Pair, rocksdb::Error>> + use<'a> {
         let start = prefix(tag, number);
         let mut upper = start.clone();
         match before {
@@ -202,7 +205,7 @@ impl Store {
         let mut options = ReadOptions::default();
         options.set_iterate_lower_bound(start);
         options.set_iterate_upper_bound(upper.clone());
-        self.db.iterator_cf_opt(self.family(family), options, IteratorMode::From(&upper, Direction::Reverse))
+        snapshot.iterator_cf_opt(self.family(family), options, IteratorMode::From(&upper, Direction::Reverse))
     }
 
     /// The records about an interaction, the oldest first, from `from` on.
@@ -258,7 +261,8 @@ impl Store {
     ) -> Result<Found<OutboxMessage>, Error> {
         let mut items = Vec::new();
         let mut last = None;
-        let mut rows = self.backwards(Family::Content, 0x22, account, before);
+        let snapshot = self.db.snapshot();
+        let mut rows = self.backwards(&snapshot, Family::Content, 0x22, account, before);
         for _ in 0..look_max {
             let Some(row) = rows.next() else { return Ok(Found { items, next: None }) };
             let (key, value) = row.map_err(Error::Read)?;
@@ -288,10 +292,16 @@ impl Store {
     /// [`Error::Read`], [`Error::Damaged`] or [`Error::NewerRow`].
     pub fn deliveries(&self, number: AccountNumber, message: u64) -> Result<Vec<DeliveryRow>, Error> {
         let mut rows = Vec::new();
+        let snapshot = self.db.snapshot();
         for (family, tag) in [(Family::State, 0x13), (Family::History, 0x35)] {
             let mut start = prefix(tag, number);
             start.extend(message.to_be_bytes());
-            rows.extend(self.scan(family, &start, |key, value| Ok((delivery_key(key)?, decode_tagged(tag, value)?)))?);
+            let mut options = ReadOptions::default();
+            options.set_iterate_range(rocksdb::PrefixRange(start));
+            for row in snapshot.iterator_cf_opt(self.family(family), options, IteratorMode::Start) {
+                let (key, value) = row.map_err(Error::Read)?;
+                rows.push((delivery_key(&key)?, decode_tagged(tag, &value)?));
+            }
         }
         Ok(rows)
     }
