@@ -449,3 +449,37 @@ fn a_deployment_that_was_compiled_anew_keeps_its_new_image_in_the_place_of_the_o
     assert_eq!(kept, [true, false, true]);
     rig.check();
 }
+
+#[test]
+fn the_figures_of_a_queue_hold_over_a_restart_and_for_what_is_put_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut rig = Rig::new(directory.path());
+    let workflow = r#"{"name": "direct", "elements": [
+            {"id": "start", "kind": "start"}, {"id": "line", "kind": "queue", "queue": "line"}, {"id": "end", "kind": "end"}],
+        "connectors": [{"from": "start", "outcome": "next", "to": "line"}, {"from": "line", "outcome": "completed", "to": "end"}]}"#;
+    let workflow: Workflow = serde_json::from_str(workflow).unwrap();
+    rig.command(Command::Put { document: Document::Workflow(Arc::new(workflow), 0), by: "test".into() });
+    rig.now = UnixMillis(1_000);
+    for _ in 0..2 {
+        let mut request = rig.submit(&mut StdRng::seed_from_u64(rig.submitted.len() as u64));
+        let Request::Submit(submission, idempotency, _) = &mut request else { unreachable!() };
+        (submission.workflow, submission.facts.priority, *idempotency) = (name("direct"), 0, None);
+        rig.turn(Vec::new(), vec![request]);
+    }
+    rig.restart();
+    let figures = |rig: &Rig| {
+        let value = |statistic| rig.writer.stats().value("queue", "line", statistic, rig.now).unwrap();
+        ["waiting", "oldest-wait", "taken", "left"].map(value)
+    };
+    rig.now = UnixMillis(3_000);
+    assert_eq!(figures(&rig), [2.0, 2.0, 0.0, 0.0]);
+    rig.command(Command::Take { queue: name("line"), by: "ana".into() });
+    let first = rig.submitted[0];
+    rig.now = UnixMillis(4_000);
+    rig.command(Command::Release { interaction: first, by: "ana".into() });
+    assert_eq!(figures(&rig), [2.0, 3.0, 1.0, 0.0]);
+    for interaction in rig.submitted.clone() {
+        rig.command(Command::Cancel { interaction, reason: "test".into(), by: "ana".into() });
+    }
+    assert_eq!(figures(&rig), [0.0, 0.0, 1.0, 2.0]);
+}

@@ -188,6 +188,11 @@ impl Writer {
     }
 
     #[cfg(test)]
+    pub(super) fn stats(&self) -> &crate::stats::Stats {
+        &self.shared.stats
+    }
+
+    #[cfg(test)]
     pub(super) fn calls(&self) -> &Calls {
         &self.calls
     }
