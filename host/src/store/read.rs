@@ -3,8 +3,8 @@
 use rocksdb::{Direction, IteratorMode, ReadOptions, Snapshot};
 use serde::de::DeserializeOwned;
 use signalbox_engine::{
-    Account, Content, Delivery, DeliveryKey, Digest, Document, Ended, Facts, InteractionId, Live, Message, Name,
-    OutboxMessage, Record, Sequence,
+    Account, CallId, Content, Delivery, DeliveryKey, Digest, Document, Ended, Facts, InteractionId, Live, Message,
+    Name, OutboxMessage, Record, Sequence,
 };
 
 use super::key::{interaction, name, number, prefix, rest};
@@ -219,24 +219,39 @@ impl Store {
         from: Sequence,
         limit: usize,
     ) -> Result<Vec<Record>, Error> {
-        let mut start = prefix(0x31, account);
-        start.extend(id.0.as_bytes());
-        let mut options = ReadOptions::default();
-        options.set_iterate_range(rocksdb::PrefixRange(start.as_slice()));
-        let from = Key::Timeline(account, id, from).encode();
-        let mode = IteratorMode::From(&from, Direction::Forward);
-        let rows = self.db.iterator_cf_opt(self.family(Family::History), options, mode).take(limit);
-        rows.map(|row| decode_tagged(0x31, &row.map_err(Error::Read)?.1)).collect()
+        self.history(account, id, &Key::Timeline(account, id, from), limit)
     }
 
-    /// The decisions about an interaction, in the order in which they were asked for.
+    /// The decisions about an interaction, in the order in which they were asked for, from `from` on.
     ///
     /// # Errors
     /// [`Error::Read`], [`Error::Damaged`] or [`Error::NewerRow`].
-    pub fn decisions(&self, number: AccountNumber, id: InteractionId) -> Result<Vec<DecisionRow>, Error> {
-        let mut start = prefix(0x32, number);
+    pub fn decisions(
+        &self,
+        account: AccountNumber,
+        id: InteractionId,
+        from: CallId,
+        limit: usize,
+    ) -> Result<Vec<DecisionRow>, Error> {
+        self.history(account, id, &Key::Decision(account, id, from), limit)
+    }
+
+    /// Rows of one kind about an interaction, from a key on.
+    fn history<T: DeserializeOwned>(
+        &self,
+        account: AccountNumber,
+        id: InteractionId,
+        from: &Key<'_>,
+        limit: usize,
+    ) -> Result<Vec<T>, Error> {
+        let mut start = prefix(from.tag(), account);
         start.extend(id.0.as_bytes());
-        self.scan(Family::History, &start, |_, value| decode_tagged(0x32, value))
+        let mut options = ReadOptions::default();
+        options.set_iterate_range(rocksdb::PrefixRange(start));
+        let first = from.encode();
+        let mode = IteratorMode::From(&first, Direction::Forward);
+        let rows = self.db.iterator_cf_opt(self.family(from.family()), options, mode).take(limit);
+        rows.map(|row| decode(from, &row.map_err(Error::Read)?.1)).collect()
     }
 
     /// What a submit with this key gave.
