@@ -9,7 +9,7 @@ use crate::account::Account;
 use crate::command::{Command, Submission};
 use crate::content::{Content, Entry};
 use crate::document::{DocumentKey, DocumentKind};
-use crate::event::{Delivery, DeliveryKey, DeliveryState, Event, Record};
+use crate::event::{Delivery, DeliveryKey, DeliveryState, Event, Park, Record};
 use crate::id::{CallId, InteractionId, Name, UnixMillis};
 use crate::limits;
 use crate::live::{Live, State};
@@ -80,6 +80,14 @@ pub fn decide(
             draft.go_on(outcome);
             draft.finish(&mut contents)
         }
+        Command::ContentLost { interaction, why } => {
+            let live = find(account, interaction)?;
+            if let State::Parked(_) = live.state {
+                return Err(wrong(live, "under way"));
+            }
+            let message = format!("its content cannot be read: {why}; restore a backup and resume it, or cancel it");
+            vec![Event::Parked { id: interaction, park: Park { code: "content-lost".into(), message } }]
+        }
         Command::SetUserData { interaction, entries } => {
             let mut draft = draft(interaction, find(account, interaction)?);
             check_user_data(draft.content(), &entries)?;
@@ -120,6 +128,7 @@ pub fn decide(
         }
         Command::Put { document, by } => documents::put(account, document, by)?,
         Command::Remove { key, by } => documents::remove(account, key, by)?,
+        Command::Recompiled { deployment, image } => documents::recompiled(account, &deployment, image)?,
         Command::DeliveryAttempted { delivery, result } => {
             vec![attempted(account, delivery, result.err(), now)?]
         }

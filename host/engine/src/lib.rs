@@ -93,6 +93,8 @@ pub mod limits {
     pub const VERSIONS_MAX: usize = 100;
     /// Documents of one kind in one account.
     pub const DOCUMENTS_MAX: usize = 10_000;
+    /// Names of deleted deployments that are kept, so that none is used again: about 100 bytes each.
+    pub const RETIRED_MAX: usize = 100_000;
     /// Entries of one table.
     pub const TABLE_ENTRIES_MAX: usize = 100_000;
 }
