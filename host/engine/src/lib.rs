@@ -122,6 +122,8 @@ pub mod limits {
     pub const OFFERS_MAX: u8 = 16;
     /// How far ahead an interaction can be scheduled: 366 days.
     pub const SCHEDULE_MS_MAX: u64 = 366 * 24 * 60 * 60 * 1000;
+    /// Names of deleted deployments that are kept, so that none is used again: about 100 bytes each.
+    pub const RETIRED_MAX: usize = 100_000;
     /// Entries of one table.
     pub const TABLE_ENTRIES_MAX: usize = 100_000;
 }
