@@ -126,6 +126,10 @@ fn check_binding(configuration: &Configuration, binding: &Binding) -> Result<(),
     if binding.shares.iter().any(|s| !(1..=1_000_000).contains(&s.weight)) {
         return Err(invalid("shares", "a weight is 1 to 1000000"));
     }
+    let mut named = BTreeSet::new();
+    if let Some(share) = binding.shares.iter().find(|share| !named.insert(&share.deployment)) {
+        return Err(invalid("shares", format!("`{}` is there twice: give it one weight", share.deployment)));
+    }
     if binding.on_failure.retries > 5 {
         return Err(invalid("on_failure.retries", "0 to 5"));
     }
@@ -138,10 +142,16 @@ fn check_binding(configuration: &Configuration, binding: &Binding) -> Result<(),
             connected(flow, index, binding, share.deployment.as_str(), &outcome.name)?;
         }
     }
-    match &binding.on_failure.outcome {
-        Some(outcome) => connected(flow, index, binding, "on_failure", outcome.as_str()),
-        None => Ok(()),
+    let Some(outcome) = &binding.on_failure.outcome else { return Ok(()) };
+    let mut declared = binding.shares.iter().filter_map(|share| configuration.deployments.get(&share.deployment));
+    let is_declared =
+        declared.any(|deployment| deployment.manifest.outcomes.iter().any(|o| o.name == outcome.as_str()));
+    if !is_declared && !flow.has_connector(index, outcome) {
+        let message =
+            format!("no connector leads from `{}` by `{outcome}`, and no deployment declares it", binding.element);
+        return Err(invalid("on_failure.outcome", message));
     }
+    connected(flow, index, binding, "on_failure", outcome.as_str())
 }
 
 fn connected(flow: &Flow, index: u16, binding: &Binding, deployment: &str, outcome: &str) -> Result<(), Rejection> {

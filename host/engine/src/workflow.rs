@@ -211,6 +211,12 @@ impl Flow {
         self.conditions.get(&index)
     }
 
+    /// Whether a connector of its own leads from an element by this outcome.
+    #[must_use]
+    pub fn has_connector(&self, from: u16, outcome: &Name) -> bool {
+        self.connectors.contains_key(&(from, outcome.clone()))
+    }
+
     /// The element that this outcome leads to, by its own connector or by `default`. `error` and `timeout` are never
     /// taken by `default`: what goes wrong is not an answer.
     #[must_use]
