@@ -174,6 +174,11 @@ fn check_webhook(webhook: &Webhook) -> Result<(), Rejection> {
     if webhook.types.is_empty() || webhook.types.len() > 64 {
         return Err(invalid("types", "1 to 64 types; `*` for all"));
     }
+    if let Some(unknown) = webhook.types.iter().find(|topic| !crate::topic::is_known(topic)) {
+        let known: Vec<_> = crate::topic::TOPICS.iter().map(|(topic, _)| *topic).collect();
+        let unknown: String = unknown.chars().take(80).collect();
+        return Err(invalid("types", format!("there is no `{unknown}`; there are `*`, {}", known.join(", "))));
+    }
     if webhook.secret.len() < 16 || webhook.secret.len() > 256 {
         return Err(invalid("secret", "16 to 256 bytes"));
     }

@@ -25,6 +25,7 @@ mod outgoing;
 mod rejection;
 mod response;
 mod segment;
+mod topic;
 mod validate;
 mod walk;
 mod workflow;
@@ -46,6 +47,7 @@ pub use live::{Ended, Frame, Live, QueuePosition, State, StateKind, Visit};
 pub use rejection::Rejection;
 pub use response::{Rendered, Response, ResponseText};
 pub use segment::{Case, Segment, Slice};
+pub use topic::TOPICS;
 pub use validate::{Fault, validate};
 pub use workflow::{Connector, Element, ElementKind, Flow, Workflow};
 

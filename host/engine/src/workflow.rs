@@ -50,7 +50,12 @@ pub enum ElementKind {
     Strategy,
     /// A CEL expression over the interaction. Outcomes `true`, `false` and `error`.
     Condition {
-        /// Gives a boolean. Names: `interaction`, `now_ms`, `workflow`.
+        /// Gives true or false (CEL, <https://cel.dev>; at most 8 KiB). Names: `workflow` (its name), `now_ms`, and the
+        /// members of `interaction`: texts, `""` where there is none: `id`, `media_type`, `subject`, `body`, `sender`,
+        /// `recipient`, `language`, `category` (the best); maps: `headers` (the first of each name), `user_data`,
+        /// `categories` (relevancy by name), `skills` (level by name); numbers: `priority`, `hops`, `submitted_at_ms`;
+        /// and `answered`, true or false. What may be missing from a map is asked for first:
+        /// `has(interaction.user_data.tier) && interaction.user_data.tier == 'gold'`.
         expression: String,
     },
     /// Splits by share, by opening hours or by an attribute. Outcomes: those that it names, and `default`.

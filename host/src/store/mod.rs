@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 pub use backup::{back_up, restore};
 pub use batch::Batch;
 pub use key::{AccountNumber, Family, Key};
-pub use read::{Cursor, DeliveryRow, Found, Summary};
+pub use read::{Cursor, DeliveryRow, Found, Summary, Which};
 pub use row::{AccountRow, DecisionRow, Head, IdempotencyRow};
 
 use rocksdb::{

@@ -20,6 +20,17 @@ pub enum Summary {
     Ended(Ended),
 }
 
+/// Which interactions are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    /// All of them.
+    All,
+    /// Those that go on.
+    Live,
+    /// Those that have ended.
+    Ended,
+}
+
 /// One page of a list.
 #[derive(Debug, Clone)]
 pub struct Found<T> {
@@ -144,13 +155,16 @@ impl Store {
     pub fn interactions(
         &self,
         number: AccountNumber,
+        which: Which,
         before: Option<&[u8]>,
         limit: usize,
         look_max: usize,
         mut filter: impl FnMut(InteractionId, &Summary) -> bool,
     ) -> Result<Found<(InteractionId, Summary)>, Error> {
-        let mut live = self.backwards(Family::State, 0x12, number, before).peekable();
-        let mut ended = self.backwards(Family::History, 0x33, number, before).peekable();
+        let live = (which != Which::Ended).then(|| self.backwards(Family::State, 0x12, number, before));
+        let ended = (which != Which::Live).then(|| self.backwards(Family::History, 0x33, number, before));
+        let mut live = live.into_iter().flatten().peekable();
+        let mut ended = ended.into_iter().flatten().peekable();
         let mut items = Vec::new();
         let mut last: Option<Vec<u8>> = None;
         for _ in 0..look_max {
