@@ -1,7 +1,7 @@
 //! The routing state of one account: what is live, where it waits, what is awaited from outside.
 //!
 //! Content is not here. [`Account::apply`] is the only code that changes an account once it is loaded; its indices
-//! (queues, timers, calls, deliveries) are derived from the rows and never stored.
+//! (queues, timers, calls, workflows, deliveries) are derived from the rows and never stored.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -18,11 +18,16 @@ pub struct Account {
     configuration: Arc<Configuration>,
     live: BTreeMap<InteractionId, Live>,
     queues: BTreeMap<Name, BTreeSet<Rank>>,
+    /// How many were taken out of each queue and may go back.
+    taken: BTreeMap<Name, usize>,
     timers: BTreeSet<(UnixMillis, InteractionId)>,
     calls: BTreeMap<CallId, InteractionId>,
+    /// How many times live interactions stand in each version of each workflow.
+    within: BTreeMap<Name, BTreeMap<u32, usize>>,
     deliveries: BTreeMap<DeliveryKey, Delivery>,
     deliveries_due: BTreeMap<Name, BTreeSet<(UnixMillis, u64)>>,
     deliveries_pending: usize,
+    deliveries_parked: BTreeMap<Name, BTreeSet<u64>>,
     queues_touched: BTreeSet<Name>,
     names: BTreeSet<Name>,
 }
@@ -68,6 +73,12 @@ impl Account {
         self.queues.get(name).map_or(0, BTreeSet::len)
     }
 
+    /// How many were taken out of a queue and can be put back.
+    #[must_use]
+    pub fn taken_len(&self, queue: &str) -> usize {
+        self.taken.get(queue).copied().unwrap_or_default()
+    }
+
     /// The calls whose answer is awaited, in the order in which they were requested.
     pub fn calls(&self) -> impl Iterator<Item = (CallId, InteractionId)> + '_ {
         self.calls.iter().map(|(call, id)| (*call, *id))
@@ -77,6 +88,12 @@ impl Account {
     #[must_use]
     pub fn calls_len(&self) -> usize {
         self.calls.len()
+    }
+
+    /// Whether a live interaction is in this version of a workflow, at any depth.
+    #[must_use]
+    pub fn is_within(&self, workflow: &str, version: u32) -> bool {
+        self.within.get(workflow).is_some_and(|versions| versions.contains_key(&version))
     }
 
     /// The webhooks that deliveries are pending for.
@@ -90,6 +107,23 @@ impl Account {
         self.deliveries_due.get(webhook).into_iter().flatten().copied()
     }
 
+    /// How many deliveries to a webhook are pending.
+    #[must_use]
+    pub fn deliveries_due_len(&self, webhook: &str) -> usize {
+        self.deliveries_due.get(webhook).map_or(0, BTreeSet::len)
+    }
+
+    /// The messages whose delivery to a webhook is parked, the oldest first.
+    pub fn deliveries_parked(&self, webhook: &str) -> impl Iterator<Item = u64> + '_ {
+        self.deliveries_parked.get(webhook).into_iter().flatten().copied()
+    }
+
+    /// How many deliveries to a webhook are parked.
+    #[must_use]
+    pub fn deliveries_parked_len(&self, webhook: &str) -> usize {
+        self.deliveries_parked.get(webhook).map_or(0, BTreeSet::len)
+    }
+
     /// How many deliveries are pending.
     #[must_use]
     pub fn deliveries_pending(&self) -> usize {
@@ -101,7 +135,7 @@ impl Account {
         std::mem::take(&mut self.queues_touched)
     }
 
-    /// A delivery that has not succeeded.
+    /// A delivery that is pending or parked.
     #[must_use]
     pub fn delivery(&self, key: &DeliveryKey) -> Option<&Delivery> {
         self.deliveries.get(key)
@@ -192,18 +226,32 @@ impl Account {
     }
 
     fn set_delivery(&mut self, key: DeliveryKey, delivery: Delivery) {
-        if let Some(Delivery { state: DeliveryState::Pending(due), .. }) = self.deliveries.get(&key) {
-            if let Some(due_there) = self.deliveries_due.get_mut(&key.webhook) {
-                due_there.remove(&(*due, key.message));
-                if due_there.is_empty() {
-                    self.deliveries_due.remove(&key.webhook);
+        match self.deliveries.get(&key).map(|delivery| delivery.state) {
+            Some(DeliveryState::Pending(due)) => {
+                if let Some(due_there) = self.deliveries_due.get_mut(&key.webhook) {
+                    due_there.remove(&(due, key.message));
+                    if due_there.is_empty() {
+                        self.deliveries_due.remove(&key.webhook);
+                    }
+                }
+                self.deliveries_pending -= 1;
+            }
+            Some(DeliveryState::Parked) => {
+                if let Some(parked) = self.deliveries_parked.get_mut(&key.webhook) {
+                    parked.remove(&key.message);
+                    if parked.is_empty() {
+                        self.deliveries_parked.remove(&key.webhook);
+                    }
                 }
             }
-            self.deliveries_pending -= 1;
+            Some(DeliveryState::Delivered | DeliveryState::Discarded) | None => {}
         }
         match delivery.state {
-            DeliveryState::Delivered => drop(self.deliveries.remove(&key)),
-            DeliveryState::Parked => drop(self.deliveries.insert(key, delivery)),
+            DeliveryState::Delivered | DeliveryState::Discarded => drop(self.deliveries.remove(&key)),
+            DeliveryState::Parked => {
+                self.deliveries_parked.entry(key.webhook.clone()).or_default().insert(key.message);
+                self.deliveries.insert(key, delivery);
+            }
             DeliveryState::Pending(due) => {
                 self.deliveries_due.entry(key.webhook.clone()).or_default().insert((due, key.message));
                 self.deliveries_pending += 1;
@@ -222,11 +270,20 @@ impl Account {
                     None => drop(self.queues.insert(position.queue.clone(), BTreeSet::from([rank]))),
                 }
             }
+            State::Assigned { position, .. } => *self.taken.entry(position.queue.clone()).or_default() += 1,
             State::Routing { call, .. } => drop(self.calls.insert(*call, id)),
             _ => {}
         }
         if let Some(due) = live.timer() {
             self.timers.insert((due, id));
+        }
+        for frame in &live.frames {
+            if !self.within.contains_key(&frame.workflow) {
+                self.within.insert(frame.workflow.clone(), BTreeMap::new());
+            }
+            if let Some(versions) = self.within.get_mut(&frame.workflow) {
+                *versions.entry(frame.version).or_default() += 1;
+            }
         }
     }
 
@@ -247,11 +304,31 @@ impl Account {
                     }
                 }
             }
+            State::Assigned { position, .. } => {
+                if let Some(count) = self.taken.get_mut(&position.queue) {
+                    *count -= 1;
+                    if *count == 0 {
+                        self.taken.remove(&position.queue);
+                    }
+                }
+            }
             State::Routing { call, .. } => drop(self.calls.remove(call)),
             _ => {}
         }
         if let Some(due) = live.timer() {
             self.timers.remove(&(due, id));
+        }
+        for frame in &live.frames {
+            let Some(versions) = self.within.get_mut(&frame.workflow) else { continue };
+            if let Some(count) = versions.get_mut(&frame.version) {
+                *count -= 1;
+                if *count == 0 {
+                    versions.remove(&frame.version);
+                }
+            }
+            if versions.is_empty() {
+                self.within.remove(&frame.workflow);
+            }
         }
     }
 }
@@ -267,6 +344,11 @@ impl Account {
     /// Loads a document's row.
     pub fn load_document(&mut self, document: &Document) {
         Arc::make_mut(&mut self.configuration).put(document);
+    }
+
+    /// Loads the name of a deployment that was deleted.
+    pub fn load_retired(&mut self, deployment: Name) {
+        Arc::make_mut(&mut self.configuration).retired.insert(deployment);
     }
 
     /// Loads the row of a live interaction.
@@ -292,10 +374,14 @@ impl Account {
         check("sequences", &self.sequence, &other.sequence)?;
         check("live interactions", &self.live, &other.live)?;
         check("queues", &self.queues, &other.queues)?;
+        check("taken interactions", &self.taken, &other.taken)?;
         check("timers", &self.timers, &other.timers)?;
         check("calls", &self.calls, &other.calls)?;
+        check("workflows in use", &self.within, &other.within)?;
         check("deliveries", &self.deliveries, &other.deliveries)?;
         check("due deliveries", &self.deliveries_due, &other.deliveries_due)?;
+        check("parked deliveries", &self.deliveries_parked, &other.deliveries_parked)?;
+        check("retired names", &self.configuration.retired, &other.configuration.retired)?;
         let documents = |account: &Self| account.configuration.documents().collect::<Vec<_>>();
         check("documents", &documents(self), &documents(other))
     }

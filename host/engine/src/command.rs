@@ -6,7 +6,7 @@ use crate::content::{Entry, Facts, Message};
 use crate::decision::{Decision, Failure};
 use crate::document::{Document, DocumentKey};
 use crate::event::DeliveryKey;
-use crate::id::{CallId, InteractionId, Name};
+use crate::id::{CallId, Digest, InteractionId, Name};
 
 /// A command to one account.
 #[derive(Debug, Clone)]
@@ -26,6 +26,13 @@ pub enum Command {
     TimerDue {
         /// Which interaction.
         interaction: InteractionId,
+    },
+    /// The content of an interaction that is under way cannot be read. Needs none itself: parks it.
+    ContentLost {
+        /// Which interaction.
+        interaction: InteractionId,
+        /// In words.
+        why: String,
     },
     /// Sets items of user data; an empty value removes the item.
     SetUserData {
@@ -65,6 +72,8 @@ pub enum Command {
         interaction: InteractionId,
         /// Name of the token.
         by: String,
+        /// Whether the token may do so with what another one took.
+        for_anyone: bool,
     },
     /// Says that the work on a taken interaction is done; its workflow goes on.
     Complete {
@@ -74,6 +83,8 @@ pub enum Command {
         disposition: String,
         /// Name of the token.
         by: String,
+        /// Whether the token may do so with what another one took.
+        for_anyone: bool,
     },
     /// Puts a document. The version of a workflow is given by the account.
     Put {
@@ -89,6 +100,13 @@ pub enum Command {
         /// Name of the token.
         by: String,
     },
+    /// A deployment was compiled anew, for its image did not fit this machine.
+    Recompiled {
+        /// Which.
+        deployment: Name,
+        /// SHA-256 of the new image.
+        image: Digest,
+    },
     /// An attempt to deliver a message has ended.
     DeliveryAttempted {
         /// Which delivery.
@@ -96,7 +114,7 @@ pub enum Command {
         /// Why it failed, if it did.
         result: Result<(), String>,
     },
-    /// Tries a parked delivery again.
+    /// Tries a parked delivery again. Rejected where its webhook is gone.
     Redeliver {
         /// Which delivery.
         delivery: DeliveryKey,

@@ -35,6 +35,7 @@ pub struct Condition {
     program: Program,
     /// Members of `interaction` that it refers to, in the order of their names. Only these are made.
     members: BTreeSet<&'static str>,
+    steps: u64,
 }
 
 /// Why a condition was refused, or gave no answer.
@@ -53,8 +54,10 @@ pub enum ConditionError {
         /// What is wrong and what to do.
         message: String,
     },
-    /// It could run for too long.
-    #[error("the condition could take too long on a large interaction: take loops or patterns out of it")]
+    /// It could run for too long, or make too large a value.
+    #[error(
+        "the condition could take too long or too much memory on a large interaction: take loops, patterns or sums out of it"
+    )]
     TooCostly,
     /// It failed on this interaction.
     #[error("the condition failed: {0}")]
@@ -85,8 +88,13 @@ impl Condition {
         }
         depth::check(expression)?;
         let program = ENV.compile(expression).map_err(|errors| refused(&errors))?;
-        let members = cost::check(expression, &program)?;
-        Ok(Self { program, members })
+        let (members, steps) = cost::check(expression, &program)?;
+        Ok(Self { program, members, steps })
+    }
+
+    /// Most steps of one evaluation, of about 50 ns each.
+    pub(crate) fn steps(&self) -> u64 {
+        self.steps
     }
 
     /// As [`new`](Self::new), for an expression that is written now: what can be seen never to give true or false is
@@ -585,6 +593,33 @@ mod tests {
         ];
         for source in costly {
             assert_eq!(evaluate(&source).unwrap_err(), ConditionError::TooCostly, "{source}");
+        }
+    }
+
+    #[test]
+    fn what_could_take_too_much_memory_is_refused() {
+        let grown = |step: &str, times| format!("['x']{}.size() == 1", step.repeat(times));
+        let large = [
+            grown(".map(a, a + a)", 40),
+            grown(".map(a, [a, a])", 40),
+            grown(".map(a, [[a][0] + string(a)][0])", 40),
+            grown(".filter(a, true).map(a, true ? a + a : a)", 20),
+            grown(".map(a, optional.of(a + a).value())", 40),
+            "interaction.user_data.map(k, interaction.user_data[k] + interaction.user_data[k] + 'x').size() > 1"
+                .to_owned(),
+            "size(interaction.body + interaction.body + interaction.body + interaction.body + 'x') > 1".to_owned(),
+        ];
+        for source in large {
+            assert_eq!(Condition::new(&source).unwrap_err(), ConditionError::TooCostly, "{source}");
+        }
+        let small = [
+            grown(".map(a, a + a)", 4),
+            grown(".map(a, a + 'x')", 40),
+            "size(interaction.subject + ' ' + interaction.body) > 1".to_owned(),
+            "interaction.user_data.exists(k, k + '=' + interaction.user_data[k] == 'tier=TIER')".to_owned(),
+        ];
+        for source in small {
+            assert_eq!(evaluate(&source), Ok(true), "{source}");
         }
     }
 

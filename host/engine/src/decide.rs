@@ -8,7 +8,8 @@ use std::sync::Arc;
 use crate::account::Account;
 use crate::command::{Command, Submission};
 use crate::content::{Content, Entry};
-use crate::event::{Delivery, DeliveryKey, DeliveryState, Event, Record};
+use crate::document::{DocumentKey, DocumentKind};
+use crate::event::{Delivery, DeliveryKey, DeliveryState, Event, Park, Record};
 use crate::id::{CallId, InteractionId, Name, UnixMillis};
 use crate::limits;
 use crate::live::{Live, State};
@@ -79,6 +80,14 @@ pub fn decide(
             draft.go_on(outcome);
             draft.finish(&mut contents)
         }
+        Command::ContentLost { interaction, why } => {
+            let live = find(account, interaction)?;
+            if let State::Parked(_) = live.state {
+                return Err(wrong(live, "under way"));
+            }
+            let message = format!("its content cannot be read: {why}; restore a backup and resume it, or cancel it");
+            vec![Event::Parked { id: interaction, park: Park { code: "content-lost".into(), message } }]
+        }
         Command::SetUserData { interaction, entries } => {
             let mut draft = draft(interaction, find(account, interaction)?);
             check_user_data(draft.content(), &entries)?;
@@ -106,14 +115,12 @@ pub fn decide(
             let id = account.queue(queue.as_str()).next().ok_or_else(|| Rejection::QueueEmpty(queue.clone()))?;
             vec![Event::Taken { id, queue, by }]
         }
-        Command::Release { interaction, by } => {
-            let live = find(account, interaction)?;
-            let State::Assigned { .. } = live.state else { return Err(wrong(live, "assigned")) };
+        Command::Release { interaction, by, for_anyone } => {
+            assigned(account, interaction, &by, for_anyone)?;
             vec![Event::Released { id: interaction, by }]
         }
-        Command::Complete { interaction, disposition, by } => {
-            let live = find(account, interaction)?;
-            let State::Assigned { .. } = live.state else { return Err(wrong(live, "assigned")) };
+        Command::Complete { interaction, disposition, by, for_anyone } => {
+            let live = assigned(account, interaction, &by, for_anyone)?;
             check_bytes("disposition", &disposition, limits::KEY_BYTES_MAX)?;
             let mut draft = draft(interaction, live);
             draft.work_done(disposition, by);
@@ -121,6 +128,7 @@ pub fn decide(
         }
         Command::Put { document, by } => documents::put(account, document, by)?,
         Command::Remove { key, by } => documents::remove(account, key, by)?,
+        Command::Recompiled { deployment, image } => documents::recompiled(account, &deployment, image)?,
         Command::DeliveryAttempted { delivery, result } => {
             vec![attempted(account, delivery, result.err(), now)?]
         }
@@ -129,11 +137,20 @@ pub fn decide(
                 .delivery(&delivery)
                 .filter(|d| d.state == DeliveryState::Parked)
                 .ok_or_else(|| Rejection::DeliveryUnknown(delivery.clone()))?;
+            if !account.configuration().webhooks.contains_key(&delivery.webhook) {
+                let (kind, name) = (DocumentKind::Webhook, delivery.webhook);
+                return Err(Rejection::DocumentUnknown(DocumentKey { kind, name, element: None, version: 0 }));
+            }
+            if account.deliveries_due_len(delivery.webhook.as_str()) >= limits::DELIVERIES_MAX {
+                return Err(Rejection::Full { what: "pending messages to the webhook", limit: limits::DELIVERIES_MAX });
+            }
             let state = Delivery { state: DeliveryState::Pending(now), attempts: 0, error: parked.error.clone() };
             vec![Event::DeliveryChanged { delivery, state }]
         }
     };
     outgoing::announce(account, &mut events, sequence);
+    outgoing::park_surplus(account, &mut events);
+    outgoing::discard_surplus(account, &mut events);
     Ok(Decided { record: Record { sequence, at: now, events }, contents })
 }
 
@@ -168,6 +185,16 @@ fn awaited(account: &Account, id: InteractionId, call: CallId) -> Result<&Live, 
 
 fn find(account: &Account, id: InteractionId) -> Result<&Live, Rejection> {
     account.live(id).ok_or(Rejection::InteractionUnknown(id))
+}
+
+/// An interaction that was taken: by this token, or by whichever where it may act for anyone.
+fn assigned<'a>(account: &'a Account, id: InteractionId, by: &str, for_anyone: bool) -> Result<&'a Live, Rejection> {
+    let live = find(account, id)?;
+    match &live.state {
+        State::Assigned { by: holder, .. } if for_anyone || holder == by => Ok(live),
+        State::Assigned { by: holder, .. } => Err(Rejection::AssignedToAnother(holder.clone())),
+        _ => Err(wrong(live, "assigned")),
+    }
 }
 
 fn wrong(live: &Live, wanted: &'static str) -> Rejection {
@@ -221,9 +248,6 @@ fn attempted(account: &Account, key: DeliveryKey, error: Option<String>, now: Un
 
 /// The account's webhooks that take a topic, by name.
 pub(crate) fn webhooks_for(account: &Account, topic: &str) -> Vec<Name> {
-    if account.deliveries_pending() >= limits::DELIVERIES_MAX {
-        return Vec::new();
-    }
     let takes = |webhook: &Arc<crate::document::Webhook>| webhook.types.iter().any(|t| t == "*" || t == topic);
     account.configuration().webhooks.values().filter(|w| takes(w)).map(|w| w.name.clone()).collect()
 }

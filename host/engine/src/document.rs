@@ -133,13 +133,14 @@ pub struct Table {
 pub enum Role {
     /// Submits interactions and follows them.
     Client,
-    /// Takes interactions from queues and completes them.
+    /// Takes interactions from queues and completes them or puts them back.
     Agent,
     /// Draws workflows and writes standard responses and calendars.
     Designer,
     /// Approves what designers drew.
     Approver,
-    /// Uploads, deploys and binds strategies; keeps tables and webhooks; resumes what is parked.
+    /// Uploads, deploys and binds strategies; keeps tables and webhooks; resumes what is parked; completes
+    /// or puts back what others took.
     Operator,
     /// Everything, tokens and accounts too.
     Administrator,
@@ -284,6 +285,8 @@ pub struct Configuration {
     pub workflows: BTreeMap<Name, BTreeMap<u32, Arc<Flow>>>,
     /// By name.
     pub deployments: BTreeMap<Name, Arc<Deployment>>,
+    /// Names of deployments that were deleted: what names one stands for it in all that was recorded.
+    pub retired: imbl::OrdSet<Name>,
     /// By workflow and element.
     pub bindings: BTreeMap<(Name, Name), Arc<Binding>>,
     /// By name.
@@ -317,6 +320,12 @@ impl Configuration {
     #[must_use]
     pub fn binding(&self, workflow: &Name, element: &Name) -> Option<&Arc<Binding>> {
         self.bindings.get(&(workflow.clone(), element.clone()))
+    }
+
+    /// Whether a deployment has or had this name.
+    #[must_use]
+    pub fn knows_deployment(&self, name: &str) -> bool {
+        self.deployments.contains_key(name) || self.retired.contains(name)
     }
 
     /// Puts a document in the place of the one with its key.
@@ -353,7 +362,10 @@ impl Configuration {
                     }
                 }
             }
-            DocumentKind::Deployment => drop(self.deployments.remove(name)),
+            DocumentKind::Deployment => {
+                self.deployments.remove(name);
+                self.retired.insert(key.name.clone());
+            }
             DocumentKind::Binding => {
                 if let Some(element) = &key.element {
                     self.bindings.remove(&(key.name.clone(), element.clone()));

@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use crate::account::Account;
 use crate::decide::invalid;
-use crate::document::{Binding, Configuration, Document, DocumentKey, DocumentKind, Queue, Webhook};
+use crate::decision::Destination;
+use crate::document::{Binding, Configuration, Deployment, Document, DocumentKey, DocumentKind, Queue, Webhook};
 use crate::event::Event;
-use crate::id::Name;
+use crate::id::{Digest, Name};
 use crate::limits;
 use crate::live::State;
+use crate::outgoing;
 use crate::rejection::Rejection;
 use crate::validate::validate;
 use crate::workflow::{ElementKind, Flow, Workflow};
@@ -21,7 +23,7 @@ pub(crate) fn put(account: &Account, document: Document, by: String) -> Result<V
     let document = match document {
         Document::Workflow(workflow, _) => return put_workflow(account, Arc::unwrap_or_clone(workflow), by),
         Document::Deployment(deployment) => {
-            if configuration.deployments.contains_key(&deployment.name) {
+            if configuration.knows_deployment(deployment.name.as_str()) {
                 return Err(Rejection::DeploymentExists(deployment.name.clone()));
             }
             if !(1..=5000).contains(&deployment.deadline_ms) {
@@ -54,7 +56,7 @@ pub(crate) fn put(account: &Account, document: Document, by: String) -> Result<V
     Ok(vec![Event::DocumentPut { document, by }])
 }
 
-/// Takes a document away.
+/// Takes a document away, and with a webhook what is parked for it.
 pub(crate) fn remove(account: &Account, key: DocumentKey, by: String) -> Result<Vec<Event>, Rejection> {
     let configuration = account.configuration();
     if !contains(configuration, &key) {
@@ -63,13 +65,23 @@ pub(crate) fn remove(account: &Account, key: DocumentKey, by: String) -> Result<
     if let Some(user) = user_of(account, &key) {
         return Err(Rejection::DocumentInUse(user));
     }
-    Ok(vec![Event::DocumentRemoved { key, by }])
+    if key.kind == DocumentKind::Deployment && configuration.retired.len() >= limits::RETIRED_MAX {
+        return Err(Rejection::Full { what: "names of deleted deployments", limit: limits::RETIRED_MAX });
+    }
+    let mut events = Vec::new();
+    if key.kind == DocumentKind::Webhook {
+        events.extend(outgoing::discarded(account, &key.name));
+    }
+    events.push(Event::DocumentRemoved { key, by });
+    Ok(events)
 }
 
-/// The versions of workflows that a live interaction is in.
-fn versions_in_use(account: &Account, workflow: &Name) -> BTreeSet<u32> {
-    let frames = account.lives().flat_map(|(_, live)| &live.frames);
-    frames.filter(|f| f.workflow == *workflow).map(|f| f.version).collect()
+/// Gives a deployment another image of the same component.
+pub(crate) fn recompiled(account: &Account, name: &Name, image: Digest) -> Result<Vec<Event>, Rejection> {
+    let deployment = account.configuration().deployments.get(name);
+    let deployment = deployment.ok_or_else(|| Rejection::DeploymentUnknown(name.clone()))?;
+    let document = Document::Deployment(Arc::new(Deployment { image, ..Deployment::clone(deployment) }));
+    Ok(vec![Event::DocumentPut { document, by: "the server".to_owned() }])
 }
 
 fn put_workflow(account: &Account, workflow: Workflow, by: String) -> Result<Vec<Event>, Rejection> {
@@ -99,8 +111,8 @@ fn put_workflow(account: &Account, workflow: Workflow, by: String) -> Result<Vec
         })
         .collect();
     if versions.is_some_and(|v| v.len() >= limits::VERSIONS_MAX) {
-        let used = versions_in_use(account, &workflow.name);
-        let oldest = versions.and_then(|v| v.keys().find(|version| **version < newest && !used.contains(version)));
+        let unused = |version: &&u32| **version < newest && !account.is_within(workflow.name.as_str(), **version);
+        let oldest = versions.and_then(|v| v.keys().find(unused));
         let version = *oldest.ok_or(Rejection::Full { what: "versions of a workflow", limit: limits::VERSIONS_MAX })?;
         let key = DocumentKey { kind: DocumentKind::Workflow, name: workflow.name.clone(), element: None, version };
         events.push(Event::DocumentRemoved { key, by: by.clone() });
@@ -199,7 +211,12 @@ fn room(configuration: &Configuration, document: &Document) -> Result<(), Reject
         DocumentKind::Webhook => ("webhooks", configuration.webhooks.len()),
         DocumentKind::Table => ("tables", configuration.tables.len()),
     };
-    if held >= limits::DOCUMENTS_MAX && !contains(configuration, &key) {
+    // A workflow is put without its version.
+    let stands = match key.kind {
+        DocumentKind::Workflow => configuration.workflows.contains_key(&key.name),
+        _ => contains(configuration, &key),
+    };
+    if held >= limits::DOCUMENTS_MAX && !stands {
         return Err(Rejection::Full { what, limit: limits::DOCUMENTS_MAX });
     }
     Ok(())
@@ -233,7 +250,7 @@ fn user_of(account: &Account, key: &DocumentKey) -> Option<String> {
             if let (true, Some((_, element))) = (newest, bound) {
                 return Some(format!("a strategy is bound to its element `{element}`"));
             }
-            let used = versions_in_use(account, &key.name).contains(&key.version);
+            let used = account.is_within(key.name.as_str(), key.version);
             used.then(|| format!("interactions are in version {}", key.version))
         }
         DocumentKind::Deployment => {
@@ -258,11 +275,16 @@ fn user_of(account: &Account, key: &DocumentKey) -> Option<String> {
             if waiting > 0 {
                 return Some(format!("{waiting} interactions wait in it"));
             }
+            let taken = account.taken_len(key.name.as_str());
+            if taken > 0 {
+                return Some(format!("{taken} interactions were taken out of it and may come back"));
+            }
             let names = |flow: &&Arc<Flow>| {
-                flow.workflow
-                    .elements
-                    .iter()
-                    .any(|e| matches!(&e.kind, ElementKind::Queue { queue, .. } if *queue == key.name))
+                flow.workflow.elements.iter().any(|e| match &e.kind {
+                    ElementKind::Queue { queue, .. } => *queue == key.name,
+                    ElementKind::Forward { to: Destination::Queue(queue) } => key.name == queue.as_str(),
+                    _ => false,
+                })
             };
             let flow = configuration.workflows.values().flat_map(|v| v.values()).find(names);
             flow.map(|f| format!("the workflow `{}` names it", f.workflow.name))

@@ -341,7 +341,7 @@ impl Event {
 pub struct Park {
     /// Stable: `no-connector`, `strategy-unbound`, `strategy-failed`, `action-failed`, `condition-failed`,
     /// `response-failed`, `forward-failed`, `queue-unknown`, `calendar-unknown`, `workflow-unknown`, `visits-exceeded`,
-    /// `loop`.
+    /// `loop`, `content-lost`.
     pub code: String,
     /// What happened and what to do.
     pub message: String,
@@ -425,6 +425,9 @@ pub enum DeliveryState {
     Delivered,
     /// It failed too often, or too many were waiting; an operator can have it tried again.
     Parked,
+    /// It was parked, and is never tried again: too many were parked after it, or its webhook was taken away. The message
+    /// stays in the outbox.
+    Discarded,
 }
 
 /// Documents are tagged and open-ended, which only a self-describing format can hold: in any format they stand as JSON.

@@ -79,18 +79,24 @@ pub mod limits {
     pub const VISITS_MAX: u32 = 1000;
     /// Elements walked in one step, so that no document can hold the lane.
     pub const WALK_MAX: usize = 512;
+    /// Steps of all conditions of one walk, of about 50 ns each. At least as many as one condition may have.
+    pub const WALK_STEPS_MAX: u64 = 2_000_000;
     /// Elements of one workflow.
     pub const ELEMENTS_MAX: usize = 500;
     /// Connectors of one workflow.
     pub const CONNECTORS_MAX: usize = 4000;
     /// Attempts to deliver one message to one webhook before it is parked.
     pub const ATTEMPTS_MAX: u32 = 12;
-    /// Deliveries of one account that have not succeeded. Beyond, messages are only kept in the outbox.
+    /// Pending deliveries to one webhook, about 150 bytes each. Beyond, a message to it is parked at once.
     pub const DELIVERIES_MAX: usize = 200_000;
+    /// Parked deliveries to one webhook. Beyond, the oldest are discarded.
+    pub const PARKED_MAX: usize = 10_000;
     /// Versions of one workflow; the oldest that nothing is in makes room.
     pub const VERSIONS_MAX: usize = 100;
     /// Documents of one kind in one account.
     pub const DOCUMENTS_MAX: usize = 10_000;
+    /// Names of deleted deployments that are kept, so that none is used again: about 100 bytes each.
+    pub const RETIRED_MAX: usize = 100_000;
     /// Entries of one table.
     pub const TABLE_ENTRIES_MAX: usize = 100_000;
 }

@@ -19,7 +19,7 @@ pub struct Frame {
     pub element: u16,
 }
 
-/// How often an interaction entered an element at which it can stop.
+/// How often an interaction entered an element since it came or was resumed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Visit {
     /// The workflow.
@@ -144,7 +144,7 @@ pub struct Live {
     pub priority: u16,
     /// How often it was forwarded or redirected.
     pub hops: u8,
-    /// How often it was where.
+    /// How often it was where, since it came or was resumed.
     pub visits: Vec<Visit>,
     /// Who is to get it at the next queue element.
     pub target: Option<Box<Target>>,
@@ -275,6 +275,8 @@ impl Live {
             }
             Event::Parked { park, .. } => self.become_(State::Parked(Box::new(park.clone())), at),
             Event::Resumed { version, .. } => {
+                // A loop passes several elements: each of them may be entered as often as before.
+                self.visits.clear();
                 if let Some(frame) = self.frames.last_mut() {
                     frame.version = *version;
                 }

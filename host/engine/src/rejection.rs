@@ -38,7 +38,7 @@ pub enum Rejection {
     #[error("there is no deployment `{0}`")]
     DeploymentUnknown(Name),
     /// A deployment's name is never used for another.
-    #[error("there is already a deployment `{0}`")]
+    #[error("there is or was a deployment `{0}`")]
     DeploymentExists(Name),
     /// The interaction is in a state in which this can't be done.
     #[error("the interaction is {state}; this can be done only while it is {wanted}")]
@@ -48,6 +48,9 @@ pub enum Rejection {
         /// The state it would have to be in.
         wanted: &'static str,
     },
+    /// Somebody else took the interaction: only they, or who may act for anyone, can release or complete it.
+    #[error("the interaction is assigned to `{0}`")]
+    AssignedToAnother(String),
     /// Nobody waits for this answer any more: the call was answered, or its interaction has gone on.
     #[error("this answer is not awaited")]
     NotAwaited,
@@ -116,6 +119,7 @@ impl Rejection {
             Self::DeploymentUnknown(_) => "deployment-unknown",
             Self::DeploymentExists(_) => "deployment-exists",
             Self::StateWrong { .. } => "state-wrong",
+            Self::AssignedToAnother(_) => "assigned-to-another",
             Self::NotAwaited => "not-awaited",
             Self::NotDue => "not-due",
             Self::DeliveryUnknown(_) => "delivery-unknown",

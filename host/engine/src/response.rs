@@ -24,7 +24,7 @@ pub struct Response {
     /// Its name within the account.
     #[schema(value_type = String)]
     pub name: Name,
-    /// It is not sent before it is approved.
+    /// It is not sent before it is approved. A designer cannot approve it.
     #[serde(default)]
     pub approved: bool,
     /// It is not sent from this moment on.

@@ -28,6 +28,8 @@ pub(crate) struct Draft<'a> {
     content: Content,
     content_changed: bool,
     events: Vec<Event>,
+    /// Steps that the conditions which it has passed may have taken.
+    steps: u64,
 }
 
 /// What went wrong at an element: the outcome that it should be left by, and how it is parked without a connector.
@@ -72,6 +74,7 @@ impl<'a> Draft<'a> {
             content,
             content_changed: false,
             events: Vec::new(),
+            steps: 0,
         }
     }
 
@@ -162,7 +165,6 @@ impl<'a> Draft<'a> {
             .ok_or_else(|| Rejection::ElementUnknown { workflow: frame.workflow.clone(), element: element.clone() })?
             .clone();
         let index = flow.find(element.as_str()).unwrap_or(flow.start());
-        self.live.visits.retain(|v| v.element != element || v.workflow != frame.workflow);
         self.push(Event::Resumed { id, by, version: flow.version });
         self.push(Event::Entered { id, by: None, element, index, why: None });
         self.walk();
@@ -260,6 +262,13 @@ impl<'a> Draft<'a> {
                 let condition = flow
                     .condition(frame.element)
                     .ok_or_else(|| Fault::error("condition-failed", "it has no expression"))?;
+                self.steps = self.steps.saturating_add(condition.steps());
+                if self.steps > limits::WALK_STEPS_MAX {
+                    let message = "it passed conditions that together could take too long without a wait: \
+                                   take loops or patterns out of them, or put a wait in between";
+                    self.park("loop", message.to_owned());
+                    return Ok(Step::Stop);
+                }
                 let holds = condition
                     .evaluate(self.id, &frame.workflow, &self.content, self.now)
                     .map_err(|e| Fault::error("condition-failed", e.to_string()))?;

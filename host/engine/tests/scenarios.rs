@@ -1,12 +1,18 @@
 //! The engine's rules as tables: a command a line, with what it must lead to.
 //!
-//! `@MS COMMAND => EVENT, EVENT …` or `=> rejected CODE`. Interactions are called i1, i2, … in the order of their submits.
+//! `@MS COMMAND => EVENT, EVENT …` or `=> rejected CODE`, with `as NAME` behind a command that another token gives; the one
+//! called `operator` may act for anyone. Interactions are called i1, i2, … in the order of their submits.
 
 #![allow(clippy::unwrap_used)]
 
 mod world;
 
-use world::{World, scenario};
+use serde_json::json;
+use signalbox_engine::{
+    Command, Connector, Delivery, DeliveryKey, DeliveryState, Document, Element, ElementKind, Event, UnixMillis,
+    Workflow, limits,
+};
+use world::{World, name, scenario};
 
 const SUPPORT: &str = r#"{"name": "support",
     "elements": [
@@ -81,6 +87,26 @@ fn a_queue_serves_the_higher_priority_first_and_then_the_older() {
 }
 
 #[test]
+fn what_somebody_took_is_theirs_until_an_operator_steps_in() {
+    scenario(
+        support(),
+        "
+        @0    submit chat support               => submitted i1, at start, at screen by next, called screening-1
+        @1    answer i1 clean redirect vip      => answered clean, hopped vip, out of workflows, queued vip
+        @2    release i1 as ana                 => rejected state-wrong
+        @3    take vip as ana                   => taken i1 from vip
+        @4    release i1 as ben                 => rejected assigned-to-another
+        @5    complete i1 solved as ben         => rejected assigned-to-another
+        @6    release i1 as operator            => released i1
+        @7    take vip as ben                   => taken i1 from vip
+        @8    release i1 as ben                 => released i1
+        @9    take vip as ana                   => taken i1 from vip
+        @10   complete i1 solved as operator    => done solved, completed solved
+    ",
+    );
+}
+
+#[test]
 fn waiting_too_long_leaves_by_timeout_and_a_wait_ends_by_itself() {
     scenario(
         support(),
@@ -119,6 +145,65 @@ fn a_failing_strategy_is_parked_without_a_connector_and_an_operator_resumes_it()
         @2    resume i1 nowhere                 => rejected element-unknown
         @3    resume i1                         => resumed 1, at screen, called screening-1
         @4    answer i1 spam                    => answered spam, at spam by spam, completed spam
+    ",
+    );
+}
+
+#[test]
+fn an_interaction_that_was_resumed_may_go_round_a_loop_as_often_as_a_new_one() {
+    let mut world = World::default();
+    world.workflow(
+        r#"{"name": "main", "elements": [
+            {"id": "start", "kind": "start"},
+            {"id": "first", "kind": "queue", "queue": "a"},
+            {"id": "second", "kind": "queue", "queue": "b"},
+            {"id": "end", "kind": "end"}],
+        "connectors": [
+            {"from": "start", "outcome": "next", "to": "first"},
+            {"from": "first", "outcome": "completed", "to": "second"},
+            {"from": "second", "outcome": "completed", "to": "first"},
+            {"from": "second", "outcome": "error", "to": "end"}]}"#,
+    );
+    let half = "
+        @1  take a            => taken i1 from a
+        @1  complete i1 on    => done on, data disposition=on, at second by completed, queued b
+        @1  take b            => taken i1 from b";
+    let round = format!("{half}\n@1 complete i1 on => done on, data disposition=on, at first by completed, queued a");
+    let rounds = round.repeat(limits::VISITS_MAX as usize - 1);
+    let last = "@1 complete i1 on => done on, data disposition=on, at first by completed, parked visits-exceeded";
+    let table = format!(
+        "
+        @0  submit chat main  => submitted i1, at start, at first by next, queued a
+        {rounds}{half}
+        {last}
+        @1  resume i1         => resumed 1, at first, queued a
+        {rounds}{half}
+        {last}"
+    );
+    scenario(world, &table);
+}
+
+#[test]
+fn dear_conditions_in_a_row_park_before_they_hold_up_the_account() {
+    let dear = "interaction.user_data.all(a, interaction.user_data.all(b, a != ''))";
+    let ids = ["c1", "c2", "c3", "c4", "c5", "end"];
+    let conditions = ids[..5].iter().map(|id| json!({"id": id, "kind": "condition", "expression": dear}));
+    let elements = [json!({"id": "start", "kind": "start"}), json!({"id": "end", "kind": "end"})];
+    let next = |pair: &[&str]| ["true", "false"].map(|o| json!({"from": pair[0], "outcome": o, "to": pair[1]}));
+    let connectors = ids.windows(2).flat_map(next);
+    let workflow = json!({
+        "name": "main",
+        "elements": elements.into_iter().chain(conditions).collect::<Vec<_>>(),
+        "connectors": connectors.chain([json!({"from": "start", "outcome": "next", "to": "c1"})]).collect::<Vec<_>>(),
+    });
+    let mut world = World::default();
+    world.workflow(&workflow.to_string());
+    scenario(
+        world,
+        "
+        @0    submit chat main                  => submitted i1, at start, at c1 by next, at c2 by true, at c3 by true, parked loop
+        @1    resume i1                         => resumed 1, at c3, at c4 by true, at c5 by true, parked loop
+        @2    resume i1                         => resumed 1, at c5, at end by true, completed completed
     ",
     );
 }
@@ -195,9 +280,25 @@ fn a_swap_serves_the_next_call_and_leaves_those_in_flight() {
         @4    undeploy screening-1              => undeployed
         @4    undeploy screening-2              => rejected document-in-use
         @5    deploy screening-2                => rejected deployment-exists
+        @5    deploy screening-1                => rejected deployment-exists
         @6    bind support gold screening-2     => rejected element-not-strategy
         @6    bind support screen nothing       => rejected deployment-unknown
         @6    bind nothing screen screening-2   => rejected workflow-unknown
+    ",
+    );
+}
+
+#[test]
+fn an_interaction_without_its_content_is_parked_and_can_be_cancelled() {
+    scenario(
+        support(),
+        "
+        @0    submit chat support               => submitted i1, at start, at screen by next, called screening-1
+        @5    lose i1                           => parked content-lost
+        @6    answer i1 clean                   => rejected not-awaited
+        @7    lose i1                           => rejected state-wrong
+        @8    cancel i1                         => cancelled
+        @9    lose i1                           => rejected interaction-unknown
     ",
     );
 }
@@ -258,13 +359,150 @@ fn a_webhook_that_is_down_is_tried_again_with_growing_pauses_and_then_parked() {
         "
         @0    submit chat support               => submitted i1, at start, at screen by next, called screening-1
         @1    cancel i1                         => cancelled, message interaction.cancelled
-        @2    undelivered crm                   => pending 1002
-        @3    undelivered crm                   => pending 4003
-        @4    undelivered crm                   => pending 16004
-        @5    delivered crm                     => delivered
+        @2    undelivered crm                   => pending crm 1002
+        @3    undelivered crm                   => pending crm 4003
+        @4    undelivered crm                   => pending crm 16004
+        @5    delivered crm                     => delivered crm
         @6    delivered crm                     => rejected delivery-unknown
     ",
     );
+}
+
+#[test]
+fn a_message_to_a_webhook_with_too_many_pending_is_parked_and_one_to_another_is_not() {
+    let mut world = support();
+    world.webhook("crm", &["acknowledgement"]);
+    world.webhook("log", &["acknowledgement"]);
+    // Numbers that no command of this test gives.
+    for message in (1..limits::DELIVERIES_MAX as u64).map(|n| 1 << 60 | n) {
+        let pending = Delivery { state: DeliveryState::Pending(UnixMillis(0)), attempts: 0, error: None };
+        world.account.load_delivery(DeliveryKey { message, webhook: name("crm") }, pending);
+    }
+    scenario(world, "
+        @0    submit chat support               => submitted i1, at start, at screen by next, called screening-1
+        @1    answer i1 spam acknowledge        => answered spam, message acknowledgement, at spam by spam, completed spam
+        @2    submit chat support               => submitted i2, at start, at screen by next, called screening-1
+        @3    answer i2 spam acknowledge        => answered spam, message acknowledgement, at spam by spam, completed spam, parked crm
+        @4    delivered log                     => delivered log
+        @5    delivered log                     => delivered log
+        @6    delivered crm                     => delivered crm
+        @7    submit chat support               => submitted i3, at start, at screen by next, called screening-1
+        @8    answer i3 spam acknowledge        => answered spam, message acknowledgement, at spam by spam, completed spam
+    ");
+}
+
+#[test]
+fn the_oldest_parked_deliveries_make_room_and_all_go_with_their_webhook() {
+    let mut world = support();
+    world.webhook("crm", &["interaction.cancelled"]);
+    for message in 1..=limits::PARKED_MAX as u64 {
+        let parked = Delivery { state: DeliveryState::Parked, attempts: limits::ATTEMPTS_MAX, error: None };
+        world.account.load_delivery(DeliveryKey { message, webhook: name("crm") }, parked);
+    }
+    let pending = Delivery { state: DeliveryState::Pending(UnixMillis(0)), attempts: 11, error: None };
+    world.account.load_delivery(DeliveryKey { message: u64::MAX, webhook: name("crm") }, pending);
+    scenario(
+        world,
+        "
+        @0    remove webhook crm                => rejected document-in-use
+        @1    undelivered crm                   => parked crm, discarded crm 1
+        @2    redeliver crm                     => pending crm 2
+        @3    delivered crm                     => delivered crm
+    ",
+    );
+
+    let mut world = support();
+    world.webhook("crm", &["interaction.cancelled"]);
+    for message in [3, 4] {
+        let parked = Delivery { state: DeliveryState::Parked, attempts: limits::ATTEMPTS_MAX, error: None };
+        world.account.load_delivery(DeliveryKey { message, webhook: name("crm") }, parked);
+    }
+    scenario(
+        world,
+        "
+        @0    remove webhook crm                => discarded crm 3, discarded crm 4, removed
+        @1    redeliver crm                     => rejected delivery-unknown
+    ",
+    );
+}
+
+#[test]
+fn what_was_parked_for_a_webhook_that_is_gone_is_not_tried_again() {
+    let mut world = World::default();
+    let delivery = DeliveryKey { message: 1, webhook: name("crm") };
+    let parked = Delivery { state: DeliveryState::Parked, attempts: limits::ATTEMPTS_MAX, error: Some("down".into()) };
+    world.account.load_delivery(delivery.clone(), parked);
+    let again = Command::Redeliver { delivery, by: "test".into() };
+    assert_eq!(world.try_at(again.clone(), UnixMillis(1)).unwrap_err().code(), "document-unknown");
+    world.webhook("crm", &["reply"]);
+    assert!(matches!(world.try_at(again, UnixMillis(1)).unwrap().as_slice(), [Event::DeliveryChanged { .. }]));
+}
+
+#[test]
+fn a_version_of_a_workflow_is_kept_while_an_interaction_is_in_it() {
+    scenario(
+        support(),
+        "
+        @0    submit chat support               => submitted i1, at start, at screen by next, called screening-1
+        @1    put workflow support              => put 2
+        @2    submit chat support               => submitted i2, at start, at screen by next, called screening-1
+        @3    remove workflow support 1         => rejected document-in-use
+        @4    answer i1 spam                    => answered spam, at spam by spam, completed spam
+        @5    remove workflow support 1         => removed
+        @6    remove workflow support 1         => rejected document-unknown
+    ",
+    );
+}
+
+#[test]
+fn a_queue_stays_while_something_can_come_into_it() {
+    let mut world = support();
+    world.queue("spare");
+    world.queue("copies");
+    world.workflow(
+        r#"{"name": "aside", "elements": [
+            {"id": "start", "kind": "start"},
+            {"id": "copy", "kind": "forward", "to": {"queue": "copies"}},
+            {"id": "end", "kind": "end"}],
+        "connectors": [
+            {"from": "start", "outcome": "next", "to": "copy"},
+            {"from": "copy", "outcome": "next", "to": "end"}]}"#,
+    );
+    scenario(
+        world,
+        "
+        @0    submit chat support               => submitted i1, at start, at screen by next, called screening-1
+        @1    answer i1 clean redirect spare    => answered clean, hopped spare, out of workflows, queued spare
+        @2    remove queue spare                => rejected document-in-use
+        @3    take spare                        => taken i1 from spare
+        @4    remove queue spare                => rejected document-in-use
+        @5    release i1                        => released i1
+        @6    take spare                        => taken i1 from spare
+        @7    complete i1 solved                => done solved, completed solved
+        @8    remove queue spare                => removed
+        @9    remove queue copies               => rejected document-in-use
+    ",
+    );
+}
+
+#[test]
+fn among_as_many_workflows_as_there_may_be_each_can_still_be_changed() {
+    let mut world = World::default();
+    let empty = |called: &str| Workflow {
+        name: name(called),
+        description: String::new(),
+        elements: vec![
+            Element { id: name("start"), kind: ElementKind::Start },
+            Element { id: name("end"), kind: ElementKind::End { disposition: None, outcome: None } },
+        ],
+        connectors: vec![Connector { from: name("start"), outcome: name("next"), to: name("end") }],
+    };
+    let workflow = |called: &str| Document::Workflow(empty(called).into(), 0);
+    for n in 0..limits::DOCUMENTS_MAX {
+        world.account.load_document(&workflow(&format!("w{n}")));
+    }
+    assert!(world.put(workflow("w7")).is_ok());
+    assert_eq!(world.put(workflow("other")).unwrap_err().code(), "full");
 }
 
 #[test]

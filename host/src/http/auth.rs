@@ -59,8 +59,10 @@ grants! {
     Submit: Client;
     /// Sees interactions and what happened to them.
     Follow: Client Agent Operator;
-    /// Takes interactions out of queues and ends the work on them.
+    /// Takes interactions out of queues.
     Work: Agent;
+    /// Ends the work on interactions that were taken, or puts them back.
+    Settle: Agent Operator;
     /// Keeps strategies, bindings, queues, tables, webhooks and the outbox; resumes what is parked; sees decisions and logs.
     Operate: Operator;
     /// Sees workflows and queues.
@@ -71,6 +73,8 @@ grants! {
     Check: Designer Approver;
     /// Draws workflows, writes standard responses and calendars.
     Design: Designer;
+    /// Approves standard responses.
+    Approve: Approver;
     /// Keeps tokens.
     Administer: ;
 }
@@ -89,10 +93,21 @@ pub struct Caller<G> {
     /// What all requests share.
     pub(super) state: State,
     holder: Holder,
+    roles: Vec<Role>,
     grant: PhantomData<G>,
 }
 
 impl<G> Caller<G> {
+    /// Whether the caller may approve what is written.
+    pub(super) fn approves(&self) -> bool {
+        self.roles.iter().any(|role| matches!(role, Role::Approver | Role::Administrator))
+    }
+
+    /// Whether the caller may end or put back work that somebody else took.
+    pub(super) fn acts_for_anyone(&self) -> bool {
+        self.roles.iter().any(|role| matches!(role, Role::Operator | Role::Administrator))
+    }
+
     /// Name of the token, as it stands in records: `system/NAME` for one of the account `system`.
     pub(super) fn by(&self) -> String {
         self.holder.to_string()
@@ -112,8 +127,8 @@ impl<G: Grant> FromRequestParts<State> for Caller<G> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &State) -> Result<Self, Problem> {
-        let (lane, holder) = identify(state.accounts(), &parts.headers, account_of(parts.uri.path()), G::ROLES)?;
-        Ok(Self { lane, state: state.clone(), holder, grant: PhantomData })
+        let (lane, holder, roles) = identify(state.accounts(), &parts.headers, account_of(parts.uri.path()), G::ROLES)?;
+        Ok(Self { lane, state: state.clone(), holder, roles, grant: PhantomData })
     }
 }
 
@@ -164,21 +179,21 @@ fn identify(
     headers: &HeaderMap,
     account: &str,
     roles: &[Role],
-) -> Result<(Arc<Lane>, Holder), Problem> {
+) -> Result<(Arc<Lane>, Holder, Vec<Role>), Problem> {
     let hash = bearer(headers)?;
     let lane = accounts.get(account);
     if let Some(lane) = &lane
         && let Some(token) = lane.published().tokens.get(&hash)
     {
         permit(token, roles)?;
-        return Ok((Arc::clone(lane), Holder::Account(token.name.clone())));
+        return Ok((Arc::clone(lane), Holder::Account(token.name.clone()), token.roles.clone()));
     }
     if let Some(system) = accounts.get(SYSTEM)
         && let Some(token) = system.published().tokens.get(&hash)
     {
         let lane = lane.ok_or_else(|| Problem::account_unknown(account))?;
         permit(token, roles)?;
-        return Ok((lane, Holder::System(token.name.clone())));
+        return Ok((lane, Holder::System(token.name.clone()), token.roles.clone()));
     }
     let known = |name: &Name| accounts.get(name.as_str()).is_some_and(|l| l.published().tokens.contains_key(&hash));
     match accounts.names().iter().any(known) {

@@ -9,7 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::auth::{Caller, Follow, Grant, Operate, Submit, Work};
+use super::auth::{Caller, Follow, Grant, Operate, Settle, Submit};
 use super::body::{Json, OptionalJson, Parameters, Query};
 use super::cursor::{self, Page};
 use super::interaction::{Interaction, InteractionDetail};
@@ -266,36 +266,36 @@ struct Completion {
     disposition: Option<String>,
 }
 
-/// Says that the work on a taken interaction is done; its workflow goes on.
+/// Says that the work on a taken interaction is done; its workflow goes on. An agent may do so with what it took itself.
 #[utoipa::path(
     post,
     path = "/v1/accounts/{account}/interactions/{interaction}/complete",
-    security(("token" = ["agent"])),
+    security(("token" = ["agent", "operator"])),
     request_body = Option<Completion>,
     responses((status = 200, description = "The work is done.", body = InteractionDetail))
 )]
 async fn complete(
-    caller: Caller<Work>,
+    caller: Caller<Settle>,
     parameters: Parameters,
     OptionalJson(Completion { disposition }): OptionalJson<Completion>,
 ) -> Result<Answer<InteractionDetail>, Problem> {
     let interaction = parameters.get("interaction")?;
     let disposition = disposition.unwrap_or_else(|| "completed".to_owned());
-    let by = caller.by();
-    caller.acted(interaction, Command::Complete { interaction, disposition, by }).await
+    let (by, for_anyone) = (caller.by(), caller.acts_for_anyone());
+    caller.acted(interaction, Command::Complete { interaction, disposition, by, for_anyone }).await
 }
 
-/// Puts a taken interaction back to its place in the queue.
+/// Puts a taken interaction back to its place in the queue. An agent may do so with what it took itself.
 #[utoipa::path(
     post,
     path = "/v1/accounts/{account}/interactions/{interaction}/release",
-    security(("token" = ["agent"])),
+    security(("token" = ["agent", "operator"])),
     responses((status = 200, description = "It waits again.", body = InteractionDetail))
 )]
-async fn release(caller: Caller<Work>, parameters: Parameters) -> Result<Answer<InteractionDetail>, Problem> {
+async fn release(caller: Caller<Settle>, parameters: Parameters) -> Result<Answer<InteractionDetail>, Problem> {
     let interaction = parameters.get("interaction")?;
-    let by = caller.by();
-    caller.acted(interaction, Command::Release { interaction, by }).await
+    let (by, for_anyone) = (caller.by(), caller.acts_for_anyone());
+    caller.acted(interaction, Command::Release { interaction, by, for_anyone }).await
 }
 
 impl<G: Grant> Caller<G> {

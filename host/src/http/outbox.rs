@@ -60,7 +60,7 @@ struct DeliveryView {
     /// The webhook.
     #[schema(value_type = String)]
     webhook: Name,
-    /// `pending`, `delivered` or `parked`.
+    /// `pending`, `delivered`, `parked`, or `discarded`: parked too long ago, or for a webhook that is gone.
     state: &'static str,
     /// When the next attempt is due.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -86,6 +86,7 @@ impl From<(DeliveryKey, Delivery)> for DeliveryView {
             DeliveryState::Pending(due) => ("pending", Some(due)),
             DeliveryState::Delivered => ("delivered", None),
             DeliveryState::Parked => ("parked", None),
+            DeliveryState::Discarded => ("discarded", None),
         };
         Self { webhook: key.webhook, state, due_ms, attempts: delivery.attempts, error: delivery.error }
     }

@@ -350,6 +350,7 @@ impl From<Rejection> for Problem {
             | Rejection::NotDue
             | Rejection::DocumentInUse(_)
             | Rejection::Full { .. } => StatusCode::CONFLICT,
+            Rejection::AssignedToAnother(_) => StatusCode::FORBIDDEN,
             Rejection::ElementNotStrategy(_)
             | Rejection::Invalid { .. }
             | Rejection::WorkflowFaulty(_)
@@ -363,8 +364,10 @@ impl From<Rejection> for Problem {
         let problem = Self::new(status, code, rejection.to_string());
         match rejection {
             Rejection::Invalid { field, .. } => problem.field(field),
+            Rejection::DeploymentExists(_) => problem.todo("choose another name"),
             Rejection::Busy(_) => problem.retry_after(1),
             Rejection::WorkflowFaulty(faults) => problem.faults(faults),
+            Rejection::AssignedToAnother(_) => problem.todo("only its holder or an operator may do this"),
             Rejection::DocumentInUse(_) => problem.todo("take away what uses it first"),
             Rejection::Full { .. } => problem.todo("delete what is not needed any more"),
             Rejection::OutcomeUnconnected { .. } => {
@@ -403,6 +406,12 @@ impl From<lane::Error> for Problem {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "storage-unavailable", detail)
                     .retry_after(5)
                     .todo("try again later; an operator has to look at the server's disk")
+            }
+            lane::Error::Damaged(why) => {
+                tracing::error!(error = %why, "the store is damaged");
+                let detail = "what this is about cannot be read from the server's store; nothing was done";
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "storage-damaged", detail)
+                    .todo("an operator has to restore a backup; an interaction can still be cancelled")
             }
             lane::Error::Stopped => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", "the server is stopping").retry_after(5)

@@ -111,7 +111,7 @@ impl Batch {
             Key::Delivery(self.account, key.message, key.webhook.as_str()),
             Key::Delivered(self.account, key.message, key.webhook.as_str()),
         );
-        if delivery.state == DeliveryState::Delivered {
+        if matches!(delivery.state, DeliveryState::Delivered | DeliveryState::Discarded) {
             self.delete(store, &open);
             self.put(store, &done, &encode(delivery));
         } else {
@@ -127,6 +127,11 @@ impl Batch {
     /// Takes a document's row away.
     pub fn remove_document(&mut self, store: &Store, key: &DocumentKey) {
         self.delete(store, &Key::Document(self.account, key));
+    }
+
+    /// The name of a deployment that was deleted.
+    pub fn retired(&mut self, store: &Store, deployment: &str) {
+        self.put(store, &Key::Retired(self.account, deployment), &encode(&()));
     }
 
     /// What a submit with an idempotency key gave.

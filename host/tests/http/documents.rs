@@ -89,6 +89,7 @@ async fn responses_and_calendars_are_checked_when_they_are_put() {
     });
     let made = server.call("designer", "PUT /responses/hello", response.clone()).await;
     assert_eq!(made.status.as_u16(), 201, "{made:#?}");
+    assert_eq!(made.body["approved"], false);
     let shown = server.call("approver", "GET /responses/hello", Value::Null).await;
     assert_eq!(shown.header("etag"), made.header("etag"));
     let mut other = response;
@@ -107,6 +108,32 @@ async fn responses_and_calendars_are_checked_when_they_are_put() {
     assert_eq!(listed["items"][0]["name"], "office");
     server.expect("designer", "DELETE /calendars/office", Value::Null, 204).await;
     server.expect("designer", "DELETE /responses/hello", Value::Null, 204).await;
+}
+
+#[tokio::test]
+async fn a_standard_response_is_approved_by_another_than_its_designer_and_again_after_each_change() {
+    let server = Server::start().await;
+    let response =
+        |body: &str| json!({"approved": true, "default_language": "en", "texts": [{"language": "en", "body": body}]});
+    let made = server.call("designer", "PUT /responses/hello", response("Hello")).await;
+    assert_eq!((made.status.as_u16(), &made.body["approved"]), (201, &json!(false)));
+    let approve = "POST /responses/hello/approve";
+    let refused = server.call("designer", approve, Value::Null).await;
+    assert_eq!((refused.status.as_u16(), refused.code()), (403, "role-missing"));
+    server.expect("designer", "PUT /responses/hello", response("Hi"), 200).await;
+    let request = Request::post("/v1/accounts/acme/responses/hello/approve")
+        .header("authorization", format!("Bearer {}", server.token("acme/approver")))
+        .header("if-match", made.header("etag"))
+        .body(Body::empty());
+    let unseen = server.send(request.unwrap()).await;
+    assert_eq!((unseen.status.as_u16(), unseen.code()), (412, "precondition-failed"));
+    assert_eq!(server.expect("approver", approve, Value::Null, 200).await["approved"], true);
+    assert_eq!(server.expect("designer", "PUT /responses/hello", response("Hi"), 200).await["approved"], true);
+    assert_eq!(server.expect("designer", "PUT /responses/hello", response("Hey"), 200).await["approved"], false);
+    let own = server.expect("administrator", "PUT /responses/hello", response("Hey"), 200).await;
+    assert_eq!(own["approved"], true);
+    let missing = server.call("approver", "POST /responses/nothing/approve", Value::Null).await;
+    assert_eq!((missing.status.as_u16(), missing.code()), (404, "response-unknown"));
 }
 
 #[tokio::test]

@@ -1,7 +1,8 @@
 //! Looks through a compiled expression: refuses what has no place in a condition, and bounds what is left.
 //!
 //! Loops go only over what has a known length, two in each other at most, and every operation on texts is counted as if
-//! the texts were as long as they can be. So the bound holds on every interaction.
+//! the texts were as long as they can be. Values that are made on the way are counted too: a sum in a loop over sums would
+//! double its text with every loop. So the bound holds on every interaction.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +10,7 @@ use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, LiteralValu
 use cel::{IdedExpr, Program};
 
 use super::{ConditionError, INTERACTION, NOW, WORKFLOW, cut, refused_at};
-use crate::limits::ENTRIES_MAX;
+use crate::limits::{ENTRIES_MAX, KEY_BYTES_MAX, VALUE_BYTES_MAX};
 
 /// Most loops in each other.
 const LOOPS_MAX: usize = 2;
@@ -22,6 +23,14 @@ const COST_MAX: u64 = 1_000_000;
 /// Steps of a text operation on a body of 1 MiB, and on anything else.
 const BODY_COST: u64 = 2_000;
 const TEXT_COST: u64 = 4;
+/// Most bytes of one value that is made.
+const MADE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// Bytes of a body, of any other member's texts, and of a value beside its text.
+const BODY_BYTES: u64 = 1024 * 1024;
+const TEXT_BYTES: u64 = VALUE_BYTES_MAX as u64;
+const CELL_BYTES: u64 = 64;
+/// Bytes of a text that are read in one step.
+const STEP_BYTES: u64 = 512;
 /// Steps of compiling a pattern, and how much slower it reads than a search for a text.
 const PATTERN_COST: u64 = 2_000;
 const PATTERN_FACTOR: u64 = 4;
@@ -93,21 +102,70 @@ const OPERATORS: [&str; 21] = [
 const OPTIONALS: [&str; 3] = ["of", "ofNonZeroValue", "none"];
 const TYPES: [&str; 10] = ["bool", "bytes", "double", "int", "list", "map", "null_type", "string", "type", "uint"];
 
-/// Members of `interaction` that an expression refers to.
+/// Members of `interaction` that an expression refers to, and most steps that it takes.
 ///
 /// # Errors
 /// [`ConditionError::Refused`] where something has no place in a condition, [`ConditionError::TooCostly`].
-pub(super) fn check(source: &str, program: &Program) -> Result<BTreeSet<&'static str>, ConditionError> {
+pub(super) fn check(source: &str, program: &Program) -> Result<(BTreeSet<&'static str>, u64), ConditionError> {
     let expression = program.expression();
     // Once to see what it touches, and once to see what that costs.
     let mut look = Walk { source, program, members: BTreeSet::new(), scope: Vec::new(), text: 0, list: 0 };
-    look.cost(expression)?;
+    look.bound(expression)?;
     let text = if look.members.contains("body") { BODY_COST } else { TEXT_COST.max(look.list) };
     let mut sum = Walk { text, scope: Vec::new(), members: BTreeSet::new(), ..look };
-    if sum.cost(expression)? > COST_MAX {
+    let steps = sum.bound(expression)?.steps;
+    if steps > COST_MAX {
         return Err(ConditionError::TooCostly);
     }
-    Ok(sum.members)
+    Ok((sum.members, steps))
+}
+
+/// What evaluating an expression takes at most, and what it gives.
+#[derive(Debug, Clone, Copy)]
+struct Bound {
+    steps: u64,
+    /// Bytes of the value, with all that it holds.
+    bytes: u64,
+    /// Bytes of what a loop over it goes through.
+    item: u64,
+    /// Bytes of what can be taken out of it by `[…]` or by name.
+    part: u64,
+}
+
+impl Bound {
+    /// A value that nothing more is known of than how large it can be.
+    fn new(steps: u64, bytes: u64) -> Self {
+        Self { steps, bytes, item: bytes, part: bytes }
+    }
+
+    /// A number, true or false, or the like.
+    fn small(steps: u64) -> Self {
+        Self::new(steps, CELL_BYTES)
+    }
+
+    /// A member of `interaction`. What it holds is lent, not copied.
+    fn member(name: &str, looped: bool) -> Self {
+        match name {
+            "body" => Self::new(1, BODY_BYTES),
+            _ if looped => Self { steps: 1, bytes: TEXT_BYTES, item: KEY_BYTES_MAX as u64, part: TEXT_BYTES },
+            _ => Self::new(1, TEXT_BYTES),
+        }
+    }
+
+    /// Both, one after the other, in one value.
+    fn and(self, other: Self) -> Self {
+        Self {
+            steps: self.steps.saturating_add(other.steps),
+            bytes: self.bytes.saturating_add(other.bytes),
+            item: self.item.max(other.item),
+            part: self.part.max(other.part),
+        }
+    }
+
+    /// With so many steps more.
+    fn after(self, steps: u64) -> Self {
+        Self { steps: self.steps.saturating_add(steps), ..self }
+    }
 }
 
 /// On the way through an expression.
@@ -116,8 +174,8 @@ struct Walk<'e> {
     program: &'e Program,
     /// Members of `interaction` that were met.
     members: BTreeSet<&'static str>,
-    /// Variables of the loops that it is in.
-    scope: Vec<&'e str>,
+    /// Variables of the loops that it is in, and most bytes of what each stands for.
+    scope: Vec<(&'e str, u64)>,
     /// Steps of an operation on texts or lists.
     text: u64,
     /// Items of the longest list that is written out.
@@ -125,38 +183,56 @@ struct Walk<'e> {
 }
 
 impl<'e> Walk<'e> {
-    /// Most steps that an expression can take; what has no place in a condition is refused.
-    fn cost(&mut self, expression: &'e IdedExpr) -> Result<u64, ConditionError> {
-        match &expression.expr {
-            Expr::Literal(_) => Ok(1),
-            Expr::Ident(name) => self.name(expression, name),
+    /// Most that an expression can take; what has no place in a condition, or makes too large a value, is refused.
+    fn bound(&mut self, expression: &'e IdedExpr) -> Result<Bound, ConditionError> {
+        let bound = match &expression.expr {
+            Expr::Literal(LiteralValue::String(text)) => Bound::new(1, CELL_BYTES + text.inner().len() as u64),
+            Expr::Literal(LiteralValue::Bytes(bytes)) => Bound::new(1, CELL_BYTES + bytes.inner().len() as u64),
+            Expr::Literal(_) => Bound::small(1),
+            Expr::Ident(name) => self.name(expression, name)?,
             Expr::Select(select) => match self.member(&select.operand, &select.field)? {
-                Some(_) => Ok(1),
-                None => Ok(self.cost(&select.operand)?.saturating_add(1)),
+                Some(_) if select.test => Bound::small(1),
+                Some(member) => member,
+                None => {
+                    let of = self.bound(&select.operand)?;
+                    Bound::new(of.steps.saturating_add(1), if select.test { CELL_BYTES } else { of.part })
+                }
             },
-            Expr::Call(call) => self.call(expression, call),
-            Expr::Comprehension(comprehension) => self.comprehension(expression, comprehension),
+            Expr::Call(call) => self.call(expression, call)?,
+            Expr::Comprehension(comprehension) => self.comprehension(expression, comprehension)?,
             Expr::List(list) => {
                 self.list = self.list.max(list.elements.len() as u64);
-                self.sum(&list.elements)
+                self.together(&list.elements)?
             }
-            Expr::Map(_) => self.refuse(expression, "a map can only stand before `[` or after `in` here"),
-            Expr::Struct(_) => self.refuse(expression, "a condition has no types of its own to make values of"),
-            Expr::Unspecified => self.refuse(expression, "this is no expression"),
+            Expr::Map(_) => return self.refuse(expression, "a map can only stand before `[` or after `in` here"),
+            Expr::Struct(_) => {
+                return self.refuse(expression, "a condition has no types of its own to make values of");
+            }
+            Expr::Unspecified => return self.refuse(expression, "this is no expression"),
+        };
+        if bound.bytes > MADE_BYTES_MAX { Err(ConditionError::TooCostly) } else { Ok(bound) }
+    }
+
+    /// A value that holds those of all these expressions.
+    fn together(&mut self, expressions: impl IntoIterator<Item = &'e IdedExpr>) -> Result<Bound, ConditionError> {
+        let mut all = Bound { steps: 1, bytes: CELL_BYTES, item: 0, part: 0 };
+        for expression in expressions {
+            let one = self.bound(expression)?;
+            all = all.and(Bound::new(one.steps, one.bytes));
         }
+        Ok(all)
     }
 
-    fn sum(&mut self, expressions: impl IntoIterator<Item = &'e IdedExpr>) -> Result<u64, ConditionError> {
-        expressions.into_iter().try_fold(1u64, |sum, part| Ok(sum.saturating_add(self.cost(part)?)))
-    }
-
-    fn name(&mut self, at: &IdedExpr, name: &'e str) -> Result<u64, ConditionError> {
-        let known = name.starts_with('@')
-            || self.scope.contains(&name)
-            || [NOW, WORKFLOW].contains(&name)
-            || TYPES.contains(&name);
-        if known {
-            return Ok(1);
+    fn name(&mut self, at: &IdedExpr, name: &'e str) -> Result<Bound, ConditionError> {
+        if let Some((_, bytes)) = self.scope.iter().rev().find(|(known, _)| *known == name) {
+            return Ok(Bound::new(1, *bytes));
+        }
+        // What a loop has gathered so far: counted where the loop is.
+        if name.starts_with('@') {
+            return Ok(Bound::new(1, 0));
+        }
+        if [NOW, WORKFLOW].contains(&name) || TYPES.contains(&name) {
+            return Ok(Bound::small(1));
         }
         if name == INTERACTION {
             return self.refuse(at, "say which part of `interaction`, as in `interaction.language`");
@@ -165,14 +241,14 @@ impl<'e> Walk<'e> {
     }
 
     /// The member of `interaction` that is meant by `operand.field`, where `operand` is `interaction`.
-    fn member(&mut self, operand: &IdedExpr, field: &str) -> Result<Option<bool>, ConditionError> {
+    fn member(&mut self, operand: &IdedExpr, field: &str) -> Result<Option<Bound>, ConditionError> {
         if !matches!(&operand.expr, Expr::Ident(name) if name == INTERACTION) {
             return Ok(None);
         }
         match MEMBERS.iter().find(|(name, _)| *name == field) {
             Some((name, looped)) => {
                 self.members.insert(name);
-                Ok(Some(*looped))
+                Ok(Some(Bound::member(name, *looped)))
             }
             None => {
                 let known = MEMBERS.map(|(name, _)| name).join("`, `");
@@ -181,27 +257,27 @@ impl<'e> Walk<'e> {
         }
     }
 
-    fn call(&mut self, at: &'e IdedExpr, call: &'e CallExpr) -> Result<u64, ConditionError> {
+    fn call(&mut self, at: &'e IdedExpr, call: &'e CallExpr) -> Result<Bound, ConditionError> {
         let function = call.func_name.as_str();
         if let Some((operand, field)) = indexed(call)
-            && self.member(operand, field)?.is_some()
+            && let Some(member) = self.member(operand, field)?
         {
-            return Ok(2);
+            return Ok(member.after(1));
         }
         let namespace = call.target.as_deref().is_some_and(|target| {
             matches!(&target.expr, Expr::Ident(name) if name == "optional") && OPTIONALS.contains(&function)
         });
         if namespace {
-            return self.sum(&call.args);
+            return self.together(&call.args);
         }
         if !OPERATORS.contains(&function) && !FUNCTIONS.contains(&function) {
             let message = format!("there is no function `{}`: known are `{}`", cut(function), FUNCTIONS.join("`, `"));
             return self.refuse(at, message);
         }
-        let target = match call.target.as_deref() {
-            Some(target) => self.cost(target)?,
-            None => 0,
-        };
+        let mut operands = Vec::with_capacity(call.args.len() + 1);
+        if let Some(target) = call.target.as_deref() {
+            operands.push(self.bound(target)?);
+        }
         // A map that is written out may only be looked into, for it has no order to be walked in.
         let table = match (function, call.args.as_slice()) {
             (operators::INDEX | operators::OPT_INDEX, [table, _]) | (operators::IN, [_, table]) => match &table.expr {
@@ -210,32 +286,47 @@ impl<'e> Walk<'e> {
             },
             _ => None,
         };
-        let mut cost = target.saturating_add(1);
         for argument in &call.args {
-            cost = cost.saturating_add(match table {
+            operands.push(match table {
                 Some((table, map)) if std::ptr::eq(table, argument) => {
                     let entries = map.entries.iter().filter_map(|entry| match &entry.expr {
                         EntryExpr::MapEntry(entry) => Some([&entry.key, &entry.value]),
                         EntryExpr::StructField(_) => None,
                     });
-                    self.sum(entries.flatten())?
+                    self.together(entries.flatten())?
                 }
-                _ => self.cost(argument)?,
+                _ => self.bound(argument)?,
             });
         }
+        let all = operands.iter().fold(Bound { steps: 1, bytes: 0, item: 0, part: 0 }, |all, one| all.and(*one));
+        // What was made on the way can be longer than any text of an interaction.
+        let text = if all.bytes > 2 * TEXT_BYTES { self.text.max(all.bytes / STEP_BYTES) } else { self.text };
         let own = match function {
             operators::LOGICAL_AND | operators::LOGICAL_OR | operators::LOGICAL_NOT | operators::CONDITIONAL => 0,
             operators::NOT_STRICTLY_FALSE => 0,
             operators::INDEX | operators::OPT_INDEX | operators::OPT_SELECT => TEXT_COST,
             // A sum is a new text, held until the end.
-            operators::ADD => self.text.saturating_mul(10),
+            operators::ADD => text.saturating_mul(10),
             "matches" => {
                 self.pattern(at, call)?;
-                PATTERN_COST.saturating_add(self.text.saturating_mul(PATTERN_FACTOR))
+                PATTERN_COST.saturating_add(text.saturating_mul(PATTERN_FACTOR))
             }
-            _ => self.text,
+            _ => text,
         };
-        Ok(cost.saturating_add(own))
+        let steps = all.steps.saturating_add(own);
+        Ok(match (function, operands.as_slice()) {
+            (operators::ADD | "bytes" | "dyn" | "or" | "orValue" | "value", _) => Bound { steps, ..all },
+            // A number can have more digits than bytes.
+            ("string", _) => Bound::new(steps, all.bytes.saturating_add(512)),
+            (operators::CONDITIONAL, [_, yes, no]) => Bound {
+                steps,
+                bytes: yes.bytes.max(no.bytes),
+                item: yes.item.max(no.item),
+                part: yes.part.max(no.part),
+            },
+            (operators::INDEX | operators::OPT_INDEX | operators::OPT_SELECT, [of, ..]) => Bound::new(steps, of.part),
+            _ => Bound::small(steps),
+        })
     }
 
     fn pattern(&self, at: &IdedExpr, call: &CallExpr) -> Result<(), ConditionError> {
@@ -259,7 +350,7 @@ impl<'e> Walk<'e> {
         }
     }
 
-    fn comprehension(&mut self, at: &IdedExpr, loops: &'e ComprehensionExpr) -> Result<u64, ConditionError> {
+    fn comprehension(&mut self, at: &IdedExpr, loops: &'e ComprehensionExpr) -> Result<Bound, ConditionError> {
         let length = self.length(&loops.iter_range)?;
         let Some(length) = length else {
             return self.refuse(
@@ -268,7 +359,8 @@ impl<'e> Walk<'e> {
                  `headers`, `categories` or `skills`",
             );
         };
-        let outside = self.cost(&loops.iter_range)?.saturating_add(self.cost(&loops.accu_init)?);
+        let range = self.bound(&loops.iter_range)?;
+        let outside = range.steps.saturating_add(self.bound(&loops.accu_init)?.steps);
         let name = loops.iter_var.as_str();
         if [INTERACTION, NOW, WORKFLOW, "optional"].contains(&name) || TYPES.contains(&name) || name.starts_with('.') {
             return self.refuse(at, format!("`{}` is taken: give the variable of the loop another name", cut(name)));
@@ -276,31 +368,37 @@ impl<'e> Walk<'e> {
         if self.scope.len() == LOOPS_MAX {
             return self.refuse(at, format!("at most {LOOPS_MAX} loops can stand in each other"));
         }
-        self.scope.push(name);
-        let inside = self.cost(&loops.loop_cond)?.saturating_add(self.cost(&loops.loop_step)?);
+        self.scope.push((name, range.item));
+        let turn = self.bound(&loops.loop_cond)?.steps;
+        let step = self.bound(&loops.loop_step)?;
         self.scope.pop();
-        let result = self.cost(&loops.result)?;
-        Ok(outside.saturating_add(length.saturating_mul(inside)).saturating_add(result))
+        // Each turn has a copy of its item.
+        let turn = turn.saturating_add(step.steps).saturating_add(range.item / STEP_BYTES);
+        let steps = outside.saturating_add(length.saturating_mul(turn));
+        let steps = steps.saturating_add(self.bound(&loops.result)?.steps);
+        if !is_list(loops) {
+            return Ok(Bound::small(steps));
+        }
+        Ok(Bound { steps, bytes: length.saturating_mul(step.bytes), item: step.item, part: step.item })
     }
 
     /// Most items of what is looped over; none where that is not known.
     fn length(&mut self, range: &'e IdedExpr) -> Result<Option<u64>, ConditionError> {
-        let entries = |looped| {
-            if looped { Some(ENTRIES_MAX as u64) } else { None }
-        };
+        let looped = |field: &str| MEMBERS.iter().any(|(name, looped)| *name == field && *looped);
+        let entries = |field: &str| looped(field).then_some(ENTRIES_MAX as u64);
         match &range.expr {
             Expr::List(list) => Ok(Some(list.elements.len() as u64)),
-            Expr::Select(select) if !select.test => Ok(self.member(&select.operand, &select.field)?.and_then(entries)),
+            Expr::Select(select) if !select.test => {
+                Ok(self.member(&select.operand, &select.field)?.and_then(|_| entries(&select.field)))
+            }
             Expr::Call(call) => match indexed(call) {
                 Some((operand, field)) if call.func_name == operators::INDEX => {
-                    Ok(self.member(operand, field)?.and_then(entries))
+                    Ok(self.member(operand, field)?.and_then(|_| entries(field)))
                 }
                 _ => Ok(None),
             },
             // `map` and `filter` give at most as many as they take.
-            Expr::Comprehension(inner) if matches!(inner.accu_init.expr, Expr::List(_)) => {
-                self.length(&inner.iter_range)
-            }
+            Expr::Comprehension(inner) if is_list(inner) => self.length(&inner.iter_range),
             _ => Ok(None),
         }
     }
@@ -308,6 +406,11 @@ impl<'e> Walk<'e> {
     fn refuse<T>(&self, at: &IdedExpr, message: impl Into<String>) -> Result<T, ConditionError> {
         Err(refused_at(self.source, self.program, at, message.into()))
     }
+}
+
+/// Whether a loop gives a list, as `map` and `filter` do.
+fn is_list(loops: &ComprehensionExpr) -> bool {
+    matches!(loops.accu_init.expr, Expr::List(_))
 }
 
 /// `operand["field"]` and `operand.?field`.

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use signalbox_engine::{
     Account, Action, Answer, Binding, CallId, Category, Command, Content, Decision, DeliveryKey, DeliveryState,
     Deployment, Destination, Digest, Document, DocumentKey, DocumentKind, Entry, Event, Facts, Failure, InteractionId,
-    Manifest, Message, Name, OnFailure, Outcome, Rejection, Reply, Share, Submission, Target, UnixMillis, Webhook,
-    Workflow, decide, reads,
+    Manifest, Message, Name, OnFailure, Outcome, Queue, Rejection, Reply, Share, Submission, Target, UnixMillis,
+    Webhook, Workflow, decide, reads,
 };
 use uuid::Uuid;
 
@@ -67,6 +67,10 @@ impl World {
         self.put(Document::Workflow(Arc::new(workflow), 0)).unwrap();
     }
 
+    pub fn queue(&mut self, queue: &str) {
+        self.put(Document::Queue(Queue { name: name(queue), description: String::new() })).unwrap();
+    }
+
     pub fn deploy(&mut self, deployment: &str, outcomes: &[&str]) {
         self.put(deployment_document(deployment, outcomes)).unwrap();
     }
@@ -109,7 +113,12 @@ impl World {
     }
 
     fn command(&mut self, words: &[&str]) -> Command {
-        let by = || "test".to_owned();
+        let (words, who) = match words {
+            [words @ .., "as", who] => (words, *who),
+            words => (words, "test"),
+        };
+        let by = || who.to_owned();
+        let for_anyone = who == "operator";
         let the = |word: &str| id(word.trim_start_matches('i').parse().unwrap());
         let call = |world: &Self, id| world.account.live(id).and_then(|live| live.call()).unwrap_or(CallId(0));
         match *words {
@@ -139,15 +148,16 @@ impl World {
                     answer: Answer { result: Err(failure) },
                 }
             }
+            ["lose", i] => Command::ContentLost { interaction: the(i), why: "a row is damaged".into() },
             ["time", i] => Command::TimerDue { interaction: the(i) },
             ["data", i, entry] => Command::SetUserData { interaction: the(i), entries: vec![parse_entry(entry)] },
             ["cancel", i] => Command::Cancel { interaction: the(i), reason: "test".into(), by: by() },
             ["resume", i] => Command::Resume { interaction: the(i), element: None, by: by() },
             ["resume", i, element] => Command::Resume { interaction: the(i), element: Some(name(element)), by: by() },
             ["take", queue] => Command::Take { queue: name(queue), by: by() },
-            ["release", i] => Command::Release { interaction: the(i), by: by() },
+            ["release", i] => Command::Release { interaction: the(i), by: by(), for_anyone },
             ["complete", i, disposition] => {
-                Command::Complete { interaction: the(i), disposition: disposition.into(), by: by() }
+                Command::Complete { interaction: the(i), disposition: disposition.into(), by: by(), for_anyone }
             }
             ["bind", workflow, element, deployment] => {
                 Command::Put { document: binding(workflow, element, deployment, OnFailure::default()), by: by() }
@@ -156,6 +166,26 @@ impl World {
             ["undeploy", deployment] => {
                 let key =
                     DocumentKey { kind: DocumentKind::Deployment, name: name(deployment), element: None, version: 0 };
+                Command::Remove { key, by: by() }
+            }
+            ["put", "workflow", workflow] => {
+                let newest = self.account.configuration().workflow(workflow).unwrap();
+                Command::Put { document: Document::Workflow(newest.workflow.clone().into(), 0), by: by() }
+            }
+            ["remove", "queue", queue] => {
+                let key = DocumentKey { kind: DocumentKind::Queue, name: name(queue), element: None, version: 0 };
+                Command::Remove { key, by: by() }
+            }
+            ["remove", "workflow", workflow, version] => {
+                let (kind, version) = (DocumentKind::Workflow, version.parse().unwrap());
+                Command::Remove { key: DocumentKey { kind, name: name(workflow), element: None, version }, by: by() }
+            }
+            ["redeliver", webhook] => {
+                let message = self.account.deliveries_parked(webhook).next().unwrap_or_default();
+                Command::Redeliver { delivery: DeliveryKey { message, webhook: name(webhook) }, by: by() }
+            }
+            ["remove", "webhook", webhook] => {
+                let key = DocumentKey { kind: DocumentKind::Webhook, name: name(webhook), element: None, version: 0 };
                 Command::Remove { key, by: by() }
             }
             ["delivered", webhook] => Command::DeliveryAttempted { delivery: self.delivery(webhook), result: Ok(()) },
@@ -207,12 +237,17 @@ impl World {
             Event::Cancelled { .. } => "cancelled".into(),
             Event::Parked { park, .. } => format!("parked {}", park.code),
             Event::Resumed { version, .. } => format!("resumed {version}"),
+            Event::DocumentPut { document: Document::Workflow(_, version), .. } => format!("put {version}"),
             Event::DocumentPut { .. } => "bound".into(),
-            Event::DocumentRemoved { .. } => "undeployed".into(),
-            Event::DeliveryChanged { state, .. } => match state.state {
-                DeliveryState::Pending(due) => format!("pending {}", due.0),
-                DeliveryState::Delivered => "delivered".into(),
-                DeliveryState::Parked => "parked".into(),
+            Event::DocumentRemoved { key: DocumentKey { kind: DocumentKind::Deployment, .. }, .. } => {
+                "undeployed".into()
+            }
+            Event::DocumentRemoved { .. } => "removed".into(),
+            Event::DeliveryChanged { delivery: delivery @ DeliveryKey { webhook, .. }, state } => match state.state {
+                DeliveryState::Pending(due) => format!("pending {webhook} {}", due.0),
+                DeliveryState::Delivered => format!("delivered {webhook}"),
+                DeliveryState::Parked => format!("parked {webhook}"),
+                DeliveryState::Discarded => format!("discarded {webhook} {}", delivery.message),
             },
         })
     }
