@@ -280,7 +280,8 @@ fn problem_error(status: StatusCode, problem: &Value) -> Error {
     error.code = field("code");
     error.at.extend(field("field"));
     error.faults = Fault::all_in(problem);
-    error.fix = field("what_to_do");
+    // The arguments of this command line stand in its help, not there.
+    error.fix = field("what_to_do").filter(|fix| !fix.starts_with("see /docs"));
     error
 }
 

@@ -27,7 +27,10 @@ const ATTEMPTS_MAX: u32 = 20;
 /// And where nobody answers at all: about 3 s in all.
 const ATTEMPTS_GONE_MAX: u32 = 6;
 
-/// Numbers of records that are kept in a report.
+/// Fields of a submission that are not columns of the file by the same name.
+const PLACES: [(&str, &str); 2] = [("workflow", "--workflow"), ("idempotency-key", "id")];
+
+/// Runs of records that are kept in a report.
 const MISSING_MAX: usize = 10_000;
 
 /// States in which nothing more happens without somebody's doing, or before a time comes.
@@ -64,9 +67,9 @@ pub(super) struct Report {
     pub accepted: usize,
     /// How many of those it had taken before, by their idempotency keys.
     pub replayed: usize,
-    /// Records that were not taken, counted from 1; the first 10,000.
+    /// Records that were not taken, counted from 1: the first and the last of each run of them; at most 10,000 runs.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub missing: Vec<usize>,
+    pub missing: Vec<[usize; 2]>,
     /// Submissions per second.
     pub per_second: u64,
     /// Interactions by state.
@@ -132,13 +135,14 @@ pub(super) async fn run(feed: Feed, follow: bool, file: Option<&Path>, output: &
     output.result(&report, |report| shown(report, follow))?;
     let taken = format!("{} of {sent} records were taken", report.accepted);
     match failed {
+        Some(error) if error.is_gone() && report.accepted == 0 => return Err(error),
         Some(error) if error.is_gone() => {
             let fix = "when it runs again, repeat the command: records with an `id` of their own are not taken twice; \
                        without, leave out those that were taken (`missing` in the report of --report has the others)";
             return Err(error.after(&taken).fix(fix));
         }
         Some(error) => {
-            return Err(error.after(&format!("{taken}; the first that was not")).named(&super::submit::ARGUMENTS));
+            return Err(error.after(&format!("{taken}; the first that was not")).named(&PLACES));
         }
         None => followed?,
     }
@@ -239,8 +243,10 @@ impl Report {
                 Some(Err(error)) => Some(error),
                 None => None,
             };
-            if self.missing.len() < MISSING_MAX {
-                self.missing.push(at + 1);
+            match self.missing.last_mut() {
+                Some([_, last]) if *last == at => *last += 1,
+                _ if self.missing.len() < MISSING_MAX => self.missing.push([at + 1, at + 1]),
+                _ => {}
             }
             let what = error.as_ref().map_or("(not sent: the server is gone)", |error| &error.what);
             count(&mut self.refused, what, 20);
@@ -427,7 +433,7 @@ mod tests {
         ];
         let (ids, failed) = report.count_taken(submitted);
         assert_eq!((ids.len(), report.accepted, report.replayed), (2, 2, 1));
-        assert_eq!(report.missing, [2, 4, 5]);
+        assert_eq!(report.missing, [[2, 2], [4, 5]]);
         assert!(failed.is_some_and(|error| error.is_gone()));
         let (_, failed) = Report::default().count_taken(vec![Some(Err(refused.clone())), taken(false)]);
         assert_eq!(failed, Some(refused));

@@ -156,7 +156,8 @@ impl Interaction {
         };
         match self.command {
             Command::Get { id } => {
-                let interaction = client.get(&["interactions", &id], &[]).await?;
+                let interaction = client.get(&["interactions", &id], &[]).await;
+                let interaction = interaction.map_err(|error| error.named(&[("interaction", "ID")]))?;
                 output.result(&interaction, |interaction| shown(interaction, output))
             }
             Command::List(filter) => {
@@ -164,7 +165,7 @@ impl Interaction {
                 output.result(&list, listed)
             }
             Command::Timeline { id } => {
-                let timeline = timeline(&client, &id).await?;
+                let timeline = timeline(&client, &id).await.map_err(|error| error.named(&[("interaction", "ID")]))?;
                 output.result(&timeline, |timeline| lines(timeline, output))
             }
             Command::Cancel { id, reason } => {

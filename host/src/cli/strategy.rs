@@ -4,6 +4,7 @@ mod build;
 mod deploy;
 mod local;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use clap::{Args, Subcommand};
@@ -87,12 +88,11 @@ impl Strategy {
             Command::Inspect { strategy } => inspect(&strategy, &self.connection, output).await,
             Command::Deploy(deploy) => deploy.run(&self.connection.client()?, output).await,
             Command::Bind(bind) => {
-                let names = bind.shares.iter().map(|(deployment, _)| deployment);
-                if let Some((at, twice)) =
-                    names.clone().enumerate().find(|(at, name)| names.clone().take(*at).any(|n| n == *name))
-                {
-                    return Err(Error::usage(format!("`{twice}` is named twice, the second time as share {}", at + 1))
-                        .fix("give each deployment one weight"));
+                let mut named = BTreeSet::new();
+                if let Some((twice, _)) = bind.shares.iter().find(|(deployment, _)| !named.insert(deployment)) {
+                    return Err(
+                        Error::usage(format!("`{twice}` is named twice")).fix("give each deployment one weight")
+                    );
                 }
                 let client = self.connection.client()?;
                 let bound = put_binding(&client, &bind.place, &bind.shares, &bind.on_failure).await?;

@@ -94,7 +94,7 @@ pub(super) struct Submit {
 }
 
 /// Fields of a submission, and the arguments that they are made of.
-pub(super) const ARGUMENTS: [(&str, &str); 10] = [
+const ARGUMENTS: [(&str, &str); 10] = [
     ("workflow", "--workflow"),
     ("media_type", "--media-type"),
     ("subject", "--subject"),

@@ -103,7 +103,9 @@ impl Deploy {
     fn unbound(&self, error: Error, name: &str, (workflow, element): &(String, String)) -> Error {
         let OnFailure { retries, on_failure } = &self.on_failure;
         let retries = if *retries > 0 { format!(" --retries {retries}") } else { String::new() };
-        let outcome = on_failure.as_ref().map(|outcome| format!(" --on-failure {outcome}")).unwrap_or_default();
+        let is_at_fault = error.at.iter().any(|place| place == "--on-failure");
+        let outcome = on_failure.as_deref().map(|outcome| if is_at_fault { "OUTCOME" } else { outcome });
+        let outcome = outcome.map(|outcome| format!(" --on-failure {outcome}")).unwrap_or_default();
         let first = error.fix.as_ref().map(|fix| format!("{fix}; then ")).unwrap_or_default();
         let error = error.after(&format!("deployed as {name}, not bound"));
         error.fix(format!("{first}run `signalbox strategy bind {workflow}/{element} {name}{retries}{outcome}`"))
