@@ -153,7 +153,7 @@ fn a_refusal_is_3_and_says_what_where_and_what_to_do() {
     let (address, request) = server("422 Unprocessable Entity", body);
     let output = signalbox(&[&put[..], &[&address]].concat());
     assert_eq!(code(&output), 3);
-    insta::assert_snapshot!("refusal", err(&output));
+    insta::assert_snapshot!("refusal", err(&output).replace(file.to_str().unwrap(), "w.json"));
     let request = request.join().unwrap().to_ascii_lowercase();
     assert!(request.starts_with("put /v1/accounts/main/workflows/w http/1.1"), "{request}");
     assert!(request.contains("authorization: bearer sbx_test"), "{request}");

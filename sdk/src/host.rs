@@ -60,13 +60,13 @@ pub mod responses {
     }
 }
 
-/// Lines kept with the decision. All of a call's lines together are cut at the deployment's limit, 64 KiB by default.
+/// Lines kept with the decision. All of a call's lines together are cut at 64 KiB.
 pub mod log {
     pub use crate::bindings::signalbox::strategy::log::Level;
 
-    /// Writes one line.
+    /// Writes one line, of which no more than the limit crosses to the server.
     pub fn write(level: Level, message: &str) {
-        super::backend::log::write(level, message);
+        super::backend::log::write(level, crate::limits::cut(message, crate::limits::LOG_BYTES_MAX + 1));
     }
 
     /// For the author.

@@ -15,6 +15,11 @@ pub const VALUE_BYTES_MAX: usize = 8 * 1024;
 pub const REPLY_BYTES_MAX: usize = 64 * 1024;
 /// Longest reason, in bytes.
 pub const REASON_BYTES_MAX: usize = 4 * 1024;
+/// What a strategy's log may have in one call, in bytes; the server cuts the rest.
+pub const LOG_BYTES_MAX: usize = 64 * 1024;
+/// What may cross to the server at a time, in bytes: all of a decision, or what one call of an import hands over. More
+/// ends the call as a failure.
+pub const CROSSING_BYTES_MAX: usize = 512 * 1024;
 /// Most actions in a decision.
 pub const ACTIONS_MAX: usize = 64;
 /// Highest priority.

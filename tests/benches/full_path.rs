@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use serde_json::json;
-use signalbox::store::{self, Store, Summary};
+use signalbox::store::{self, Store, Summary, Which};
 use signalbox_engine::State;
 use signalbox_tests::{Latencies, Pace, RawClient, Report, Server, banking77, set_up, small_model, train};
 
@@ -69,7 +69,7 @@ fn to_queue(path: &std::path::Path) -> Result<Latencies> {
     let mut latencies = Latencies::default();
     let mut cursor: Option<Vec<u8>> = None;
     loop {
-        let page = store.interactions(row.number, cursor.as_deref(), 10_000, 10_000, |_, _| true)?;
+        let page = store.interactions(row.number, Which::All, cursor.as_deref(), 10_000, 10_000, |_, _| true)?;
         for (_, summary) in &page.items {
             if let Summary::Live(live) = summary
                 && let State::Queued(position) = &live.state

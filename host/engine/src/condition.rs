@@ -9,6 +9,7 @@
 
 mod cost;
 mod depth;
+mod kind;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
@@ -16,7 +17,7 @@ use std::sync::{Arc, LazyLock};
 use cel::common::traits::{Container, Indexer, Iterable, Sizer, Zeroer};
 use cel::common::types::{CelBool, CelInt, CelString, MAP_TYPE, Type};
 use cel::common::value::{CowVal, Val};
-use cel::{Context, Env, ExecutionError, ParseErrors, Program, Value};
+use cel::{Context, Env, ExecutionError, IdedExpr, ParseErrors, Program, Value};
 
 use crate::content::Content;
 use crate::id::{InteractionId, Name, UnixMillis};
@@ -90,6 +91,17 @@ impl Condition {
     /// Most steps of one evaluation, of about 50 ns each.
     pub(crate) fn steps(&self) -> u64 {
         self.steps
+    }
+
+    /// As [`new`](Self::new), for an expression that is written now: what can be seen never to give true or false is
+    /// refused too. An older one may be stored already, and goes on to be what it was.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn drawn(expression: &str) -> Result<Self, ConditionError> {
+        let condition = Self::new(expression)?;
+        kind::check(expression, &condition.program)?;
+        Ok(condition)
     }
 
     /// Whether it holds for an interaction.
@@ -308,6 +320,13 @@ fn refused(errors: &ParseErrors) -> ConditionError {
         column,
         message: format!("this is no CEL expression: {}", message.chars().take(300).collect::<String>()),
     }
+}
+
+/// A part of an expression that is refused.
+fn refused_at(source: &str, program: &Program, at: &IdedExpr, message: String) -> ConditionError {
+    let offset = program.source_info().offset_for(at.id).map_or(0, |(start, _)| start as usize);
+    let (line, column) = place(source, offset);
+    ConditionError::Refused { line, column, message }
 }
 
 /// What went wrong, without the values it went wrong with: those may be long, and may not be for every eye.

@@ -163,6 +163,10 @@ fn check_binding(configuration: &Configuration, binding: &Binding) -> Result<(),
     if binding.shares.iter().any(|s| !(1..=1_000_000).contains(&s.weight)) {
         return Err(invalid("shares", "a weight is 1 to 1000000"));
     }
+    let mut named = BTreeSet::new();
+    if let Some(share) = binding.shares.iter().find(|share| !named.insert(&share.deployment)) {
+        return Err(invalid("shares", format!("`{}` is there twice: give it one weight", share.deployment)));
+    }
     if binding.on_failure.retries > 5 {
         return Err(invalid("on_failure.retries", "0 to 5"));
     }
@@ -175,10 +179,16 @@ fn check_binding(configuration: &Configuration, binding: &Binding) -> Result<(),
             connected(flow, index, binding, share.deployment.as_str(), &outcome.name)?;
         }
     }
-    match &binding.on_failure.outcome {
-        Some(outcome) => connected(flow, index, binding, "on_failure", outcome.as_str()),
-        None => Ok(()),
+    let Some(outcome) = &binding.on_failure.outcome else { return Ok(()) };
+    let mut declared = binding.shares.iter().filter_map(|share| configuration.deployments.get(&share.deployment));
+    let is_declared =
+        declared.any(|deployment| deployment.manifest.outcomes.iter().any(|o| o.name == outcome.as_str()));
+    if !is_declared && !flow.has_connector(index, outcome) {
+        let message =
+            format!("no connector leads from `{}` by `{outcome}`, and no deployment declares it", binding.element);
+        return Err(invalid("on_failure.outcome", message));
     }
+    connected(flow, index, binding, "on_failure", outcome.as_str())
 }
 
 fn connected(flow: &Flow, index: u16, binding: &Binding, deployment: &str, outcome: &str) -> Result<(), Rejection> {
@@ -200,6 +210,11 @@ fn check_webhook(webhook: &Webhook) -> Result<(), Rejection> {
     }
     if webhook.types.is_empty() || webhook.types.len() > 64 {
         return Err(invalid("types", "1 to 64 types; `*` for all"));
+    }
+    if let Some(unknown) = webhook.types.iter().find(|topic| !crate::topic::is_known(topic)) {
+        let known: Vec<_> = crate::topic::TOPICS.iter().map(|(topic, _)| *topic).collect();
+        let unknown: String = unknown.chars().take(80).collect();
+        return Err(invalid("types", format!("there is no `{unknown}`; there are `*`, {}", known.join(", "))));
     }
     if webhook.secret.len() < 16 || webhook.secret.len() > 256 {
         return Err(invalid("secret", "16 to 256 bytes"));

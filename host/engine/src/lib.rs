@@ -33,6 +33,7 @@ mod skill_expression;
 mod slots;
 mod staff;
 mod staffing;
+mod topic;
 mod validate;
 mod walk;
 mod workflow;
@@ -65,6 +66,7 @@ pub use segment::{Case, Segment, Slice};
 pub use skill_expression::{SkillExpression, SkillExpressionError};
 pub use slots::{Slot, SlotSettings, SlotSettingsError, slot_at, slots};
 pub use staff::{Agent, AgentChoice, AgentGroup, AgentRules, Place, PlaceGroup, SecondLogin, SkillType};
+pub use topic::TOPICS;
 pub use validate::{Fault, validate};
 pub use workflow::{Connector, Element, ElementKind, Flow, Relaxation, Workflow};
 

@@ -207,7 +207,7 @@ impl<'a> Check<'a> {
             ElementKind::Start => Exits::new(&["next"], &[]),
             ElementKind::Strategy => self.strategy(id),
             ElementKind::Condition { expression } => {
-                if let Err(error) = Condition::new(expression) {
+                if let Err(error) = Condition::drawn(expression) {
                     self.at(id, "condition-invalid", format!("The expression of `{id}` cannot be used: {error}."));
                 }
                 Exits::new(&["true", "false"], &["error"])

@@ -117,7 +117,7 @@ impl<'a> Draft<'a> {
         let frame = self.live.frame();
         let connected = |frame: &Frame| {
             let flow = self.flow(&frame.workflow, frame.version);
-            Name::new(outcome).is_ok_and(|outcome| flow.is_connected(frame.element, &outcome))
+            Name::new(outcome).is_ok_and(|outcome| flow.has_connector(frame.element, &outcome))
         };
         if frame.is_some_and(connected) {
             self.go_on(outcome);

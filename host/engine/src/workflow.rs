@@ -50,7 +50,12 @@ pub enum ElementKind {
     Strategy,
     /// A CEL expression over the interaction. Outcomes `true`, `false` and `error`.
     Condition {
-        /// Gives a boolean. Names: `interaction`, `now_ms`, `workflow`.
+        /// Gives true or false (CEL, <https://cel.dev>; at most 8 KiB). Names: `workflow` (its name), `now_ms`, and the
+        /// members of `interaction`: texts, `""` where there is none: `id`, `media_type`, `subject`, `body`, `sender`,
+        /// `recipient`, `language`, `category` (the best); maps: `headers` (the first of each name), `user_data`,
+        /// `categories` (relevancy by name), `skills` (level by name); numbers: `priority`, `hops`, `submitted_at_ms`;
+        /// and `answered`, true or false. What may be missing from a map is asked for first:
+        /// `has(interaction.user_data.tier) && interaction.user_data.tier == 'gold'`.
         expression: String,
     },
     /// Splits by share, by opening hours or by an attribute. Outcomes: those that it names, and `default`.
@@ -239,9 +244,9 @@ impl Flow {
         self.conditions.get(&index)
     }
 
-    /// Whether an element has a connector of its own for an outcome.
+    /// Whether a connector of its own leads from an element by this outcome.
     #[must_use]
-    pub fn is_connected(&self, from: u16, outcome: &Name) -> bool {
+    pub fn has_connector(&self, from: u16, outcome: &Name) -> bool {
         self.connectors.contains_key(&(from, outcome.clone()))
     }
 

@@ -249,6 +249,26 @@ fn retries_come_first_and_then_the_fallback() {
 }
 
 #[test]
+fn a_fallback_is_an_outcome_that_somebody_names() {
+    let mut world = World::default();
+    world.deploy("screening-1", &["clean", "spam"]);
+    world.workflow(&SUPPORT.replace(r#""outcome": "clean""#, r#""outcome": "default""#));
+    let mut code = |fallback| {
+        let bound = world.try_bind("support", "screen", "screening-1", 0, Some(fallback));
+        bound.map_or_else(|rejection| rejection.to_string(), |_| "bound".into())
+    };
+    for known in ["spam", "timeout", "default", "clean"] {
+        assert_eq!(code(known), "bound", "{known}");
+    }
+    assert!(
+        code("zzz").starts_with("on_failure.outcome: no connector leads from `screen` by `zzz`"),
+        "{}",
+        code("zzz")
+    );
+    assert!(code("error").starts_with("on_failure.outcome"), "{}", code("error"));
+}
+
+#[test]
 fn a_swap_serves_the_next_call_and_leaves_those_in_flight() {
     scenario(
         support(),

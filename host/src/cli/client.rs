@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
+use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde_json::Value;
 
-use super::error::Error;
+use super::error::{Error, Fault};
 use super::output::text;
+use crate::http::{JSON_BYTES_MAX, TABLE_BYTES_MAX};
 
 /// Name of the file in the store's directory that `serve` writes the administrator's token to.
 pub(super) const TOKEN_FILE: &str = "administrator.token";
@@ -107,6 +109,8 @@ pub(super) enum Body<'a> {
     Empty,
     /// A document.
     Json(&'a Value),
+    /// A whole table, which may be larger than other documents.
+    Table(&'a Value),
     /// Bytes of a type.
     Bytes(&'static str, Vec<u8>),
 }
@@ -128,24 +132,26 @@ impl Client {
 
     /// Sends something to a path of the account.
     pub async fn send(&self, method: Method, path: &[&str], body: Body<'_>) -> Result<Value, Error> {
-        self.answer(with_body(self.request(method, &self.in_account(path)?), body)).await
+        self.answer(with_body(self.request(method, &self.in_account(path)?), body)?).await
     }
 
     /// As [`send`](Self::send), where the server compiles or copies before it answers.
     pub async fn send_long(&self, method: Method, path: &[&str], body: Body<'_>) -> Result<Value, Error> {
-        let request = with_body(self.request(method, &self.in_account(path)?), body);
+        let request = with_body(self.request(method, &self.in_account(path)?), body)?;
         self.answer(request.timeout(TIMEOUT_LONG)).await
     }
 
-    /// As [`send`](Self::send), done once however often it is asked with this key.
-    pub async fn send_once(&self, path: &[&str], key: &str, body: &Value) -> Result<Value, Error> {
+    /// As [`send`](Self::send), done once however often it is asked with this key. Answers whether it was done before,
+    /// too.
+    pub async fn send_once(&self, path: &[&str], key: &str, body: &Value) -> Result<(Value, bool), Error> {
         let request = self.request(Method::POST, &self.in_account(path)?).header("idempotency-key", key);
-        self.answer(request.json(body)).await
+        let (answer, headers) = self.answer_with_headers(with_body(request, Body::Json(body))?).await?;
+        Ok((answer, headers.contains_key("idempotency-replayed")))
     }
 
     /// Sends something to a path outside accounts, such as `v1/backups`.
     pub async fn send_outside(&self, method: Method, path: &[&str], body: Body<'_>) -> Result<Value, Error> {
-        self.answer(with_body(self.request(method, &self.url(path)?), body).timeout(TIMEOUT_LONG)).await
+        self.answer(with_body(self.request(method, &self.url(path)?), body)?.timeout(TIMEOUT_LONG)).await
     }
 
     fn in_account(&self, path: &[&str]) -> Result<Url, Error> {
@@ -178,20 +184,36 @@ impl Client {
     }
 
     async fn answer(&self, request: RequestBuilder) -> Result<Value, Error> {
+        Ok(self.answer_with_headers(request).await?.0)
+    }
+
+    async fn answer_with_headers(&self, request: RequestBuilder) -> Result<(Value, HeaderMap), Error> {
         let response = request.send().await.map_err(|error| self.unreachable(&error))?;
         let status = response.status();
         if !status.is_success() {
             return Err(self.refusal(status, response).await);
         }
+        let headers = response.headers().clone();
         let body = response.bytes().await.map_err(|error| self.unreachable(&error))?;
         if body.is_empty() {
-            return Ok(Value::Null);
+            return Ok((Value::Null, headers));
         }
-        serde_json::from_slice(&body).map_err(|error| {
+        serde_json::from_slice(&body).map(|answer| (answer, headers)).map_err(|error| {
             Error::unreachable(format!("{} answered {status} with something that is not JSON", self.base))
                 .because(&error)
                 .fix("check that --server is the address of a Signalbox server")
         })
+    }
+
+    fn how_to_give_a_token(&self) -> String {
+        let ways = format!(
+            "give one with --token-file FILE or SIGNALBOX_TOKEN, or say with SIGNALBOX_STORE where the server's store is: \
+             `serve` writes an administrator's token to STORE/{TOKEN_FILE}"
+        );
+        if self.token.is_some() {
+            return format!("check the token, which is neither one of this account's nor of `system`'s; {ways}");
+        }
+        format!("{ways} (there is none in {})", store_directory().join(TOKEN_FILE).display())
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> Error {
@@ -209,16 +231,12 @@ impl Client {
         let body = response.bytes().await.unwrap_or_default();
         let problem: Value = serde_json::from_slice(&body).unwrap_or_default();
         let mut error = problem_error(status, &problem);
+        if status == StatusCode::UNAUTHORIZED {
+            error.fix = Some(self.how_to_give_a_token());
+        }
         if error.fix.is_none() {
             error.fix = match (status, wait) {
                 (_, Some(seconds)) => Some(format!("try again in {seconds} s")),
-                (StatusCode::UNAUTHORIZED, _) => Some(if self.token.is_some() {
-                    "check the token: it is not one of this account's or of the system's".into()
-                } else {
-                    format!(
-                        "give a token with SIGNALBOX_TOKEN or --token-file; `serve` writes one to STORE/{TOKEN_FILE}"
-                    )
-                }),
                 (StatusCode::FORBIDDEN, _) => Some("use a token with the role that this takes".into()),
                 _ => None,
             };
@@ -227,27 +245,43 @@ impl Client {
     }
 }
 
-fn with_body(request: RequestBuilder, body: Body<'_>) -> RequestBuilder {
-    match body {
-        Body::Empty => request,
-        Body::Json(value) => request.json(value),
-        Body::Bytes(media_type, bytes) => request.header("content-type", media_type).body(bytes),
+/// What is too large is said here: a server that refuses it may close before it has been sent.
+fn with_body(request: RequestBuilder, body: Body<'_>) -> Result<RequestBuilder, Error> {
+    let (value, bytes_max) = match body {
+        Body::Empty => return Ok(request),
+        Body::Bytes(media_type, bytes) => return Ok(request.header("content-type", media_type).body(bytes)),
+        Body::Json(value) => (value, JSON_BYTES_MAX),
+        Body::Table(value) => (value, TABLE_BYTES_MAX),
+    };
+    let bytes = serde_json::to_vec(value).map_err(|error| Error::new("this is no JSON").because(&error))?;
+    fits("the document", bytes.len(), bytes_max)?;
+    Ok(request.header("content-type", "application/json").body(bytes))
+}
+
+/// Whether the server takes so many bytes.
+pub(super) fn fits(what: &str, bytes: usize, bytes_max: usize) -> Result<(), Error> {
+    if bytes <= bytes_max {
+        return Ok(());
     }
+    Err(Error::new(format!("{what} has {bytes} bytes, and the server takes at most {bytes_max}"))
+        .code(Some("body-too-large".into())))
 }
 
 /// An error of a problem document (RFC 9457), or of a bare status where there is none.
 fn problem_error(status: StatusCode, problem: &Value) -> Error {
     let field = |name: &str| problem.get(name).map(text).filter(|text| !text.is_empty());
-    let what = field("detail").or_else(|| field("title")).unwrap_or_else(|| format!("the server answered {status}"));
+    // Line and column are those of the request, which its author has never seen.
+    let detail = field("detail").map(|detail| match detail.rfind(" at line ") {
+        Some(at) if field("code").is_some_and(|code| code.starts_with("json-")) => detail[..at].to_owned(),
+        _ => detail,
+    });
+    let what = detail.or_else(|| field("title")).unwrap_or_else(|| format!("the server answered {status}"));
     let mut error = if status.is_client_error() { Error::refused(what) } else { Error::unreachable(what) };
     error.code = field("code");
     error.at.extend(field("field"));
-    for fault in problem.get("faults").and_then(Value::as_array).into_iter().flatten() {
-        let part = |name: &str| fault.get(name).map(text).unwrap_or_default();
-        let element = Some(part("element")).filter(|element| !element.is_empty()).unwrap_or_else(|| "workflow".into());
-        error.at.push(format!("{element}: {} [{}]", part("message"), part("code")));
-    }
-    error.fix = field("what_to_do");
+    error.faults = Fault::all_in(problem);
+    // The arguments of this command line stand in its help, not there.
+    error.fix = field("what_to_do").filter(|fix| !fix.starts_with("see /docs"));
     error
 }
 
@@ -267,6 +301,7 @@ impl WithoutUrl for reqwest::Error {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
@@ -297,9 +332,30 @@ mod tests {
         });
         let error = problem_error(StatusCode::UNPROCESSABLE_ENTITY, &problem);
         assert_eq!(error.what, "the workflow has 1 fault");
-        assert_eq!(error.at, ["start: no way out [connector-missing]"]);
+        let faults: Vec<_> = error.faults.iter().map(ToString::to_string).collect();
+        assert_eq!(faults, ["start: no way out [connector-missing]"]);
         assert_eq!(error.fix.as_deref(), Some("put it right"));
         assert_eq!(error.code.as_deref(), Some("workflow-faulty"));
+    }
+
+    #[test]
+    fn a_place_in_the_request_is_said_as_the_argument() {
+        let problem = serde_json::json!({
+            "status": 400, "detail": "a name has 1 to 64 characters at line 1 column 48", "code": "json-invalid",
+            "field": "workflow",
+        });
+        let error = problem_error(StatusCode::BAD_REQUEST, &problem).named(&[("workflow", "--workflow")]);
+        assert_eq!(
+            (error.what.as_str(), error.at.as_slice()),
+            ("a name has 1 to 64 characters", &["--workflow".to_owned()][..])
+        );
+    }
+
+    #[test]
+    fn what_is_too_large_is_not_sent() {
+        let document = serde_json::json!({ "body": "x".repeat(JSON_BYTES_MAX) });
+        let error = with_body(reqwest::Client::new().get("http://127.0.0.1"), Body::Json(&document)).unwrap_err();
+        assert!(error.what.ends_with("at most 4194304"), "{}", error.what);
     }
 
     #[test]

@@ -52,7 +52,8 @@ impl Response {
         for file in &files {
             let document = read_json(file)?;
             let name = name_in(&document, file)?;
-            client.send(Method::PUT, &["responses", &name], Body::Json(&document)).await?;
+            let sent = client.send(Method::PUT, &["responses", &name], Body::Json(&document)).await;
+            sent.map_err(|error| error.at(file.display().to_string()))?;
             put.push(name);
         }
         output.result(&json!({ "responses": put }), |_| format!("put {}", put.join(", ")))
@@ -102,7 +103,8 @@ impl Table {
             Error::new(format!("{} is not one JSON object", file.display())).fix("write it as {\"key\": \"value\"}")
         })?;
         let client = self.connection.client()?;
-        client.send(Method::PUT, &["tables", &name], Body::Json(&json!({ "entries": entries }))).await?;
+        let sent = client.send(Method::PUT, &["tables", &name], Body::Table(&json!({ "entries": entries }))).await;
+        sent.map_err(|error| error.at(file.display().to_string()))?;
         output.result(&json!({ "table": name, "entries": count }), |_| format!("put {name} with {count} entries"))
     }
 }
@@ -156,7 +158,8 @@ impl Calendar {
     pub async fn run(self, output: &Output) -> Result<(), Error> {
         let CalendarCommand::Put { name, file } = self.command;
         let document = read_json(&file)?;
-        self.connection.client()?.send(Method::PUT, &["calendars", &name], Body::Json(&document)).await?;
+        let sent = self.connection.client()?.send(Method::PUT, &["calendars", &name], Body::Json(&document)).await;
+        sent.map_err(|error| error.at(file.display().to_string()))?;
         output.result(&json!({ "calendar": name }), |_| format!("put {name}"))
     }
 }
@@ -200,7 +203,10 @@ impl Webhook {
         if let Some(file) = secret_file {
             document["secret"] = json!(read_text(&file)?.trim_end());
         }
-        self.connection.client()?.send(Method::PUT, &["webhooks", &name], Body::Json(&document)).await?;
+        let sent = self.connection.client()?.send(Method::PUT, &["webhooks", &name], Body::Json(&document)).await;
+        sent.map_err(|error| {
+            error.named(&[("url", "--url"), ("types", "--type"), ("secret", "--secret-file"), ("webhook", "NAME")])
+        })?;
         output.result(&json!({ "webhook": name }), |_| format!("put {name}"))
     }
 }

@@ -1,10 +1,11 @@
 //! Why a command failed: what happened, where, and what to do; and the exit code that tells scripts which kind it was.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
 use serde::Serialize;
+use serde_json::Value;
 
 /// Which kind of failure, as an exit code. 0 is success, and 2 is wrong usage, which clap answers by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,15 +33,51 @@ pub(super) struct Error {
     /// The field, file or element at fault; one in a line.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub at: Vec<String>,
+    /// All faults of a workflow.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<Fault>,
     /// What to do now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fix: Option<String>,
 }
 
+/// A fault of a workflow, as the server says it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Fault {
+    /// The element; none where it is about the whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub element: Option<String>,
+    /// Stable.
+    pub code: String,
+    /// In words.
+    pub message: String,
+}
+
+impl Fault {
+    /// All of a server's answer, which stand under `faults`.
+    pub fn all_in(answer: &Value) -> Vec<Self> {
+        let faults = answer.get("faults").and_then(Value::as_array).into_iter().flatten();
+        let part = |fault: &Value, name: &str| fault.get(name).and_then(Value::as_str).map(str::to_owned);
+        faults
+            .map(|fault| Self {
+                element: part(fault, "element"),
+                code: part(fault, "code").unwrap_or_default(),
+                message: part(fault, "message").unwrap_or_default(),
+            })
+            .collect()
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} [{}]", self.element.as_deref().unwrap_or("workflow"), self.message, self.code)
+    }
+}
+
 impl Error {
     /// Something failed here.
     pub fn new(what: impl Into<String>) -> Self {
-        Self { exit: Exit::Failed, code: None, what: what.into(), at: Vec::new(), fix: None }
+        Self { exit: Exit::Failed, code: None, what: what.into(), at: Vec::new(), faults: Vec::new(), fix: None }
     }
 
     /// Arguments that each are right and do not go together.
@@ -100,6 +137,30 @@ impl Error {
             cause = error.source();
         }
         self
+    }
+
+    /// Names the arguments that fields of the request were made of.
+    pub fn named(mut self, arguments: &[(&str, &str)]) -> Self {
+        for place in &mut self.at {
+            let is = |field: &str| {
+                place.strip_prefix(field).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '/', '[']))
+            };
+            if let Some((field, argument)) = arguments.iter().find(|(field, _)| is(field)) {
+                *place = format!("{argument}{}", &place[field.len()..]);
+            }
+        }
+        self
+    }
+
+    /// Says first what had been done before.
+    pub fn after(mut self, done: &str) -> Self {
+        self.what = format!("{done}: {}", self.what);
+        self
+    }
+
+    /// Nobody answers at all.
+    pub fn is_gone(&self) -> bool {
+        self.exit == Exit::Unreachable && self.code.is_none()
     }
 
     /// Whether asking again may help: the server is full, or failed itself.

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
@@ -23,6 +23,15 @@ use super::output::{Output, cell, duration, table, text};
 
 /// How often a submission is repeated where the server is full or gone for a moment.
 const ATTEMPTS_MAX: u32 = 20;
+
+/// And where nobody answers at all: about 3 s in all.
+const ATTEMPTS_GONE_MAX: u32 = 6;
+
+/// Fields of a submission that are not columns of the file by the same name.
+const PLACES: [(&str, &str); 2] = [("workflow", "--workflow"), ("idempotency-key", "id")];
+
+/// Runs of records that are kept in a report.
+const MISSING_MAX: usize = 10_000;
 
 /// States in which nothing more happens without somebody's doing, or before a time comes.
 const SETTLED: [&str; 11] = [
@@ -54,8 +63,13 @@ pub(super) struct Feed {
 pub(super) struct Report {
     /// How many records there were.
     pub sent: usize,
-    /// How many of them the server took.
+    /// How many of them the server took, now or before.
     pub accepted: usize,
+    /// How many of those it had taken before, by their idempotency keys.
+    pub replayed: usize,
+    /// Records that were not taken, counted from 1: the first and the last of each run of them; at most 10,000 runs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<[usize; 2]>,
     /// Submissions per second.
     pub per_second: u64,
     /// Interactions by state.
@@ -72,42 +86,46 @@ pub(super) struct Report {
     pub messages: BTreeMap<String, usize>,
     /// An interaction for each place, to look at.
     pub samples: BTreeMap<String, String>,
-    /// Why records were refused, with how often; at most 20 reasons.
+    /// Why records were not taken, with how often; at most 20 reasons.
     pub refused: BTreeMap<String, usize>,
     /// Whether every number adds up.
     pub adds_up: bool,
 }
 
-/// Submits, and with `follow` waits and reports.
+/// Submits, and with `follow` waits and reports. The report is written however it ends.
 pub(super) async fn run(feed: Feed, follow: bool, file: Option<&Path>, output: &Output) -> Result<(), Error> {
     let began = Instant::now();
     let sent = feed.submissions.len();
     let bar = Progress::new(output, sent, "submitting");
     let submissions: Arc<[_]> = feed.submissions.into();
     let client = feed.client.clone();
+    let gone = Arc::new(AtomicBool::new(false));
     let submitted = each(&bar, feed.connections, sent, move |at| {
-        let (client, submissions) = (client.clone(), Arc::clone(&submissions));
-        async move { submit(&client, &submissions[at].0, &submissions[at].1).await }
+        let (client, submissions, gone) = (client.clone(), Arc::clone(&submissions), Arc::clone(&gone));
+        async move {
+            if gone.load(Ordering::Relaxed) {
+                return None;
+            }
+            let taken = submit(&client, &submissions[at].0, &submissions[at].1).await;
+            if taken.as_ref().is_err_and(Error::is_gone) {
+                gone.store(true, Ordering::Relaxed);
+            }
+            Some(taken)
+        }
     })
     .await;
     let took = began.elapsed();
-    bar.finish(&format!("submitted {sent} in {}", duration(took)));
 
-    let mut report =
-        Report { sent, per_second: (sent as f64 / took.as_secs_f64().max(0.001)) as u64, ..Report::default() };
-    let mut ids = Vec::with_capacity(sent);
-    for result in submitted {
-        match result {
-            Ok(id) => ids.push(id),
-            // Nobody is there: the rest would fail in the same way.
-            Err(error) if ids.is_empty() && error.code.is_none() => return Err(error),
-            Err(error) => count(&mut report.refused, &error.what, 20),
-        }
-    }
-    report.accepted = ids.len();
-    if follow {
-        look(&feed.client, feed.connections, feed.patience, &ids, &mut report, output).await?;
-    } else {
+    let mut report = Report { sent, ..Report::default() };
+    let (ids, failed) = report.count_taken(submitted);
+    report.per_second = (report.accepted as f64 / took.as_secs_f64().max(0.001)) as u64;
+    bar.finish(&format!("submitted {} of {sent} in {}", report.accepted, duration(took)));
+    let followed = match &failed {
+        Some(error) if error.is_gone() => Ok(()),
+        _ if follow => look(&feed.client, feed.connections, feed.patience, &ids, &mut report, output).await,
+        _ => Ok(()),
+    };
+    if !follow {
         report.adds_up = report.accepted == report.sent;
     }
     if let Some(file) = file {
@@ -115,20 +133,43 @@ pub(super) async fn run(feed: Feed, follow: bool, file: Option<&Path>, output: &
         std::fs::write(file, text).map_err(|error| Error::file("written", file, &error))?;
     }
     output.result(&report, |report| shown(report, follow))?;
+    let taken = format!("{} of {sent} records were taken", report.accepted);
+    match failed {
+        Some(error) if error.is_gone() && report.accepted == 0 => return Err(error),
+        Some(error) if error.is_gone() => {
+            let fix = "when it runs again, repeat the command: records with an `id` of their own are not taken twice; \
+                       without, leave out those that were taken (`missing` in the report of --report has the others)";
+            return Err(error.after(&taken).fix(fix));
+        }
+        Some(error) => {
+            return Err(error.after(&format!("{taken}; the first that was not")).named(&PLACES));
+        }
+        None => followed?,
+    }
     if report.adds_up {
         return Ok(());
     }
-    Err(Error::new(format!("of {sent} records, {} were taken, and not all of them are accounted for", report.accepted))
-        .fix("see what was refused, and `signalbox interaction list --state routing`"))
+    Err(Error::new(format!("{taken}, and not all of them are accounted for"))
+        .fix("see `signalbox interaction list --state routing`"))
 }
 
-async fn submit(client: &Client, key: &str, body: &Value) -> Result<String, Error> {
+/// What the server says of one that it took.
+struct Taken {
+    id: String,
+    /// It had taken it before.
+    replayed: bool,
+}
+
+async fn submit(client: &Client, key: &str, body: &Value) -> Result<Taken, Error> {
     let mut pause = Duration::from_millis(50);
     for attempt in 1.. {
         match client.send_once(&["interactions"], key, body).await {
-            Ok(answer) => return Ok(cell(&answer, "id")),
-            // Refused for good, or nobody there at all.
-            Err(error) if attempt >= ATTEMPTS_MAX || error.code.is_none() || !error.may_pass() => return Err(error),
+            Ok((answer, replayed)) => return Ok(Taken { id: cell(&answer, "id"), replayed: replayed && attempt == 1 }),
+            // Refused for good.
+            Err(error) if !error.may_pass() => return Err(error),
+            Err(error) if attempt >= if error.is_gone() { ATTEMPTS_GONE_MAX } else { ATTEMPTS_MAX } => {
+                return Err(error);
+            }
             Err(_) => tokio::time::sleep(pause).await,
         }
         pause = (pause * 2).min(Duration::from_secs(2));
@@ -188,6 +229,37 @@ pub(super) async fn settled(client: &Client, id: &str, patience: Duration) -> Re
 }
 
 impl Report {
+    /// Counts what was taken and what was not. Answers with the interactions, and with the error that is to be told: that
+    /// nobody answers, else the first.
+    fn count_taken(&mut self, submitted: Vec<Option<Result<Taken, Error>>>) -> (Vec<String>, Option<Error>) {
+        let (mut ids, mut failed) = (Vec::with_capacity(submitted.len()), None::<Error>);
+        for (at, result) in submitted.into_iter().enumerate() {
+            let error = match result {
+                Some(Ok(taken)) => {
+                    self.replayed += usize::from(taken.replayed);
+                    ids.push(taken.id);
+                    continue;
+                }
+                Some(Err(error)) => Some(error),
+                None => None,
+            };
+            match self.missing.last_mut() {
+                Some([_, last]) if *last == at => *last += 1,
+                _ if self.missing.len() < MISSING_MAX => self.missing.push([at + 1, at + 1]),
+                _ => {}
+            }
+            let what = error.as_ref().map_or("(not sent: the server is gone)", |error| &error.what);
+            count(&mut self.refused, what, 20);
+            if let Some(error) = error
+                && (failed.is_none() || error.is_gone())
+            {
+                failed = Some(error);
+            }
+        }
+        self.accepted = ids.len();
+        (ids, failed)
+    }
+
     fn add(&mut self, interaction: &Value, timeline: &[Value]) {
         const NAMES_MAX: usize = 1000;
         let or = |field: &str, otherwise: &str| {
@@ -231,7 +303,9 @@ fn count(counts: &mut BTreeMap<String, usize>, name: &str, names_max: usize) {
 }
 
 fn shown(report: &Report, follow: bool) -> String {
-    let mut parts = vec![format!("submitted {} of {} ({} a second)", report.accepted, report.sent, report.per_second)];
+    let replayed = if report.replayed > 0 { format!(", {} of them before", report.replayed) } else { String::new() };
+    let mut parts =
+        vec![format!("submitted {} of {}{replayed} ({} a second)", report.accepted, report.sent, report.per_second)];
     let mut part = |heading: &str, counts: &BTreeMap<String, usize>| {
         if !counts.is_empty() {
             let mut rows: Vec<_> = counts.iter().collect();
@@ -248,7 +322,7 @@ fn shown(report: &Report, follow: bool) -> String {
             parts.push(table(&[heading, "interactions"], &lines));
         }
     };
-    part("refused", &report.refused);
+    part("not taken", &report.refused);
     for (element, outcomes) in &report.outcomes {
         part(&format!("`{element}` answered"), outcomes);
     }
@@ -343,6 +417,26 @@ mod tests {
         assert_eq!(report.outcomes["screen"], BTreeMap::from([("clean".into(), 1)]));
         assert_eq!(report.messages, BTreeMap::from([("acknowledgement".into(), 1)]));
         assert_eq!(report.samples["queue billing"], "1");
+    }
+
+    #[test]
+    fn what_was_taken_is_counted_and_a_server_that_is_gone_is_what_is_told() {
+        let taken = |replayed| Some(Ok(Taken { id: "1".into(), replayed }));
+        let refused = Error::refused("no such workflow").code(Some("workflow-unknown".into()));
+        let mut report = Report::default();
+        let submitted = vec![
+            taken(false),
+            Some(Err(refused.clone())),
+            taken(true),
+            Some(Err(Error::unreachable("nobody answers"))),
+            None,
+        ];
+        let (ids, failed) = report.count_taken(submitted);
+        assert_eq!((ids.len(), report.accepted, report.replayed), (2, 2, 1));
+        assert_eq!(report.missing, [[2, 2], [4, 5]]);
+        assert!(failed.is_some_and(|error| error.is_gone()));
+        let (_, failed) = Report::default().count_taken(vec![Some(Err(refused.clone())), taken(false)]);
+        assert_eq!(failed, Some(refused));
     }
 
     #[test]

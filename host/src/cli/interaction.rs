@@ -17,7 +17,10 @@ Examples:
   signalbox interaction list --queue billing --limit 20
   signalbox interaction get 0198c0de-7b1a-7c3e-9f00-0123456789ab
   signalbox interaction timeline 0198c0de-7b1a-7c3e-9f00-0123456789ab
-  signalbox interaction resume ID --element screen")]
+  signalbox interaction resume 0198c0de-7b1a-7c3e-9f00-0123456789ab --element screen
+  signalbox interaction cancel 0198c0de-7b1a-7c3e-9f00-0123456789ab --reason 'sent twice'
+  signalbox interaction complete 0198c0de-7b1a-7c3e-9f00-0123456789ab --disposition solved
+  signalbox interaction release 0198c0de-7b1a-7c3e-9f00-0123456789ab")]
 pub(super) struct Interaction {
     #[command(flatten)]
     connection: Connection,
@@ -32,7 +35,7 @@ enum Command {
         /// Its identifier.
         id: String,
     },
-    /// Lists interactions, the newest first.
+    /// Lists interactions, the newest first. Looks through as many as it takes to find so many.
     List(Filter),
     /// Shows all that happened to one interaction, and why.
     Timeline {
@@ -43,9 +46,9 @@ enum Command {
     Cancel {
         /// Its identifier.
         id: String,
-        /// Why, in words.
-        #[arg(long, default_value = "")]
-        reason: String,
+        /// Why, in words. Left out: `cancelled by` and the name of the token.
+        #[arg(long)]
+        reason: Option<String>,
     },
     /// Goes on with a parked interaction.
     Resume {
@@ -96,17 +99,43 @@ struct Filter {
 }
 
 impl Filter {
-    fn query(&self) -> Vec<(&'static str, String)> {
+    /// A page, put together from as many of the server's as it takes: those may be empty and still have a next one.
+    async fn page(&self, client: &Client) -> Result<Value, Error> {
+        let limit = usize::from(self.limit);
+        let (mut found, mut cursor) = (Vec::new(), self.cursor.clone());
+        loop {
+            let query = self.query(limit - found.len(), cursor.as_ref());
+            let page = client.get(&["interactions"], &query).await;
+            let arguments = [
+                ("state", "--state"),
+                ("workflow", "--workflow"),
+                ("queue", "--queue"),
+                ("media_type", "--media-type"),
+                ("cursor", "--cursor"),
+            ];
+            let page = page.map_err(|error| error.named(&arguments))?;
+            found.extend(items(&page).iter().take(limit - found.len()).cloned());
+            cursor = next_cursor(&page).map(str::to_owned);
+            if cursor.is_none() || found.len() == limit {
+                return Ok(match cursor {
+                    Some(next) => json!({ "items": found, "next": next }),
+                    None => json!({ "items": found }),
+                });
+            }
+        }
+    }
+
+    fn query(&self, limit: usize, cursor: Option<&String>) -> Vec<(&'static str, String)> {
         let fields = [
-            ("state", &self.state),
-            ("workflow", &self.workflow),
-            ("queue", &self.queue),
-            ("media_type", &self.media_type),
-            ("category", &self.category),
-            ("cursor", &self.cursor),
+            ("state", self.state.as_ref()),
+            ("workflow", self.workflow.as_ref()),
+            ("queue", self.queue.as_ref()),
+            ("media_type", self.media_type.as_ref()),
+            ("category", self.category.as_ref()),
+            ("cursor", cursor),
         ];
-        let mut query: Vec<_> = fields.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))).collect();
-        query.push(("limit", self.limit.to_string()));
+        let mut query: Vec<_> = fields.into_iter().filter_map(|(name, value)| Some((name, value?.clone()))).collect();
+        query.push(("limit", limit.to_string()));
         query
     }
 }
@@ -115,23 +144,34 @@ impl Interaction {
     pub async fn run(self, output: &Output) -> Result<(), Error> {
         let client = self.connection.client()?;
         let act = async |id: &str, action: &str, body: Value, done: &str| {
-            let answer = client.send(Method::POST, &["interactions", id, action], Body::Json(&body)).await?;
+            let answer = client.send(Method::POST, &["interactions", id, action], Body::Json(&body)).await;
+            let arguments = [
+                ("interaction", "ID"),
+                ("reason", "--reason"),
+                ("element", "--element"),
+                ("disposition", "--disposition"),
+            ];
+            let answer = answer.map_err(|error| error.named(&arguments))?;
             output.result(&answer, |_| format!("{done} {id}"))
         };
         match self.command {
             Command::Get { id } => {
-                let interaction = client.get(&["interactions", &id], &[]).await?;
+                let interaction = client.get(&["interactions", &id], &[]).await;
+                let interaction = interaction.map_err(|error| error.named(&[("interaction", "ID")]))?;
                 output.result(&interaction, |interaction| shown(interaction, output))
             }
             Command::List(filter) => {
-                let list = client.get(&["interactions"], &filter.query()).await?;
+                let list = filter.page(&client).await?;
                 output.result(&list, listed)
             }
             Command::Timeline { id } => {
-                let timeline = timeline(&client, &id).await?;
+                let timeline = timeline(&client, &id).await.map_err(|error| error.named(&[("interaction", "ID")]))?;
                 output.result(&timeline, |timeline| lines(timeline, output))
             }
-            Command::Cancel { id, reason } => act(&id, "cancel", json!({ "reason": reason }), "cancelled").await,
+            Command::Cancel { id, reason } => {
+                let body = reason.map_or_else(|| json!({}), |reason| json!({ "reason": reason }));
+                act(&id, "cancel", body, "cancelled").await
+            }
             Command::Resume { id, element } => {
                 let body = element.map_or_else(|| json!({}), |element| json!({ "element": element }));
                 act(&id, "resume", body, "resumed").await

@@ -24,7 +24,7 @@ mod workflow;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use error::Error;
 use output::Output;
@@ -44,7 +44,7 @@ const AFTER_HELP: &str = "\
 Examples:
   signalbox serve --store ./store
   signalbox strategy build strategies/screening
-  signalbox strategy deploy screening.wasm --settings rules.json --name screening-1 --bind support/screen
+  signalbox strategy deploy strategies/screening/screening.wasm --settings rules.json --name screening-1 --bind support/screen
   signalbox workflow put support.json
   signalbox submit --workflow support --sender ana@example.com --body 'Where is my order?'
   signalbox queue take billing
@@ -81,7 +81,7 @@ enum Command {
 #[must_use]
 pub fn main() -> ExitCode {
     // Usage errors end here with 2, as clap does it.
-    let cli = Cli::parse();
+    let cli = Cli::from_arg_matches(&command().get_matches()).unwrap_or_else(|error| error.exit());
     let output = Output::new(cli.json);
     match run(cli.command, &output) {
         Ok(()) => ExitCode::SUCCESS,
@@ -90,6 +90,24 @@ pub fn main() -> ExitCode {
             error.exit()
         }
     }
+}
+
+/// The command line. A verb without examples of its own shows those of its noun that are about it.
+fn command() -> clap::Command {
+    let mut command = Cli::command();
+    for noun in command.get_subcommands_mut() {
+        let examples = noun.get_after_help().map(ToString::to_string).unwrap_or_default();
+        let noun_name = noun.get_name().to_owned();
+        for verb in noun.get_subcommands_mut().filter(|verb| verb.get_after_help().is_none()) {
+            let begins = format!("signalbox {noun_name} {}", verb.get_name());
+            let about: Vec<&str> = examples.lines().filter(|line| line.contains(&begins)).collect();
+            let heading = if about.len() == 1 { "Example" } else { "Examples" };
+            if !about.is_empty() {
+                *verb = std::mem::take(verb).after_help(format!("{heading}:\n{}", about.join("\n")));
+            }
+        }
+    }
+    command
 }
 
 fn run(command: Command, output: &Output) -> Result<(), Error> {
@@ -119,4 +137,20 @@ fn wait(work: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
         .build()
         .map_err(|error| Error::new("the asynchronous runtime cannot start").because(&error))?
         .block_on(work)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_verb_has_an_example() {
+        let mut command = super::command();
+        command.build();
+        for noun in command.get_subcommands() {
+            for verb in noun.get_subcommands() {
+                let begins = format!("signalbox {} {}", noun.get_name(), verb.get_name());
+                let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
+                assert!(help.contains(&begins), "`{begins}` has no example");
+            }
+        }
+    }
 }

@@ -114,6 +114,9 @@ impl Output {
         for place in &error.at {
             self.note(&format!("  {} {place}", painted(colour, Style::Dim, "at")));
         }
+        for fault in &error.faults {
+            self.note(&format!("  {} {fault}", painted(colour, Style::Dim, "at")));
+        }
         if let Some(fix) = &error.fix {
             self.note(&format!("  {} {fix}", painted(colour, Style::Bold, "do:")));
         }

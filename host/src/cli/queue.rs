@@ -40,7 +40,8 @@ enum Command {
         #[arg(long, default_value = "", value_name = "TEXT")]
         description: String,
     },
-    /// Takes the next interaction out of a queue: it is yours until you complete or release it.
+    /// Takes the next interaction out of a queue: it is yours until you complete or release it. Exit code 3 where the
+    /// queue is empty.
     Take {
         /// The queue.
         queue: String,
@@ -65,6 +66,11 @@ impl Queue {
             }
             Command::Take { queue } => {
                 let taken = client.send(Method::POST, &["queues", &queue, "take"], Body::Empty).await?;
+                if taken.is_null() {
+                    return Err(
+                        Error::refused(format!("the queue `{queue}` is empty")).code(Some("queue-empty".into()))
+                    );
+                }
                 output.result(&taken, |taken| interaction::shown(taken, output))
             }
         }

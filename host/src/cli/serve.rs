@@ -151,10 +151,27 @@ impl Serve {
             outbox: Arc::new(outbox),
             handle,
         };
-        let accounts = Accounts::open(options)
-            .map_err(|error| Error::new(format!("the accounts cannot be loaded: {error:#}")).fix("restore a backup"))?;
+        let accounts = Accounts::open(options).map_err(|error| {
+            let why = format!("{error:#}");
+            if is_damage(&why) {
+                return damaged(&directory).after(&why);
+            }
+            Error::new(format!("the accounts cannot be loaded: {why}")).at(directory.display().to_string())
+        })?;
         Ok(Arc::new(accounts))
     }
+}
+
+/// What RocksDB and the store say where bytes are not what was written, or a file is missing.
+fn is_damage(why: &str) -> bool {
+    ["Corruption", "damaged", "has no rows", "No such file"].iter().any(|word| why.contains(word))
+}
+
+fn damaged(directory: &std::path::Path) -> Error {
+    Error::new("the store is damaged").at(directory.display().to_string()).fix(
+        "keep this directory as it is, and restore the newest backup to another: \
+         `signalbox restore BACKUPS --store DIR`, then `signalbox serve --store DIR`",
+    )
 }
 
 fn store_error(error: &store::Error, directory: &std::path::Path) -> Error {
@@ -163,10 +180,11 @@ fn store_error(error: &store::Error, directory: &std::path::Path) -> Error {
         store::Error::NewerFormat { .. } | store::Error::NewerRow { .. } => {
             said.fix("run the version of signalbox that wrote it, or restore a backup that this version made")
         }
+        store::Error::Damaged(_) => damaged(directory),
+        _ if is_damage(&said.what) => damaged(directory).because(error),
         store::Error::Open(..) => {
             said.fix("check that no other server has it open, whose it is, and that the disk has room")
         }
-        store::Error::Damaged(_) => said.fix("restore a backup"),
         _ => said,
     }
 }

@@ -4,6 +4,7 @@ mod build;
 mod deploy;
 mod local;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use clap::{Args, Subcommand};
@@ -21,10 +22,11 @@ use super::workflow::items;
 #[command(after_help = "\
 Examples:
   signalbox strategy build my-strategy                        # makes my-strategy/my-strategy.wasm
-  signalbox strategy inspect my-strategy.wasm
-  signalbox strategy deploy my-strategy.wasm --settings rules.json --name rules-7 --bind support/screen
+  signalbox strategy inspect my-strategy/my-strategy.wasm
+  signalbox strategy deploy my-strategy/my-strategy.wasm --settings rules.json --name rules-7 --bind support/screen
   signalbox strategy bind support/screen rules-7=90 rules-8=10   # a tenth to the new one
   signalbox strategy bind support/screen rules-7                 # and all the way back
+  signalbox strategy list
   signalbox strategy logs rules-7")]
 pub(super) struct Strategy {
     #[command(flatten)]
@@ -86,6 +88,12 @@ impl Strategy {
             Command::Inspect { strategy } => inspect(&strategy, &self.connection, output).await,
             Command::Deploy(deploy) => deploy.run(&self.connection.client()?, output).await,
             Command::Bind(bind) => {
+                let mut named = BTreeSet::new();
+                if let Some((twice, _)) = bind.shares.iter().find(|(deployment, _)| !named.insert(deployment)) {
+                    return Err(
+                        Error::usage(format!("`{twice}` is named twice")).fix("give each deployment one weight")
+                    );
+                }
                 let client = self.connection.client()?;
                 let bound = put_binding(&client, &bind.place, &bind.shares, &bind.on_failure).await?;
                 output.result(&bound, |_| format!("bound {}", described(&bind.place, &bind.shares)))
@@ -160,7 +168,15 @@ async fn put_binding(
     if let Some(outcome) = &on_failure.on_failure {
         binding["on_failure"]["outcome"] = json!(outcome);
     }
-    client.send(Method::PUT, &["workflows", workflow, "elements", element, "binding"], Body::Json(&binding)).await
+    let path = ["workflows", workflow, "elements", element, "binding"];
+    let bound = client.send(Method::PUT, &path, Body::Json(&binding)).await;
+    bound.map_err(|error| {
+        error.named(&[
+            ("on_failure.outcome", "--on-failure"),
+            ("shares", "DEPLOYMENT"),
+            ("on_failure.retries", "--retries"),
+        ])
+    })
 }
 
 fn described((workflow, element): &(String, String), shares: &[(String, u32)]) -> String {

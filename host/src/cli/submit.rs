@@ -8,13 +8,14 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::client::Connection;
+use super::client::{Connection, fits};
 use super::document::read_text;
 use super::error::Error;
 use super::feed::{self, Feed};
 use super::interaction;
 use super::output::{Output, cell};
 use super::records::{Layout, Records};
+use crate::http::TEXT_BYTES_MAX;
 
 /// Submits an interaction, or one for every record of a file.
 ///
@@ -80,7 +81,8 @@ pub(super) struct Submit {
     /// Connections that submit at once.
     #[arg(long, default_value = "16", value_name = "N")]
     connections: NonZero<u16>,
-    /// Waits until they are through, and reports what became of them. Exit code 1 where the numbers do not add up.
+    /// Waits until they are through, and reports what became of them. Exit code 1 where the numbers do not add up, 3
+    /// where records were refused, 4 where the server went away.
     #[arg(long)]
     follow: bool,
     /// Waits so long at most for them to be through.
@@ -90,6 +92,20 @@ pub(super) struct Submit {
     #[arg(long, value_name = "FILE", requires = "input")]
     report: Option<PathBuf>,
 }
+
+/// Fields of a submission, and the arguments that they are made of.
+const ARGUMENTS: [(&str, &str); 10] = [
+    ("workflow", "--workflow"),
+    ("media_type", "--media-type"),
+    ("subject", "--subject"),
+    ("body", "--body"),
+    ("sender", "--sender"),
+    ("recipient", "--recipient"),
+    ("language", "--language"),
+    ("headers", "--header"),
+    ("user_data", "--data"),
+    ("idempotency-key", "--key"),
+];
 
 impl Submit {
     pub async fn run(self, output: &Output) -> Result<(), Error> {
@@ -113,10 +129,14 @@ impl Submit {
         };
         let key = self.key.clone().unwrap_or_else(|| Uuid::now_v7().to_string());
         let mut submission = self.common();
+        let from = self.body_file.as_ref().map_or_else(|| "--body".into(), |file| file.display().to_string());
+        fits(&from, body.len(), TEXT_BYTES_MAX)?;
         submission.insert("body".into(), json!(body));
-        let answer = client.send_once(&["interactions"], &key, &Value::Object(submission)).await?;
+        let answer = client.send_once(&["interactions"], &key, &Value::Object(submission)).await;
+        let (answer, replayed) = answer.map_err(|error| error.named(&ARGUMENTS))?;
         if !self.follow {
-            return output.result(&answer, |answer| format!("submitted {}", cell(answer, "id")));
+            let done = if replayed { "submitted before, as" } else { "submitted" };
+            return output.result(&answer, |answer| format!("{done} {}", cell(answer, "id")));
         }
         let settled = feed::settled(&client, &cell(&answer, "id"), feed(Vec::new()).patience).await?;
         output.result(&settled, |settled| interaction::shown(settled, output))

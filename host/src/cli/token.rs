@@ -18,6 +18,7 @@ Examples:
   signalbox token create shop --role client
   signalbox token create ana --role agent --role designer --out ana.token
   signalbox token create deployer --role operator --account system     # acts in every account
+  signalbox token list
   signalbox token delete shop
 
 The secret is shown once, when the token is created; the server keeps only its hash.")]
@@ -86,7 +87,8 @@ impl Token {
             Command::Create { name, roles, out } => {
                 let roles: Vec<_> = roles.into_iter().map(Role::name).collect();
                 let body = json!({ "name": name, "roles": roles });
-                let mut created = client.send(Method::POST, &["tokens"], Body::Json(&body)).await?;
+                let created = client.send(Method::POST, &["tokens"], Body::Json(&body)).await;
+                let mut created = created.map_err(|error| error.named(&[("name", "NAME"), ("roles", "--role")]))?;
                 let secret = cell(&created, "secret");
                 if let (Some(file), Some(fields)) = (&out, created.as_object_mut()) {
                     write_secret(file, &secret).map_err(|error| Error::file("written", file, &error))?;

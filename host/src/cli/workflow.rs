@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::client::{Body, Connection};
 use super::document::{name_in, read_json};
-use super::error::Error;
+use super::error::{Error, Fault};
 use super::output::{Output, Style, cell, shortened, table};
 
 /// Validates, puts and lists workflows.
@@ -57,21 +57,22 @@ impl Workflow {
         match self.command {
             Command::Validate { file } => {
                 let document = read_json(&file)?;
-                let report = client.send(Method::POST, &["workflows", "validate"], Body::Json(&document)).await?;
-                let faults = report.get("faults").and_then(Value::as_array).cloned().unwrap_or_default();
+                let report = client.send(Method::POST, &["workflows", "validate"], Body::Json(&document)).await;
+                let report = report.map_err(|error| error.at(file.display().to_string()))?;
+                let faults = Fault::all_in(&report);
                 if faults.is_empty() {
                     return output.result(&report, |_| output.paint(Style::Green, "no faults").into_owned());
                 }
-                let error = Error::refused(format!("{} has {} fault(s)", file.display(), faults.len()));
-                Err(faults
-                    .iter()
-                    .fold(error, |error, fault| error.at(fault_line(fault)))
-                    .fix("put them right and validate again"))
+                let mut error = Error::refused(format!("{} has {} fault(s)", file.display(), faults.len()))
+                    .fix("put them right and validate again");
+                error.faults = faults;
+                Err(error)
             }
             Command::Put { file } => {
                 let document = read_json(&file)?;
                 let name = name_in(&document, &file)?;
-                let put = client.send(Method::PUT, &["workflows", &name], Body::Json(&document)).await?;
+                let put = client.send(Method::PUT, &["workflows", &name], Body::Json(&document)).await;
+                let put = put.map_err(|error| error.at(file.display().to_string()))?;
                 output.result(&put, |put| format!("put {name}, version {}", cell(put, "version")))
             }
             Command::List => {
@@ -88,12 +89,6 @@ impl Workflow {
 fn row(workflow: &Value) -> Vec<String> {
     let field = |name| cell(workflow, name);
     vec![field("name"), field("version"), field("elements"), shortened(&field("description"), 80)]
-}
-
-fn fault_line(fault: &Value) -> String {
-    let element =
-        Some(cell(fault, "element")).filter(|element| !element.is_empty()).unwrap_or_else(|| "workflow".into());
-    format!("{element}: {} [{}]", cell(fault, "message"), cell(fault, "code"))
 }
 
 /// The items of a list, which stand under `items` or are the list itself.

@@ -147,7 +147,7 @@ impl FromRequestParts<State> for ServerAdministrator {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &State) -> Result<Self, Problem> {
-        identify(state.accounts(), &parts.headers, SYSTEM, Administer::ROLES)?;
+        identify(state.accounts(), &parts.headers, SYSTEM, Administer::ROLES).map_err(Problem::of_the_server)?;
         Ok(Self { state: state.clone() })
     }
 }

@@ -17,7 +17,9 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::{Problem, State};
 
 /// Bytes of a JSON body: 1 MiB of text still fits where most of its characters are escaped, as `\u0442`.
-pub(super) const JSON_BYTES_MAX: usize = 4 << 20;
+pub const JSON_BYTES_MAX: usize = 4 << 20;
+/// Bytes of a body that is too large and still read to its end: a client that is busy sending sees no answer before.
+const DISCARDED_BYTES_MAX: usize = 128 << 20;
 /// Bytes of a body that needs no leave from the common budget.
 const SMALL_BYTES_MAX: usize = 64 << 10;
 /// What `serde_json` nests at most.
@@ -37,7 +39,10 @@ pub(super) struct Raw {
 
 async fn read(request: Request, state: &State, bytes_max: usize, seconds_max: u64) -> Result<Raw, Problem> {
     let declared = request.headers().get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
-    if declared.is_some_and(|bytes| bytes > bytes_max) {
+    if let Some(bytes) = declared.filter(|bytes| *bytes > bytes_max) {
+        if bytes <= DISCARDED_BYTES_MAX {
+            discard(request, seconds_max).await;
+        }
         return Err(Problem::body_too_large(bytes_max));
     }
     let bytes = declared.unwrap_or(bytes_max);
@@ -54,6 +59,14 @@ async fn read(request: Request, state: &State, bytes_max: usize, seconds_max: u6
     }
 }
 
+/// Reads a body and keeps nothing of it.
+async fn discard(request: Request, seconds_max: u64) {
+    let mut body = request.into_body();
+    let rest = async { while body.frame().await.is_some_and(|frame| frame.is_ok()) {} };
+    // Whoever is slower than that gets the answer now.
+    let _ = tokio::time::timeout(Duration::from_secs(seconds_max), rest).await;
+}
+
 fn is_too_long(error: &(dyn std::error::Error + 'static)) -> bool {
     error.is::<LengthLimitError>() || error.source().is_some_and(is_too_long)
 }
@@ -67,6 +80,23 @@ impl<T: DeserializeOwned, const BYTES_MAX: usize> FromRequest<State> for Json<T,
     async fn from_request(request: Request, state: &State) -> Result<Self, Problem> {
         let JsonBytes::<BYTES_MAX>(raw) = JsonBytes::from_request(request, state).await?;
         parse(&raw.bytes).map(Self)
+    }
+}
+
+/// A JSON body that may be left out where all its fields may.
+pub(super) struct OptionalJson<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Default> FromRequest<State> for OptionalJson<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &State) -> Result<Self, Problem> {
+        let is_json = has_type(request.headers(), b"application/json");
+        let raw = read(request, state, JSON_BYTES_MAX, JSON_SECONDS_MAX).await?;
+        match (raw.bytes.is_empty(), is_json) {
+            (true, _) => Ok(Self(T::default())),
+            (false, true) => parse(&raw.bytes).map(Self),
+            (false, false) => Err(Problem::content_type_wrong("application/json")),
+        }
     }
 }
 
@@ -195,7 +225,15 @@ impl Parameters {
     /// `path-invalid` where it does not have the right form.
     pub(super) fn get<T: std::str::FromStr<Err: std::fmt::Display>>(&self, name: &'static str) -> Result<T, Problem> {
         let text = self.0.iter().find_map(|(key, value)| (key == name).then_some(value)).unwrap_or_default();
-        text.parse().map_err(|error: T::Err| Problem::path_invalid(name, &error.to_string()))
+        text.parse().map_err(|error: T::Err| {
+            let text: String = text.chars().take(80).collect();
+            let why = match name {
+                "interaction" => format!("`{text}` is no interaction's identifier, which is a UUID"),
+                "version" | "message" => format!("`{text}` is no number"),
+                _ => error.to_string(),
+            };
+            Problem::path_invalid(name, &why)
+        })
     }
 }
 

@@ -4,21 +4,21 @@ use std::collections::BTreeMap;
 
 use axum::Json as Answer;
 use serde::Deserialize;
-use signalbox_engine::{Command, Entry, InteractionId, Name, Record, Rejection, StateKind};
+use signalbox_engine::{Command, Configuration, Entry, InteractionId, Name, Record, Rejection, StateKind};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::auth::{Caller, Follow, Grant, Operate, Settle, Submit};
-use super::body::{Json, Parameters, Query};
+use super::body::{Json, OptionalJson, Parameters, Query};
 use super::cursor::{self, Page};
 use super::interaction::{Interaction, InteractionDetail};
 use super::{Problem, State};
 use crate::lane;
-use crate::store::{Store, Summary};
+use crate::store::{Store, Summary, Which};
 
 /// Rows that one page looks at, where rows alone say whether they are wanted.
-const LOOK_MAX: usize = 20_000;
+const LOOK_MAX: usize = 50_000;
 /// Rows that one page looks at, where what each holds must be read too.
 const LOOK_INTO_MAX: usize = 2000;
 
@@ -59,6 +59,23 @@ struct Filter {
 }
 
 impl Filter {
+    /// The rows that can fit: what has ended is in no queue, and what waits has not ended.
+    fn which(&self) -> Which {
+        match self.state {
+            Some(StateKind::Completed | StateKind::Cancelled) => Which::Ended,
+            None if self.queue.is_none() => Which::All,
+            _ => Which::Live,
+        }
+    }
+
+    /// A name that stands for nothing, where nothing was found under it.
+    fn unknown(&self, configuration: &Configuration) -> Option<Problem> {
+        let queue = self.queue.as_ref().filter(|name| !configuration.queues.contains_key(*name));
+        let workflow = self.workflow.as_ref().filter(|name| !configuration.workflows.contains_key(*name));
+        let unknown = |noun: &'static str, name: &Name| Problem::unknown(noun, name).named_in(noun);
+        queue.map(|name| unknown("queue", name)).or_else(|| workflow.map(|name| unknown("workflow", name)))
+    }
+
     fn takes(&self, summary: &Summary) -> bool {
         let (state, media_type) = match summary {
             Summary::Live(live) => (live.state.kind(), &live.media_type),
@@ -79,7 +96,7 @@ impl Filter {
     }
 }
 
-/// Lists interactions, the newest first.
+/// Lists interactions, the newest first. A page may be empty and still have `next`: follow it until there is none.
 #[utoipa::path(
     get,
     path = "/v1/accounts/{account}/interactions",
@@ -96,7 +113,7 @@ async fn list(caller: Caller<Follow>, Query(filter): Query<Filter>) -> Result<An
         let look_max = if filter.category.is_some() { LOOK_INTO_MAX } else { LOOK_MAX };
         let mut failed = None;
         let before = before.as_ref().map(<[u8; 16]>::as_slice);
-        let found = store.interactions(number, before, limit, look_max, |id, summary| {
+        let found = store.interactions(number, filter.which(), before, limit, look_max, |id, summary| {
             filter.takes(summary)
                 && filter.category.as_ref().is_none_or(|category| match store.content(number, id) {
                     Ok(content) => content.is_some_and(|c| c.facts.categories.iter().any(|c| c.name == *category)),
@@ -113,10 +130,14 @@ async fn list(caller: Caller<Follow>, Query(filter): Query<Filter>) -> Result<An
             let content = Store::content(store, number, id)?;
             Ok(Interaction::new(&configuration, id, summary, content.as_ref()))
         };
-        let items = found.items.into_iter().map(shown).collect::<Result<_, _>>()?;
-        Ok(Page { items, next: found.next.map(|key| cursor::encode(&key)) })
+        let items = found.items.into_iter().map(shown).collect::<Result<Vec<_>, _>>()?;
+        let unknown = if items.is_empty() && found.next.is_none() { filter.unknown(&configuration) } else { None };
+        Ok((Page { items, next: found.next.map(|key| cursor::encode(&key)) }, unknown))
     });
-    page.await.map(Answer)
+    match page.await? {
+        (_, Some(unknown)) => Err(unknown),
+        (page, None) => Ok(Answer(page)),
+    }
 }
 
 /// Shows an interaction.
@@ -176,11 +197,12 @@ async fn set_user_data(
 }
 
 /// Why an interaction is cancelled.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Cancellation {
-    /// In words, at most 8 KiB.
-    reason: String,
+    /// In words, 1 byte to 8 KiB. Left out: `cancelled by` and the name of the token.
+    #[serde(default)]
+    reason: Option<String>,
 }
 
 /// Cancels an interaction, wherever it is.
@@ -188,21 +210,22 @@ struct Cancellation {
     post,
     path = "/v1/accounts/{account}/interactions/{interaction}/cancel",
     security(("token" = ["client"])),
-    request_body = Cancellation,
+    request_body = Option<Cancellation>,
     responses((status = 200, description = "It is cancelled.", body = InteractionDetail))
 )]
 async fn cancel(
     caller: Caller<Submit>,
     parameters: Parameters,
-    Json(Cancellation { reason }): Json<Cancellation>,
+    OptionalJson(Cancellation { reason }): OptionalJson<Cancellation>,
 ) -> Result<Answer<InteractionDetail>, Problem> {
     let interaction = parameters.get("interaction")?;
     let by = caller.by();
+    let reason = reason.unwrap_or_else(|| format!("cancelled by {by}"));
     caller.acted(interaction, Command::Cancel { interaction, reason, by }).await
 }
 
 /// Where a parked interaction goes on.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Resumption {
     /// The element. Left out: the one where it was parked.
@@ -216,13 +239,13 @@ struct Resumption {
     post,
     path = "/v1/accounts/{account}/interactions/{interaction}/resume",
     security(("token" = ["operator"])),
-    request_body = Resumption,
+    request_body = Option<Resumption>,
     responses((status = 200, description = "It goes on.", body = InteractionDetail))
 )]
 async fn resume(
     caller: Caller<Operate>,
     parameters: Parameters,
-    Json(Resumption { element }): Json<Resumption>,
+    OptionalJson(Resumption { element }): OptionalJson<Resumption>,
 ) -> Result<Answer<InteractionDetail>, Problem> {
     let interaction = parameters.get("interaction")?;
     let by = caller.by();
@@ -230,11 +253,12 @@ async fn resume(
 }
 
 /// How the work on an interaction ended.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Completion {
-    /// Disposition code, at most 128 bytes.
-    disposition: String,
+    /// Disposition code, at most 128 bytes. Left out: `completed`.
+    #[serde(default)]
+    disposition: Option<String>,
 }
 
 /// Says that the work on a taken interaction is done; its workflow goes on. An agent may do so with what it took itself.
@@ -242,15 +266,16 @@ struct Completion {
     post,
     path = "/v1/accounts/{account}/interactions/{interaction}/complete",
     security(("token" = ["agent", "operator"])),
-    request_body = Completion,
+    request_body = Option<Completion>,
     responses((status = 200, description = "The work is done.", body = InteractionDetail))
 )]
 async fn complete(
     caller: Caller<Settle>,
     parameters: Parameters,
-    Json(Completion { disposition }): Json<Completion>,
+    OptionalJson(Completion { disposition }): OptionalJson<Completion>,
 ) -> Result<Answer<InteractionDetail>, Problem> {
     let interaction = parameters.get("interaction")?;
+    let disposition = disposition.unwrap_or_else(|| "completed".to_owned());
     let (by, for_anyone) = (caller.by(), caller.acts_for_anyone());
     caller.acted(interaction, Command::Complete { interaction, disposition, by, for_anyone }).await
 }

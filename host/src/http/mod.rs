@@ -48,8 +48,11 @@ use signalbox_engine::UnixMillis;
 use tokio::sync::{Mutex, MutexGuard, OwnedSemaphorePermit, Semaphore};
 use utoipa::openapi::OpenApi;
 
+pub use body::JSON_BYTES_MAX;
 pub use problem::Problem;
 pub use serve::serve;
+pub use submit::TEXT_BYTES_MAX;
+pub use tables::TABLE_BYTES_MAX;
 
 use crate::lane::{Accounts, Lane};
 

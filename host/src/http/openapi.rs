@@ -48,7 +48,11 @@ Every request but those under `server` needs a bearer token. The roles beside an
 needs one of them, and `administrator` may do everything. Tokens of the account `system` act in every account.
 
 Errors are `application/problem+json`; tell them apart by `code`. Moments are milliseconds since 1970-01-01T00:00:00Z. \
-Lists have a `next` cursor; pass it on as `cursor` to get the next page.";
+Lists have a `next` cursor; pass it on as `cursor` to get the next page. A page may be short, or even empty, and still \
+have `next`: the server looks at so many rows at a time. Only a page without `next` is the last.
+
+Names that strategies, webhooks and workflows go by: statistics stand with `deployments`, types of messages with \
+`webhooks`, kinds of elements and the names in conditions with the schema `ElementKind`.";
 
 /// Puts the routes of each noun together.
 pub(super) fn collect<const N: usize>(nouns: [(&'static str, OpenApiRouter<State>); N]) -> (Router<State>, OpenApi) {
@@ -69,7 +73,7 @@ pub(super) fn collect<const N: usize>(nouns: [(&'static str, OpenApiRouter<State
     let document = OpenApiBuilder::new()
         .info(info)
         .components(Some(components))
-        .tags(Some(nouns.iter().map(|(noun, _)| Tag::new(*noun))))
+        .tags(Some(nouns.iter().map(|(noun, _)| tag(noun))))
         .build();
     let mut all = OpenApiRouter::with_openapi(document);
     for (noun, mut router) in nouns {
@@ -81,6 +85,14 @@ pub(super) fn collect<const N: usize>(nouns: [(&'static str, OpenApiRouter<State
         all = all.merge(router);
     }
     all.split_for_parts()
+}
+
+fn tag(noun: &str) -> Tag {
+    let mut tag = Tag::new(noun);
+    if noun == "deployments" {
+        tag.description = Some(crate::stats::REFERENCE.to_owned());
+    }
+    tag
 }
 
 /// The operations of a path.

@@ -135,7 +135,7 @@ impl Problem {
     }
 
     pub(super) fn path_invalid(parameter: &str, why: &str) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "path-invalid", format!("{{{parameter}}}: {why}")).field(parameter)
+        Self::new(StatusCode::BAD_REQUEST, "path-invalid", why).field(parameter)
     }
 
     pub(super) fn query_invalid(parameter: impl Into<String>, why: impl Into<String>) -> Self {
@@ -232,6 +232,17 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, "token-of-another-account", "the token does not belong to this account")
     }
 
+    /// The same, where no account is named and only the server's own will do.
+    pub(super) fn of_the_server(self) -> Self {
+        if self.code() != "token-of-another-account" {
+            return self;
+        }
+        let detail = "this is about the whole server, and needs an administrator's token of the account `system`";
+        Self::new(StatusCode::FORBIDDEN, "token-of-another-account", detail).todo(
+            "use the token that the first start made, or make one with an administrator's of the account `system`",
+        )
+    }
+
     pub(super) fn account_unknown(account: &str) -> Self {
         let account: String = account.chars().take(64).collect();
         Self::new(StatusCode::NOT_FOUND, "account-unknown", format!("there is no account `{account}`"))
@@ -309,6 +320,11 @@ impl Problem {
             _ => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "backup-failed", text)
                 .todo("check that the directory can be written to and has room"),
         }
+    }
+
+    /// Commits fail: nothing is taken until that has passed.
+    pub(super) fn storage_fails(why: &str) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "storage-unavailable", why).retry_after(5)
     }
 
     /// A failure inside, which is logged.
@@ -441,8 +457,8 @@ impl From<lane::Error> for Problem {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "lane-full", detail).retry_after(1)
             }
             lane::Error::Unavailable(why) => {
-                tracing::error!(error = %why, "a commit failed");
-                let detail = "the server could not store it; nothing was done";
+                tracing::error!(error = %why, "the store is unavailable");
+                let detail = "the server's store does not work now; nothing was done";
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "storage-unavailable", detail)
                     .retry_after(5)
                     .todo("try again later; an operator has to look at the server's disk")

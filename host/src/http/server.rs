@@ -1,6 +1,7 @@
 //! The server itself: whether it lives, and its figures.
 
 use axum::Json as Answer;
+use axum::extract;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use serde::Serialize;
@@ -8,8 +9,8 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::State;
 use super::auth::Watcher;
+use super::{Problem, State};
 use crate::stats::Families;
 
 pub(super) fn routes() -> OpenApiRouter<State> {
@@ -25,10 +26,17 @@ struct Health {
     version: &'static str,
 }
 
-/// Says whether the server lives. Needs no token.
+/// Says whether the server lives and can store what it is given. Needs no token.
+///
+/// 503 and `storage-unavailable` while commits fail, as on a full disk.
 #[utoipa::path(get, path = "/healthz", responses((status = 200, description = "It lives.", body = Health)))]
-async fn health() -> Answer<Health> {
-    Answer(Health { status: "ok", version: env!("CARGO_PKG_VERSION") })
+async fn health(extract::State(state): extract::State<State>) -> Result<Answer<Health>, Problem> {
+    let accounts = state.accounts();
+    let lanes: Vec<_> = accounts.names().iter().filter_map(|name| accounts.get(name.as_str())).collect();
+    match lanes.iter().find_map(|lane| lane.fault()) {
+        Some(why) => Err(Problem::storage_fails(why)),
+        None => Ok(Answer(Health { status: "ok", version: env!("CARGO_PKG_VERSION") })),
+    }
 }
 
 /// Shows figures in Prometheus' text format: of the token's account; of all accounts for a token of `system`.

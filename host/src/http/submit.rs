@@ -22,7 +22,7 @@ use super::{Problem, State, now};
 use crate::lane::Idempotency;
 
 /// Bytes of an interaction's text.
-const TEXT_BYTES_MAX: usize = 1 << 20;
+pub const TEXT_BYTES_MAX: usize = 1 << 20;
 /// Bytes of a subject; a line of a mail has at most 998.
 const SUBJECT_BYTES_MAX: usize = 4 << 10;
 /// Bytes of an address.

@@ -18,7 +18,7 @@ use super::document::{Condition, put_status, tag, tagged};
 use super::{Problem, State};
 
 /// Bytes of a whole table as JSON.
-const TABLE_BYTES_MAX: usize = 32 << 20;
+pub const TABLE_BYTES_MAX: usize = 32 << 20;
 
 pub(super) fn routes() -> OpenApiRouter<State> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(get, put, delete)).routes(routes!(

@@ -30,7 +30,13 @@ struct NewWebhook {
     /// Key of the HMAC-SHA-256 signature, 16 to 256 bytes. Left out: the one that stands stays.
     #[serde(default)]
     secret: Option<String>,
-    /// Types that it takes, such as `interaction.queued` or `reply`; `*` for all.
+    /// Types that it takes, 1 to 64; `*` for all. To the customer: `acknowledgement`, `reply`; outside: `forward`. About
+    /// an interaction: `interaction.submitted`, `interaction.workflow-entered`, `interaction.workflow-left`,
+    /// `interaction.entered`, `interaction.user-data-set`, `interaction.categorized`, `interaction.language-set`,
+    /// `interaction.priority-set`, `interaction.skill-required`, `interaction.target-set`, `interaction.hopped`,
+    /// `interaction.waiting`, `interaction.queued`, `interaction.assigned`, `interaction.released`,
+    /// `interaction.work-done`, `interaction.completed`, `interaction.cancelled`, `interaction.parked`,
+    /// `interaction.resumed`, `strategy.called`, `strategy.answered`, `strategy.failed`.
     types: Vec<String>,
 }
 
@@ -117,4 +123,17 @@ async fn put(
 )]
 async fn delete(caller: Caller<Operate>, parameters: Parameters) -> Result<StatusCode, Problem> {
     caller.remove_named(DocumentKind::Webhook, &parameters, "webhook").await
+}
+
+#[cfg(test)]
+mod tests {
+    use utoipa::PartialSchema as _;
+
+    #[test]
+    fn the_api_document_names_every_type() {
+        let schema = serde_json::to_string(&super::NewWebhook::schema()).unwrap();
+        for (topic, _) in signalbox_engine::TOPICS {
+            assert!(schema.contains(&format!("`{topic}`")), "{topic}");
+        }
+    }
 }

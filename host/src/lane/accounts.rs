@@ -147,6 +147,7 @@ impl Accounts {
             mailbox: super::Mailbox::new(),
             published: ArcSwap::from_pointee(Published::default()),
             stats: Arc::new(Stats::default()),
+            fault: Mutex::default(),
         });
         let world = World {
             shared: Arc::clone(&shared),

@@ -24,7 +24,7 @@ mod tests;
 mod writer;
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use arc_swap::{ArcSwap, Guard};
@@ -108,8 +108,8 @@ enum Request {
     Join(Name, sessions::Joining),
 }
 
-/// A look at the routing state; short and bounded.
-type Look = Box<dyn FnOnce(&Account) + Send>;
+/// A look at the routing state; short and bounded. While the store fails there is none.
+type Look = Box<dyn FnOnce(Result<&Account, Error>) + Send>;
 
 /// What comes back from a lane's effects.
 enum Answer {
@@ -141,12 +141,20 @@ struct Shared {
     mailbox: Mailbox,
     published: ArcSwap<Published>,
     stats: Arc<Stats>,
+    /// What is wrong while commits fail.
+    fault: Mutex<Option<&'static str>>,
+}
+
+impl Shared {
+    fn set_fault(&self, fault: Option<&'static str>) {
+        *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = fault;
+    }
 }
 
 /// The handle of one account's lane.
 pub struct Lane {
     shared: Arc<Shared>,
-    thread: std::sync::Mutex<Option<JoinHandle<()>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Lane {
@@ -165,6 +173,12 @@ impl Lane {
     /// The account's documents as of the last commit.
     pub fn published(&self) -> Guard<Arc<Published>> {
         self.shared.published.load()
+    }
+
+    /// What is wrong while commits fail; none while they do not. Says no more than everybody may know.
+    #[must_use]
+    pub fn fault(&self) -> Option<&'static str> {
+        *self.shared.fault.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The account's figures.
@@ -204,13 +218,13 @@ impl Lane {
     /// Looks at the routing state. The look is part of the lane's time: it must be short and bounded.
     ///
     /// # Errors
-    /// [`Error::Full`] or [`Error::Stopped`].
+    /// [`Error::Full`], [`Error::Stopped`], or [`Error::Unavailable`] while commits fail.
     pub async fn ask<T: Send + 'static>(&self, look: impl FnOnce(&Account) -> T + Send + 'static) -> Result<T, Error> {
         let (reply, answer) = oneshot::channel();
         // Whoever asked may have gone away; then nobody misses the answer.
-        let look = move |account: &Account| drop(reply.send(look(account)));
+        let look = move |account: Result<&Account, Error>| drop(reply.send(account.map(look)));
         self.send(Request::Ask(Box::new(look)))?;
-        answer.await.map_err(|_| Error::Stopped)
+        answer.await.map_err(|_| Error::Stopped)?
     }
 
     /// Opens a session of an agent: it is told what happens to it from a moment on, and how things stand at that moment.
@@ -240,7 +254,7 @@ impl Lane {
     /// Finishes what waits, and ends.
     fn stop(&self) {
         self.shared.mailbox.close();
-        let thread = self.thread.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if thread.is_some_and(|thread| thread.join().is_err()) {
             tracing::error!(account = %self.shared.name, "the lane had panicked");
         }

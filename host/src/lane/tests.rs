@@ -100,6 +100,7 @@ fn writer(store: &Arc<Store>, number: AccountNumber, account: Account, held: &Ar
         mailbox: Mailbox::new(),
         published: ArcSwap::from_pointee(Published::default()),
         stats: Arc::new(Stats::default()),
+        fault: Mutex::default(),
     };
     Writer::new(Arc::new(shared), Arc::clone(store), 1, account, Box::new(Held(Arc::clone(held))))
 }

@@ -522,6 +522,7 @@ impl Writer {
         if !records.is_empty() {
             batch.head(&self.store, Head { sequence: self.account.sequence(), epoch: self.epoch });
             if let Err(error) = self.store.commit(batch) {
+                looks.into_iter().for_each(|look| look(Err(failure(&error))));
                 self.fail(&error, waiting);
                 return;
             }
@@ -533,7 +534,7 @@ impl Writer {
             self.shared.stats.fold(&self.account, &folded, &ended, queues);
         }
         self.sessions.tell(&records, &concerned);
-        looks.into_iter().for_each(|look| look(&self.account));
+        looks.into_iter().for_each(|look| look(Ok(&self.account)));
         joins.into_iter().for_each(|(agent, joining)| self.sessions.join(&self.account, agent, joining));
         self.effects.reply(Replies { waiting, records });
     }
@@ -602,6 +603,7 @@ impl Writer {
             }
         }
         self.down_until = Some(Instant::now() + RETRY);
+        self.shared.set_fault(Some(fault(error)));
         // What was decided is not stored. Nothing more may be decided on top of it.
         let _ = self.recover();
     }
@@ -618,6 +620,7 @@ impl Writer {
                 self.account = account;
                 self.loaded();
                 self.down_until = None;
+                self.shared.set_fault(None);
                 tracing::info!(account = %self.shared.name, "the store works again");
                 true
             }
@@ -648,8 +651,10 @@ impl Writer {
             match request {
                 Request::Submit(_, _, reply) => drop(reply.send(Err(failed.clone()))),
                 Request::Command(_, _, reply) => drop(reply.send(Err(failed.clone()))),
+                // Memory may be ahead of the store.
+                Request::Ask(look) => look(Err(failed.clone())),
                 // Its sender is dropped with it, which tells whoever asked.
-                Request::Ask(_) | Request::Join(..) => {}
+                Request::Join(..) => {}
             }
         }
     }
@@ -688,6 +693,14 @@ fn level(level: Level) -> &'static str {
         Level::Info => "info",
         Level::Warn => "warn",
         Level::Error => "error",
+    }
+}
+
+/// What may be said of it to everybody: no paths.
+fn fault(error: &store::Error) -> &'static str {
+    match failure(error).to_string().contains("No space left") {
+        true => "the server's disk is full: nothing can be stored until there is room",
+        false => "the server's store cannot be written: its log says why",
     }
 }
 

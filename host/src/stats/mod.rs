@@ -3,17 +3,8 @@
 //! A lane folds each record once, after its commit; anybody reads. It decides nothing and stores nothing: after a start the
 //! totals begin at zero and the current figures are counted from the account.
 //!
-//! Written out for Prometheus in `prometheus.rs`. Read by strategies through the import `statistics`, by these names:
-//!
-//! | object | statistic | meaning | unit |
-//! |---|---|---|---|
-//! | queue | `waiting` | interactions that wait in it now | number |
-//! | queue | `oldest-wait` | how long the next one has waited | seconds |
-//! | queue | `entered`, `taken`, `left` | since start: came in, were taken, went without being taken | number |
-//! | workflow | `submitted`, `completed`, `cancelled`, `parked` | since start | number |
-//! | media-type | `submitted` | since start | number |
-//! | strategy | `calls`, `answered`, `failed` | since start, of a deployment | number |
-//! | strategy | `call-time` | mean duration of a call since start | seconds |
+//! Written out for Prometheus in `prometheus.rs`. Read by strategies through the import `statistics`, by the names in
+//! [`REFERENCE`].
 
 mod prometheus;
 
@@ -24,6 +15,22 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use signalbox_engine::{Account, CallId, Ended, Event, InteractionId, Name, Record, State, StateKind, UnixMillis};
+
+/// The statistics that strategies can ask for, by what they are about. In Markdown.
+pub const REFERENCE: &str = "\
+Statistics that a strategy can ask for, each of one object by its name:
+
+| object | statistic | meaning | unit |
+|---|---|---|---|
+| `queue` | `waiting` | interactions that wait in it now | number |
+| `queue` | `oldest-wait` | how long the next one has waited | seconds |
+| `queue` | `entered`, `taken`, `left` | since start: came in, were taken, went without being taken | number |
+| `workflow` | `submitted`, `completed`, `cancelled`, `parked` | since start | number |
+| `media-type` | `submitted` | since start | number |
+| `strategy` | `calls`, `answered`, `failed` | since start, of a deployment | number |
+| `strategy` | `call-time` | mean duration of a call since start | seconds |
+
+Anything else, and an object of which nothing is known yet, has none.";
 
 /// Lines of strategies' logs that are kept for each deployment.
 const LOG_LINES_MAX: usize = 500;
@@ -169,7 +176,7 @@ impl Stats {
         self.figures().queues.get(name).copied()
     }
 
-    /// A statistic by its names in the table above; none where there is no such thing.
+    /// A statistic by its names in [`REFERENCE`]; none where there is no such thing.
     #[must_use]
     pub fn value(&self, kind: &str, name: &str, statistic: &str, now: UnixMillis) -> Option<f64> {
         let figures = self.figures();

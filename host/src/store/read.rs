@@ -20,6 +20,17 @@ pub enum Summary {
     Ended(Ended),
 }
 
+/// Which interactions are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    /// All of them.
+    All,
+    /// Those that go on.
+    Live,
+    /// Those that have ended.
+    Ended,
+}
+
 /// One page of a list.
 #[derive(Debug, Clone)]
 pub struct Found<T> {
@@ -162,6 +173,7 @@ impl Store {
     pub fn interactions(
         &self,
         number: AccountNumber,
+        which: Which,
         before: Option<&[u8]>,
         limit: usize,
         look_max: usize,
@@ -169,8 +181,10 @@ impl Store {
     ) -> Result<Found<(InteractionId, Summary)>, Error> {
         // One view of both: whichever ends meanwhile is in one of the two, and in one only.
         let snapshot = self.db.snapshot();
-        let mut live = self.backwards(&snapshot, Family::State, 0x12, number, before).peekable();
-        let mut ended = self.backwards(&snapshot, Family::History, 0x33, number, before).peekable();
+        let live = (which != Which::Ended).then(|| self.backwards(&snapshot, Family::State, 0x12, number, before));
+        let ended = (which != Which::Live).then(|| self.backwards(&snapshot, Family::History, 0x33, number, before));
+        let mut live = live.into_iter().flatten().peekable();
+        let mut ended = ended.into_iter().flatten().peekable();
         let mut items = Vec::new();
         let mut last: Option<Vec<u8>> = None;
         for _ in 0..look_max {

@@ -2,6 +2,7 @@
 
 use signalbox_engine::Failure;
 
+use super::bindings::VERSION_SERVED;
 use super::inspect::{COMPONENT_BYTES_MAX, FUNCTIONS_MAX};
 use super::manifest::ASSET_BYTES_MAX;
 
@@ -28,6 +29,15 @@ pub enum InstallError {
     /// It would take too long to compile.
     #[error("the component is too large to compile: {0} (bounds: {FUNCTIONS_MAX} functions, 1 MiB of code each)")]
     TooComplex(String),
+    /// It was built against a version of the interface that this server does not serve.
+    #[error(
+        "the component is built against signalbox:strategy@{version}, and this server serves {VERSION_SERVED}.x: build it \
+         against that, or update the server"
+    )]
+    VersionUnserved {
+        /// The version that it names.
+        version: String,
+    },
     /// It wants what no strategy gets.
     #[error(
         "the component imports `{import}`, which no strategy is granted: strategies have no files, network, clock or \
@@ -61,7 +71,7 @@ pub enum InstallError {
     #[error("the settings are not JSON: {0}")]
     SettingsSyntax(String),
     /// The settings do not fit the strategy's schema.
-    #[error("the settings do not fit the strategy's schema at `{pointer}`: {why}")]
+    #[error("the settings do not fit the strategy's schema{}: {why}", place(.pointer))]
     SettingsSchema {
         /// JSON pointer of the field at fault; empty for the whole.
         pointer: String,
@@ -111,6 +121,7 @@ impl InstallError {
             Self::Malformed(_) => "strategy-malformed",
             Self::TooLarge { .. } => "strategy-too-large",
             Self::TooComplex(_) => "strategy-too-complex",
+            Self::VersionUnserved { .. } => "strategy-version-unserved",
             Self::ImportNotGranted { .. } => "strategy-import-not-granted",
             Self::ExportMissing { .. } => "strategy-export-missing",
             Self::WorldMismatch(_) => "strategy-world-mismatch",
@@ -135,6 +146,11 @@ impl InstallError {
             Self::Unavailable(_) | Self::Configure(Failure::Unavailable(_)) | Self::Describe(Failure::Unavailable(_))
         )
     }
+}
+
+/// Where in the settings; nothing for the whole.
+fn place(pointer: &str) -> String {
+    if pointer.is_empty() { String::new() } else { format!(" at `{pointer}`") }
 }
 
 fn or_nothing(names: &[String]) -> String {

@@ -47,6 +47,9 @@ pub(super) fn shape(component: &[u8]) -> Result<Shape, InstallError> {
         return Err(InstallError::Malformed("its version of the component format is not known".into()));
     }
     let shape = read(component)?;
+    if let Some(version) = shape.imports.iter().find_map(|import| bindings::version_unserved(import)) {
+        return Err(InstallError::VersionUnserved { version: version.to_owned() });
+    }
     if let Some(import) = shape.imports.iter().find(|import| !bindings::is_granted(import)) {
         return Err(InstallError::ImportNotGranted { import: import.clone() });
     }

@@ -109,6 +109,11 @@ impl Sandbox {
         self.time.deadline
     }
 
+    /// What may come out of it at a time.
+    pub(super) fn crossing_bytes_max() -> usize {
+        CROSSING_BYTES_MAX
+    }
+
     fn ask(&mut self, question: Question) -> wasmtime::Result<Answer> {
         if self.granted.len() >= QUESTIONS_MAX {
             let why = format!("it asked the server more than {QUESTIONS_MAX} times in one call");

@@ -32,6 +32,14 @@ pub(super) fn failure(error: &Error, sandbox: &Sandbox) -> Failure {
         (Some(_), Some(limit)) => limit,
         (Some(Trap::UnreachableCodeReached), None) => panicked(sandbox),
         (Some(trap), None) => trap.to_string(),
+        (None, _) if crosses_too_much(error) => {
+            let kib = Sandbox::crossing_bytes_max() >> 10;
+            if backtrace.is_none() {
+                let why = format!("its answer has more than {kib} KiB: too many actions, or too long texts in them");
+                return Failure::Refused(why);
+            }
+            format!("it handed the server more than {kib} KiB at once: shorten what it logs or asks for")
+        }
         (None, _) if backtrace.is_none() => {
             let why = format!("its answer cannot be read: {}", error.root_cause());
             return Failure::Refused(answer::cut(why, MESSAGE_BYTES_MAX));
@@ -50,6 +58,11 @@ pub(super) fn instantiation(error: &Error, sandbox: &Sandbox) -> Failure {
         return Failure::Trap(memory_limit(sandbox.memory.bytes_max));
     }
     Failure::Unavailable(answer::cut(format!("no sandbox could be made: {error:#}"), MESSAGE_BYTES_MAX))
+}
+
+/// Whether Wasmtime stopped copying out of the sandbox. Its own error for it has no type that is public.
+fn crosses_too_much(error: &Error) -> bool {
+    error.root_cause().to_string().contains("fuel allocated for hostcalls")
 }
 
 fn memory_limit(bytes_max: usize) -> String {

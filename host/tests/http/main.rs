@@ -4,6 +4,7 @@
 mod bad_input;
 mod documents;
 mod flow;
+mod left_out;
 mod openapi;
 mod roles;
 mod socket;

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, LiteralValue, operators};
 use cel::{IdedExpr, Program};
 
-use super::{ConditionError, INTERACTION, NOW, WORKFLOW, cut, place};
+use super::{ConditionError, INTERACTION, NOW, WORKFLOW, cut, refused_at};
 use crate::limits::{ENTRIES_MAX, KEY_BYTES_MAX, VALUE_BYTES_MAX};
 
 /// Most loops in each other.
@@ -36,7 +36,7 @@ const PATTERN_COST: u64 = 2_000;
 const PATTERN_FACTOR: u64 = 4;
 
 /// Members of `interaction`, and whether they can be looped over.
-const MEMBERS: [(&str, bool); 16] = [
+pub(super) const MEMBERS: [(&str, bool); 16] = [
     ("answered", false),
     ("body", false),
     ("categories", true),
@@ -404,9 +404,7 @@ impl<'e> Walk<'e> {
     }
 
     fn refuse<T>(&self, at: &IdedExpr, message: impl Into<String>) -> Result<T, ConditionError> {
-        let offset = self.program.source_info().offset_for(at.id).map_or(0, |(start, _)| start as usize);
-        let (line, column) = place(self.source, offset);
-        Err(ConditionError::Refused { line, column, message: message.into() })
+        Err(refused_at(self.source, self.program, at, message.into()))
     }
 }
 
@@ -416,7 +414,7 @@ fn is_list(loops: &ComprehensionExpr) -> bool {
 }
 
 /// `operand["field"]` and `operand.?field`.
-fn indexed(call: &CallExpr) -> Option<(&IdedExpr, &str)> {
+pub(super) fn indexed(call: &CallExpr) -> Option<(&IdedExpr, &str)> {
     if !matches!(call.func_name.as_str(), operators::INDEX | operators::OPT_INDEX | operators::OPT_SELECT) {
         return None;
     }

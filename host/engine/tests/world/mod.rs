@@ -80,8 +80,19 @@ impl World {
     }
 
     pub fn bind(&mut self, workflow: &str, element: &str, deployment: &str, retries: u8, fallback: Option<&str>) {
+        self.try_bind(workflow, element, deployment, retries, fallback).unwrap();
+    }
+
+    pub fn try_bind(
+        &mut self,
+        workflow: &str,
+        element: &str,
+        deployment: &str,
+        retries: u8,
+        fallback: Option<&str>,
+    ) -> Result<Vec<Event>, Rejection> {
         let on_failure = OnFailure { retries, outcome: fallback.map(name) };
-        self.put(binding(workflow, element, deployment, on_failure)).unwrap();
+        self.put(binding(workflow, element, deployment, on_failure))
     }
 
     pub fn webhook(&mut self, webhook: &str, types: &[&str]) {

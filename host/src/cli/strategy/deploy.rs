@@ -8,16 +8,17 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{OnFailure, described, element, put_binding};
-use crate::cli::client::{Body, Client};
+use crate::cli::client::{Body, Client, fits};
 use crate::cli::document::read_text;
 use crate::cli::error::Error;
 use crate::cli::output::{Output, bytes, cell};
+use crate::strategy::{ASSET_BYTES_MAX, COMPONENT_BYTES_MAX};
 
 /// Uploads a component, makes a deployment of it with its settings, and binds it if asked to.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  signalbox strategy deploy screening.wasm --settings rules.json --name rules-7 --bind support/screen
+  signalbox strategy deploy screening/screening.wasm --settings rules.json --name rules-7 --bind support/screen
   signalbox strategy deploy content-analysis.wasm --asset model=support.model --name analysis-3 -m 'with March data'
 
 A deployment's name is never used again, so that every decision tells what made it. Nothing stops for a deployment: the
@@ -55,10 +56,14 @@ impl Deploy {
             Error::new(format!("{} is not JSON", file.display())).because(&error)
         })?;
 
-        let strategy = upload(client, "strategies", "application/wasm", &self.file, output).await?;
+        for place in &self.bind {
+            can_be_bound(client, place).await?;
+        }
+        let strategy =
+            upload(client, "strategies", "application/wasm", COMPONENT_BYTES_MAX, &self.file, output).await?;
         let mut assets = serde_json::Map::new();
         for (name, file) in &self.assets {
-            let digest = upload(client, "assets", "application/octet-stream", file, output).await?;
+            let digest = upload(client, "assets", "application/octet-stream", ASSET_BYTES_MAX, file, output).await?;
             assets.insert(name.clone(), json!(digest));
         }
 
@@ -69,17 +74,65 @@ impl Deploy {
             body[name] = value;
         }
         let began = Instant::now();
-        let deployment = client.send_long(Method::POST, &["deployments"], Body::Json(&body)).await?;
+        let deployment = client.send_long(Method::POST, &["deployments"], Body::Json(&body)).await;
+        let settings = self.settings.as_ref().map_or_else(|| "--settings".into(), |file| file.display().to_string());
+        let deployment = deployment.map_err(|error| {
+            error.named(&[
+                ("settings", &settings),
+                ("assets", "--asset"),
+                ("name", "--name"),
+                ("deadline_ms", "--deadline-ms"),
+                ("message", "--message"),
+            ])
+        })?;
         let name = cell(&deployment, "name");
         output.timed(&format!("deployed as {name}"), began.elapsed());
 
         for place in &self.bind {
             let began = Instant::now();
             let share = [(name.clone(), 1)];
-            put_binding(client, place, &share, &self.on_failure).await?;
+            put_binding(client, place, &share, &self.on_failure)
+                .await
+                .map_err(|error| self.unbound(error, &name, place))?;
             output.timed(&format!("bound {}", described(place, &share)), began.elapsed());
         }
         output.result(&deployment, |_| name.clone())
+    }
+
+    /// The deployment is there, and what serves the element is what served it before.
+    fn unbound(&self, error: Error, name: &str, (workflow, element): &(String, String)) -> Error {
+        let OnFailure { retries, on_failure } = &self.on_failure;
+        let retries = if *retries > 0 { format!(" --retries {retries}") } else { String::new() };
+        let is_at_fault = error.at.iter().any(|place| place == "--on-failure");
+        let outcome = on_failure.as_deref().map(|outcome| if is_at_fault { "OUTCOME" } else { outcome });
+        let outcome = outcome.map(|outcome| format!(" --on-failure {outcome}")).unwrap_or_default();
+        let first = error.fix.as_ref().map(|fix| format!("{fix}; then ")).unwrap_or_default();
+        let error = error.after(&format!("deployed as {name}, not bound"));
+        error.fix(format!("{first}run `signalbox strategy bind {workflow}/{element} {name}{retries}{outcome}`"))
+    }
+}
+
+/// Whether there is such a strategy element: said before anything is uploaded.
+async fn can_be_bound(client: &Client, (workflow, element): &(String, String)) -> Result<(), Error> {
+    let place = format!("--bind {workflow}/{element}");
+    let refused = |what: String, code: &str| Error::refused(what).code(Some(code.into())).at(place.clone());
+    let drawn = client.get(&["workflows", workflow], &[]).await;
+    let drawn = drawn.map_err(|error| error.named(&[("workflow", "WORKFLOW")]).at(place.clone()))?;
+    let elements = drawn.get("elements").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    match elements.iter().find(|drawn| cell(drawn, "id") == *element).map(|drawn| cell(drawn, "kind")).as_deref() {
+        Some("strategy") => Ok(()),
+        Some(kind) => {
+            let what =
+                format!("`{element}` in the workflow `{workflow}` is a {kind} element, to which nothing is bound");
+            Err(refused(what, "element-not-strategy").fix("name a strategy element; nothing was uploaded"))
+        }
+        None => {
+            let known =
+                elements.iter().filter(|drawn| cell(drawn, "kind") == "strategy").map(|drawn| cell(drawn, "id"));
+            let known = known.collect::<Vec<_>>().join(", ");
+            let what = format!("the workflow `{workflow}` has no element `{element}`");
+            Err(refused(what, "element-unknown").fix(format!("its strategy elements: {known}; nothing was uploaded")))
+        }
     }
 }
 
@@ -88,10 +141,12 @@ async fn upload(
     client: &Client,
     to: &str,
     media_type: &'static str,
+    bytes_max: usize,
     file: &Path,
     output: &Output,
 ) -> Result<String, Error> {
     let content = std::fs::read(file).map_err(|error| Error::file("read", file, &error))?;
+    fits(&file.display().to_string(), content.len(), bytes_max)?;
     let size = content.len() as u64;
     let began = Instant::now();
     let uploaded = client.send_long(Method::POST, &[to], Body::Bytes(media_type, content)).await;
