@@ -24,6 +24,7 @@ pub struct Account {
     taken: BTreeMap<Name, usize>,
     timers: BTreeSet<(UnixMillis, InteractionId)>,
     calls: BTreeMap<CallId, InteractionId>,
+    endpoint_calls: BTreeMap<CallId, InteractionId>,
     /// How many times live interactions stand in each version of each workflow.
     within: BTreeMap<Name, BTreeMap<u32, usize>>,
     deliveries: BTreeMap<DeliveryKey, Delivery>,
@@ -94,6 +95,11 @@ impl Account {
     #[must_use]
     pub fn calls_len(&self) -> usize {
         self.calls.len()
+    }
+
+    /// The calls to applications outside that are to be made now or under way, in the order in which they were requested.
+    pub fn endpoint_calls(&self) -> impl Iterator<Item = (CallId, InteractionId)> + '_ {
+        self.endpoint_calls.iter().map(|(call, id)| (*call, *id))
     }
 
     /// Whether a live interaction is in this version of a workflow, at any depth.
@@ -436,8 +442,8 @@ impl Account {
                     None => drop(self.queues.insert(position.queue.clone(), BTreeSet::from([rank]))),
                 }
             }
-
             State::Routing { call, .. } => drop(self.calls.insert(*call, id)),
+            State::Calling { call, retry_at: None, .. } => drop(self.endpoint_calls.insert(*call, id)),
             _ => {}
         }
         if let (false, Some(position)) = (matches!(live.state, State::Queued(_)), live.position()) {
@@ -476,6 +482,7 @@ impl Account {
                 }
             }
             State::Routing { call, .. } => drop(self.calls.remove(call)),
+            State::Calling { call, .. } => drop(self.endpoint_calls.remove(call)),
             _ => {}
         }
         if let (false, Some(position)) = (matches!(live.state, State::Queued(_)), live.position())
@@ -555,6 +562,7 @@ impl Account {
         check("timers of logins", &self.login_timers, &other.login_timers)?;
         self.matching.same(&other.matching)?;
         check("calls", &self.calls, &other.calls)?;
+        check("calls to endpoints", &self.endpoint_calls, &other.endpoint_calls)?;
         check("workflows in use", &self.within, &other.within)?;
         check("deliveries", &self.deliveries, &other.deliveries)?;
         check("due deliveries", &self.deliveries_due, &other.deliveries_due)?;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::content::{Entry, Facts, Message};
 use crate::decision::{Decision, Failure, Target};
 use crate::document::{Document, DocumentKey};
+use crate::endpoint::{EndpointFailure, EndpointReply};
 use crate::event::{DeliveryKey, Speaker};
 use crate::id::{CallId, InteractionId, Name, UnixMillis};
 use crate::live::{Attention, OfferId};
@@ -24,6 +25,15 @@ pub enum Command {
         interaction: InteractionId,
         /// What came of it.
         answer: Answer,
+    },
+    /// An attempt to ask an application outside has ended.
+    EndpointAnswered {
+        /// Which call.
+        call: CallId,
+        /// For which interaction.
+        interaction: InteractionId,
+        /// What came of it.
+        result: Result<EndpointReply, EndpointFailure>,
     },
     /// The timer of an interaction is due. Rejected where it has none, or a later one.
     TimerDue {

@@ -31,7 +31,9 @@ pub struct Decided {
 pub fn reads(account: &Account, command: &Command) -> Option<InteractionId> {
     let id = match command {
         Command::StrategyAnswered { interaction, .. }
+        | Command::EndpointAnswered { interaction, .. }
         | Command::TimerDue { interaction }
+        | Command::Say { interaction, .. }
         | Command::SetUserData { interaction, .. }
         | Command::Resume { interaction, .. }
         | Command::AnswerOffer { interaction, .. }
@@ -73,14 +75,23 @@ pub fn decide(
             draft.answered(call, answer.result);
             draft.finish(&mut contents)
         }
+        Command::EndpointAnswered { call, interaction, result } => {
+            let live = account.live(interaction).filter(|live| live.endpoint_call() == Some(call));
+            let mut draft = draft(interaction, live.ok_or(Rejection::NotAwaited)?);
+            draft.endpoint_answered(result);
+            draft.finish(&mut contents)
+        }
         Command::TimerDue { interaction } => {
             let live = find(account, interaction)?;
             if live.timer().is_none_or(|due| due > now) {
                 return Err(Rejection::NotDue);
             }
             let mut draft = draft(interaction, live);
-            if !agents::interaction_timer_due(&mut draft, live) {
-                draft.go_on(if matches!(live.state, State::Queued(_)) { "timeout" } else { "next" });
+            match live.state {
+                State::Calling { .. } => draft.call_endpoint_again(),
+                _ if agents::interaction_timer_due(&mut draft, live) => {}
+                State::Queued(_) => draft.go_on("timeout"),
+                _ => draft.go_on("next"),
             }
             draft.finish(&mut contents)
         }
@@ -152,7 +163,10 @@ pub fn decide(
         Command::Move { interaction, queue, by } => agents::move_to(account, interaction, queue.as_str(), by, now)?,
         Command::Assign { interaction, agent, by } => agents::assign(account, interaction, agent, by, now)?,
         Command::Say { interaction, speaker, text, by, for_anyone } => {
-            agents::say(account, interaction, speaker, text, by, for_anyone, now)?
+            let live = find(account, interaction)?;
+            let mut draft = draft(interaction, live);
+            agents::say(&mut draft, live, speaker, text, by, for_anyone)?;
+            draft.finish(&mut contents)
         }
         Command::Close { interaction, reason, by } => {
             let live = find(account, interaction)?;
@@ -239,7 +253,7 @@ pub(crate) fn check_bytes(field: &'static str, text: &str, max: usize) -> Result
     Ok(())
 }
 
-fn check_user_data(content: &Content, entries: &[Entry]) -> Result<(), Rejection> {
+pub(crate) fn check_user_data(content: &Content, entries: &[Entry]) -> Result<(), Rejection> {
     for Entry { key, value } in entries {
         check_bytes("user_data", key, limits::KEY_BYTES_MAX)?;
         if value.len() > limits::VALUE_BYTES_MAX {

@@ -10,6 +10,7 @@ use crate::calendar::Calendar;
 use crate::capacity::CapacityRule;
 use crate::content::Skill;
 use crate::decision::{Manifest, Target};
+use crate::endpoint::Endpoint;
 use crate::id::{Digest, Name, UnixMillis};
 use crate::live::Wants;
 use crate::response::Response;
@@ -281,6 +282,8 @@ pub enum Document {
     PlaceGroup(Arc<PlaceGroup>),
     /// The rules that agents work by; there is one set.
     AgentRules(Arc<AgentRules>),
+    /// An application outside.
+    Endpoint(Arc<Endpoint>),
 }
 
 /// Kinds of documents, in the order in which they are loaded.
@@ -318,6 +321,8 @@ pub enum DocumentKind {
     PlaceGroup,
     /// See [`Document::AgentRules`].
     AgentRules,
+    /// See [`Document::Endpoint`].
+    Endpoint,
 }
 
 /// What a document is found by.
@@ -376,6 +381,7 @@ impl Document {
             Self::AgentGroup(group) => key(DocumentKind::AgentGroup, &group.name),
             Self::PlaceGroup(group) => key(DocumentKind::PlaceGroup, &group.name),
             Self::AgentRules(_) => key(DocumentKind::AgentRules, &AgentRules::name()),
+            Self::Endpoint(endpoint) => key(DocumentKind::Endpoint, &endpoint.name),
         }
     }
 }
@@ -415,6 +421,8 @@ pub struct Configuration {
     pub place_groups: BTreeMap<Name, Arc<PlaceGroup>>,
     /// As they were put, or as they are where they never were.
     pub agent_rules: Arc<AgentRules>,
+    /// By name.
+    pub endpoints: BTreeMap<Name, Arc<Endpoint>>,
 }
 
 impl Configuration {
@@ -471,6 +479,7 @@ impl Configuration {
             Document::AgentGroup(g) => drop(self.agent_groups.insert(g.name.clone(), g)),
             Document::PlaceGroup(g) => drop(self.place_groups.insert(g.name.clone(), g)),
             Document::AgentRules(rules) => self.agent_rules = rules,
+            Document::Endpoint(e) => drop(self.endpoints.insert(e.name.clone(), e)),
         }
     }
 
@@ -505,6 +514,7 @@ impl Configuration {
             DocumentKind::AgentGroup => drop(self.agent_groups.remove(name)),
             DocumentKind::PlaceGroup => drop(self.place_groups.remove(name)),
             DocumentKind::AgentRules => self.agent_rules = Arc::default(),
+            DocumentKind::Endpoint => drop(self.endpoints.remove(name)),
         }
     }
 
@@ -532,5 +542,6 @@ impl Configuration {
             .chain(self.agent_groups.values().cloned().map(Document::AgentGroup))
             .chain(self.place_groups.values().cloned().map(Document::PlaceGroup))
             .chain(std::iter::once(Document::AgentRules(Arc::clone(&self.agent_rules))))
+            .chain(self.endpoints.values().cloned().map(Document::Endpoint))
     }
 }

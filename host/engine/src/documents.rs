@@ -74,6 +74,10 @@ pub(crate) fn put(account: &Account, document: Document, by: String) -> Result<V
             staffing::check_rules(&rules)?;
             Document::AgentRules(rules)
         }
+        Document::Endpoint(endpoint) => {
+            endpoint.check()?;
+            Document::Endpoint(endpoint)
+        }
         other @ (Document::Upload(_)
         | Document::Calendar(..)
         | Document::Response(_)
@@ -215,6 +219,7 @@ fn room(configuration: &Configuration, document: &Document) -> Result<(), Reject
         DocumentKind::AgentGroup => ("agent groups", configuration.agent_groups.len()),
         DocumentKind::PlaceGroup => ("place groups", configuration.place_groups.len()),
         DocumentKind::AgentRules => ("sets of rules", 0),
+        DocumentKind::Endpoint => ("endpoints", configuration.endpoints.len()),
     };
     // A workflow is put without its version.
     let stands = match key.kind {
@@ -248,6 +253,7 @@ fn contains(configuration: &Configuration, key: &DocumentKey) -> bool {
         DocumentKind::AgentGroup => configuration.agent_groups.contains_key(name),
         DocumentKind::PlaceGroup => configuration.place_groups.contains_key(name),
         DocumentKind::AgentRules => AgentRules::name() == name,
+        DocumentKind::Endpoint => configuration.endpoints.contains_key(name),
     }
 }
 
@@ -290,15 +296,11 @@ fn user_of(account: &Account, key: &DocumentKey) -> Option<String> {
             if taken > 0 {
                 return Some(format!("{taken} interactions were taken out of it and may come back"));
             }
-            let names = |flow: &&Arc<Flow>| {
-                flow.workflow.elements.iter().any(|e| match &e.kind {
-                    ElementKind::Queue { queue, .. } => *queue == key.name,
-                    ElementKind::Forward { to: Destination::Queue(queue) } => key.name == queue.as_str(),
-                    _ => false,
-                })
-            };
-            let flow = configuration.workflows.values().flat_map(|v| v.values()).find(names);
-            flow.map(|f| format!("the workflow `{}` names it", f.workflow.name))
+            workflow_with(configuration, |kind| match kind {
+                ElementKind::Queue { queue, .. } => *queue == key.name,
+                ElementKind::Forward { to: Destination::Queue(queue) } => key.name == queue.as_str(),
+                _ => false,
+            })
         }
         DocumentKind::Webhook => {
             let pending = account.deliveries_due(key.name.as_str()).next().is_some();
@@ -309,6 +311,10 @@ fn user_of(account: &Account, key: &DocumentKey) -> Option<String> {
         DocumentKind::Place => staffing::user_of_place(account, &key.name),
         DocumentKind::AgentGroup => staffing::user_of_target(configuration, &Target::AgentGroup(key.name.to_string())),
         DocumentKind::PlaceGroup => staffing::user_of_target(configuration, &Target::PlaceGroup(key.name.to_string())),
+        DocumentKind::Endpoint => workflow_with(
+            configuration,
+            |kind| matches!(kind, ElementKind::Call { endpoint, .. } if *endpoint == key.name),
+        ),
         DocumentKind::AgentRules
         | DocumentKind::Binding
         | DocumentKind::Calendar
@@ -316,4 +322,11 @@ fn user_of(account: &Account, key: &DocumentKey) -> Option<String> {
         | DocumentKind::Token
         | DocumentKind::Table => None,
     }
+}
+
+/// A workflow with such an element, in words.
+fn workflow_with(configuration: &Configuration, is_such: impl Fn(&ElementKind) -> bool) -> Option<String> {
+    let has = |flow: &&Arc<Flow>| flow.workflow.elements.iter().any(|element| is_such(&element.kind));
+    let flow = configuration.workflows.values().flat_map(|versions| versions.values()).find(has);
+    flow.map(|flow| format!("the workflow `{}` names it", flow.workflow.name))
 }

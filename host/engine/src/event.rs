@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::content::{Category, Skill};
 use crate::decision::{Failure, Target};
 use crate::document::{Document, DocumentKey};
+use crate::endpoint::EndpointFailure;
 use crate::id::{CallId, InteractionId, Name, Sequence, UnixMillis};
 use crate::live::{Attention, Offer, OfferId, QueuePosition, Wants};
 use crate::login::{Connection, Pending};
@@ -438,6 +439,36 @@ pub enum Event {
         /// Until when; none once it is over.
         until: Option<UnixMillis>,
     },
+    /// An application outside is to be asked.
+    EndpointCalled {
+        /// Which.
+        id: InteractionId,
+        /// The call; the same in each attempt.
+        call: CallId,
+        /// Whom.
+        endpoint: Name,
+        /// 1 the first time this interaction is at this element.
+        visit: u32,
+        /// 0, then one more with each retry.
+        attempt: u8,
+    },
+    /// An attempt to ask an application outside has ended.
+    EndpointAnswered {
+        /// Which.
+        id: InteractionId,
+        /// The call.
+        call: CallId,
+        /// Who.
+        endpoint: Name,
+        /// Which attempt.
+        attempt: u8,
+        /// HTTP status code, where it answered with one.
+        status: Option<u16>,
+        /// Why its answer cannot be used; none where it can.
+        failure: Option<EndpointFailure>,
+        /// When it is asked again.
+        retry_at: Option<UnixMillis>,
+    },
 }
 
 /// How an offer ended.
@@ -548,6 +579,8 @@ impl Event {
             | Self::Said { id, .. }
             | Self::Moved { id, .. }
             | Self::Scheduled { id, .. }
+            | Self::EndpointCalled { id, .. }
+            | Self::EndpointAnswered { id, .. }
             | Self::Began { id } => Some(*id),
             Self::MessageQueued { message, .. } => message.interaction,
             Self::DocumentPut { .. }
@@ -612,6 +645,8 @@ impl Event {
             Self::AgentPending { .. } => "agent.pending",
             Self::AgentConnection { .. } => "agent.connection",
             Self::AgentRests { .. } => "agent.rests",
+            Self::EndpointCalled { .. } => "endpoint.called",
+            Self::EndpointAnswered { .. } => "endpoint.answered",
         }
     }
 }
@@ -619,7 +654,7 @@ impl Event {
 /// Why an interaction cannot go on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Park {
-    /// Stable: `no-connector`, `strategy-unbound`, `strategy-failed`, `action-failed`, `condition-failed`,
+    /// Stable: `no-connector`, `strategy-unbound`, `strategy-failed`, `call-failed`, `action-failed`, `condition-failed`,
     /// `response-failed`, `forward-failed`, `queue-unknown`, `calendar-unknown`, `workflow-unknown`, `visits-exceeded`,
     /// `loop`.
     pub code: String,

@@ -20,6 +20,7 @@ mod decide;
 mod decision;
 mod document;
 mod documents;
+mod endpoint;
 mod event;
 mod id;
 mod live;
@@ -32,6 +33,7 @@ mod segment;
 mod skill_expression;
 mod staff;
 mod staffing;
+mod transcript;
 mod validate;
 mod walk;
 mod workflow;
@@ -48,6 +50,7 @@ pub use document::{
     Binding, Configuration, Deployment, Document, DocumentKey, DocumentKind, OnFailure, Queue, Role, Share, Table,
     Token, Upload, Webhook,
 };
+pub use endpoint::{CallField, CallRequest, Endpoint, EndpointFailure, EndpointReply, EndpointRequest};
 pub use event::{
     Delivery, DeliveryKey, DeliveryState, Event, MessageKind, OfferEnd, OutboxMessage, Park, Record, Speaker,
 };
@@ -63,6 +66,7 @@ pub use response::{Rendered, Response, ResponseText};
 pub use segment::{Case, Segment, Slice};
 pub use skill_expression::{SkillExpression, SkillExpressionError};
 pub use staff::{Agent, AgentChoice, AgentGroup, AgentRules, Place, PlaceGroup, SecondLogin, SkillType};
+pub use transcript::{Said, Transcript};
 pub use validate::{Fault, validate};
 pub use workflow::{Connector, Element, ElementKind, Flow, Relaxation, Workflow};
 
@@ -120,6 +124,14 @@ pub mod limits {
     pub const OFFERS_MAX: u8 = 16;
     /// How far ahead an interaction can be scheduled: 366 days.
     pub const SCHEDULE_MS_MAX: u64 = 366 * 24 * 60 * 60 * 1000;
+    /// How often an application outside is asked again.
+    pub const CALL_RETRIES_MAX: u8 = 5;
+    /// Bytes of an answer of an application outside.
+    pub const RESPONSE_BYTES_MAX: u64 = 1024 * 1024;
+    /// Texts of one interaction that are kept as its transcript; the oldest give way.
+    pub const TRANSCRIPT_MAX: usize = 500;
+    /// Bytes of those texts.
+    pub const TRANSCRIPT_BYTES_MAX: usize = 256 * 1024;
     /// Entries of one table.
     pub const TABLE_ENTRIES_MAX: usize = 100_000;
 }

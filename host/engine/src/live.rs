@@ -177,13 +177,26 @@ pub enum State {
         /// When.
         until: UnixMillis,
     },
+    /// The answer of an application outside.
+    Calling {
+        /// The call; the same in each attempt.
+        call: CallId,
+        /// Whom it asks.
+        endpoint: Name,
+        /// 1 the first time it is at this element.
+        visit: u32,
+        /// 0, then one more with each retry.
+        attempt: u8,
+        /// This attempt has not begun: it is made then.
+        retry_at: Option<UnixMillis>,
+    },
 }
 
 /// The state's name, as the API shows it and filters by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum StateKind {
-    /// A strategy is asked.
+    /// A strategy or an application outside is asked.
     Routing,
     /// It waits for a time.
     Waiting,
@@ -232,7 +245,7 @@ impl State {
     #[must_use]
     pub fn kind(&self) -> StateKind {
         match self {
-            Self::Moving | Self::Routing { .. } => StateKind::Routing,
+            Self::Moving | Self::Routing { .. } | Self::Calling { .. } => StateKind::Routing,
             Self::Waiting { .. } => StateKind::Waiting,
             Self::Queued(_) => StateKind::Queued,
             Self::Offered { .. } => StateKind::Offered,
@@ -363,6 +376,7 @@ impl Live {
                 [transfer, assignment.idle_until].into_iter().flatten().min()
             }
             State::WrapUp(wrap_up) => Some(wrap_up.until),
+            State::Calling { retry_at, .. } => *retry_at,
             _ => None,
         }
     }
@@ -372,6 +386,15 @@ impl Live {
     pub fn call(&self) -> Option<CallId> {
         match &self.state {
             State::Routing { call, .. } => Some(*call),
+            _ => None,
+        }
+    }
+
+    /// The call to an application outside that is to be made now, or under way.
+    #[must_use]
+    pub fn endpoint_call(&self) -> Option<CallId> {
+        match &self.state {
+            State::Calling { call, retry_at: None, .. } => Some(*call),
             _ => None,
         }
     }
@@ -411,7 +434,17 @@ impl Live {
                     at,
                 );
             }
-            Event::Answered { .. } | Event::Failed { .. } | Event::WorkDone { .. } => {
+            Event::EndpointCalled { call, endpoint, visit, attempt, .. } => {
+                let (call, endpoint, visit, attempt) = (*call, endpoint.clone(), *visit, *attempt);
+                self.become_(State::Calling { call, endpoint, visit, attempt, retry_at: None }, at);
+            }
+            Event::EndpointAnswered { retry_at: Some(due), .. } => {
+                if let State::Calling { attempt, retry_at, .. } = &mut self.state {
+                    *attempt = attempt.saturating_add(1);
+                    *retry_at = Some(*due);
+                }
+            }
+            Event::Answered { .. } | Event::Failed { .. } | Event::EndpointAnswered { .. } | Event::WorkDone { .. } => {
                 self.become_(State::Moving, at);
             }
             Event::PrioritySet { priority, .. } => self.priority = *priority,
@@ -563,6 +596,7 @@ pub(crate) fn intern(live: &mut Live, names: &mut std::collections::BTreeSet<Nam
         State::Queued(position) | State::Offered { position, .. } => share(&mut position.queue),
         State::Assigned(assignment) => share(&mut assignment.position.queue),
         State::Routing { deployment, .. } => share(deployment),
+        State::Calling { endpoint, .. } => share(endpoint),
         State::Moving | State::Waiting { .. } | State::Scheduled { .. } | State::WrapUp(_) | State::Parked(_) => {}
     }
     live.visits.shrink_to_fit();

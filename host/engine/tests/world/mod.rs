@@ -10,9 +10,9 @@ use std::sync::Arc;
 use signalbox_engine::{
     Account, Action, AgentAction, AgentGroup, Answer, Attention, Binding, CallId, Category, Command, Connection,
     Content, Decision, DeliveryKey, DeliveryState, Deployment, Destination, Digest, Document, DocumentKey,
-    DocumentKind, Entry, Event, Facts, Failure, InteractionId, Manifest, Message, Name, OfferAnswer, OfferEnd, OfferId,
-    OnFailure, Outcome, Pending, Queue, Rejection, Reply, Share, SkillExpression, Speaker, Submission, Target,
-    UnixMillis, Webhook, Workflow, decide, reads,
+    DocumentKind, EndpointFailure, EndpointReply, EndpointRequest, Entry, Event, Facts, Failure, InteractionId,
+    Manifest, Message, Name, OfferAnswer, OfferEnd, OfferId, OnFailure, Outcome, Pending, Queue, Rejection, Reply,
+    Share, SkillExpression, Speaker, Submission, Target, UnixMillis, Webhook, Workflow, decide, reads,
 };
 use uuid::Uuid;
 
@@ -129,6 +129,7 @@ impl World {
             "place-group" => Document::PlaceGroup(Arc::new(serde_json::from_str(json).unwrap())),
             "rules" => Document::AgentRules(Arc::new(serde_json::from_str(json).unwrap())),
             "queue" => Document::Queue(serde_json::from_str(json).unwrap()),
+            "endpoint" => Document::Endpoint(Arc::new(serde_json::from_str(json).unwrap())),
             other => panic!("no such kind: {other}"),
         };
         self.put(document)
@@ -139,6 +140,14 @@ impl World {
         let live = self.account.live(interaction);
         let open = live.and_then(|live| live.offers().find(|offer| offer.agent == agent).map(|offer| offer.id));
         open.unwrap_or(OfferId(0))
+    }
+
+    /// What an application outside answered, as the request reads it; without a request, as if there were one.
+    fn read(&self, id: InteractionId, status: u16, body: &str) -> (CallId, Result<EndpointReply, EndpointFailure>) {
+        let call = self.account.live(id).and_then(|live| live.endpoint_call()).unwrap_or(CallId(0));
+        let request = self.contents.get(&id).and_then(|c| EndpointRequest::new(&self.account, call, id, c));
+        let result = request.map(|request| request.read(status, Some("http://10.0.0.1/"), body.as_bytes()));
+        (call, result.unwrap_or(Ok(EndpointReply { status, entries: Vec::new() })))
     }
 
     fn command(&mut self, words: &[&str]) -> Command {
@@ -176,6 +185,21 @@ impl World {
                     interaction,
                     answer: Answer { result: Err(failure) },
                 }
+            }
+            ["asked", i, status, ref body @ ..] => {
+                let interaction = the(i);
+                let (call, result) = self.read(interaction, status.parse().unwrap(), &body.join(" "));
+                Command::EndpointAnswered { call, interaction, result }
+            }
+            ["unasked", i, why] => {
+                let interaction = the(i);
+                let (call, _) = self.read(interaction, 200, "");
+                let failure = match why {
+                    "timeout" => EndpointFailure::TimedOut { timeout_ms: 5000 },
+                    "forbidden" => EndpointFailure::Forbidden("it is private".into()),
+                    _ => EndpointFailure::Unreachable("it is off".into()),
+                };
+                Command::EndpointAnswered { call, interaction, result: Err(failure) }
             }
             ["time", i] => Command::TimerDue { interaction: the(i) },
             ["data", i, entry] => Command::SetUserData { interaction: the(i), entries: vec![parse_entry(entry)] },
@@ -253,11 +277,12 @@ impl World {
                 Command::Say { interaction: the(i), speaker: Speaker::Agent, text: text.into(), by: by(), for_anyone }
             }
             ["close", i] => Command::Close { interaction: the(i), reason: "left".into(), by: by() },
-            ["remove", kind @ ("agent" | "agent-group" | "skill" | "place"), of] => {
+            ["remove", kind @ ("agent" | "agent-group" | "skill" | "place" | "endpoint"), of] => {
                 let kind = match kind {
                     "agent" => DocumentKind::Agent,
                     "skill" => DocumentKind::Skill,
                     "place" => DocumentKind::Place,
+                    "endpoint" => DocumentKind::Endpoint,
                     _ => DocumentKind::AgentGroup,
                 };
                 Command::Remove { key: DocumentKey { kind, name: name(of), element: None, version: 0 }, by: by() }
@@ -327,6 +352,13 @@ impl World {
             Event::CallRequested { deployment, attempt, .. } => format!("called {deployment} again {attempt}"),
             Event::Answered { outcome, .. } => format!("answered {outcome}"),
             Event::Failed { failure, .. } => format!("failed {}", failure.code()),
+            Event::EndpointCalled { endpoint, attempt: 0, .. } => format!("asked {endpoint}"),
+            Event::EndpointCalled { endpoint, attempt, .. } => format!("asked {endpoint} again {attempt}"),
+            Event::EndpointAnswered { failure: None, status, .. } => format!("answer {}", status.unwrap_or(0)),
+            Event::EndpointAnswered { failure: Some(failure), retry_at: Some(at), .. } => {
+                format!("{} until {}", failure.code(), at.0)
+            }
+            Event::EndpointAnswered { failure: Some(failure), .. } => failure.code().into(),
             Event::UserDataSet { key, value, .. } => format!("data {key}={value}"),
             Event::Categorized { category, .. } => format!("category {} {}", category.name, category.relevancy),
             Event::LanguageSet { language, .. } => format!("language {language}"),
