@@ -31,6 +31,7 @@ mod rejection;
 mod response;
 mod segment;
 mod skill_expression;
+mod slots;
 mod staff;
 mod staffing;
 mod transcript;
@@ -39,7 +40,7 @@ mod walk;
 mod workflow;
 
 pub use account::Account;
-pub use calendar::{Calendar, CalendarError, Exception, ExceptionHours, Hours, TimeOfDay, Weekday};
+pub use calendar::{Calendar, CalendarError, Exception, ExceptionHours, Hours, Opening, TimeOfDay, Weekday};
 pub use capacity::{CapacityRule, CapacityRuleError};
 pub use command::{AgentAction, Answer, Command, OfferAnswer, Submission};
 pub use condition::{Condition, ConditionError};
@@ -65,6 +66,7 @@ pub use rejection::Rejection;
 pub use response::{Rendered, Response, ResponseText};
 pub use segment::{Case, Segment, Slice};
 pub use skill_expression::{SkillExpression, SkillExpressionError};
+pub use slots::{Slot, SlotSettings, SlotSettingsError, slot_at, slots};
 pub use staff::{Agent, AgentChoice, AgentGroup, AgentRules, Place, PlaceGroup, SecondLogin, SkillType};
 pub use transcript::{Said, Transcript};
 pub use validate::{Fault, validate};
@@ -132,6 +134,8 @@ pub mod limits {
     pub const TRANSCRIPT_MAX: usize = 500;
     /// Bytes of those texts.
     pub const TRANSCRIPT_BYTES_MAX: usize = 256 * 1024;
+    /// Names of deleted deployments that are kept, so that none is used again: about 100 bytes each.
+    pub const RETIRED_MAX: usize = 100_000;
     /// Entries of one table.
     pub const TABLE_ENTRIES_MAX: usize = 100_000;
 }

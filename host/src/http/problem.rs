@@ -348,6 +348,7 @@ impl From<Rejection> for Problem {
         let problem = Self::new(status, code, rejection.to_string());
         match rejection {
             Rejection::Invalid { field, .. } => problem.field(field),
+            Rejection::DeploymentExists(_) => problem.todo("choose another name"),
             Rejection::Busy(_) => problem.retry_after(1),
             Rejection::WorkflowFaulty(faults) => problem.faults(faults),
             Rejection::AssignedToAnother(_) => problem.todo("only its holder or an operator may do this"),
@@ -389,6 +390,12 @@ impl From<lane::Error> for Problem {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "storage-unavailable", detail)
                     .retry_after(5)
                     .todo("try again later; an operator has to look at the server's disk")
+            }
+            lane::Error::Damaged(why) => {
+                tracing::error!(error = %why, "the store is damaged");
+                let detail = "what this is about cannot be read from the server's store; nothing was done";
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "storage-damaged", detail)
+                    .todo("an operator has to restore a backup; an interaction can still be cancelled")
             }
             lane::Error::Stopped => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", "the server is stopping").retry_after(5)

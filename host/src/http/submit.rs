@@ -17,7 +17,7 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::auth::{Caller, Submit};
-use super::body::{JsonBytes, parse};
+use super::body::{JsonBytes, Raw, parse};
 use super::{Problem, State, now};
 use crate::lane::Idempotency;
 
@@ -100,9 +100,12 @@ struct SubmittedInteraction {
 async fn submit(caller: Caller<Submit>, key: IdempotencyKey, JsonBytes(raw): JsonBytes) -> Result<Response, Problem> {
     let idempotency = key.with(&raw.bytes);
     let new: NewInteraction = parse(&raw.bytes)?;
-    drop(raw);
+    // Its part of the memory for bodies is held on: what was parsed waits in the lane.
+    let Raw { bytes, room } = raw;
+    drop(bytes);
     let submission = new.into_submission()?;
     let submitted = caller.lane.submit(submission, idempotency).await;
+    drop(room);
     let submitted = submitted.map_err(|error| Problem::from(error).named_in("workflow"))?;
     let id = submitted.id;
     let mut response = (StatusCode::CREATED, format!("{{\"id\":\"{id}\"}}")).into_response();

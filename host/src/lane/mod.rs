@@ -1,6 +1,6 @@
 //! The lane: one writer for each account. It collects commands, steps the engine, commits once, and then acts.
 //!
-//! 1. Waiting commands are taken as one batch and the clock is read once (`writer.rs`).
+//! 1. Waiting commands are taken as one batch and the clock is read once (`writer.rs`, `clock.rs`).
 //! 2. The engine decides each; its rows go into one batch with one sync. Only then do callers get their answer.
 //! 3. After the commit, effects run: strategies are called (`calls.rs`), messages delivered (`deliveries.rs`), through
 //!    `effects.rs`. Their results come back as commands.
@@ -12,6 +12,7 @@
 
 mod accounts;
 mod calls;
+mod clock;
 mod deliveries;
 mod effects;
 mod grants;
@@ -27,8 +28,8 @@ use std::thread::JoinHandle;
 use arc_swap::{ArcSwap, Guard};
 use bytes::Bytes;
 use signalbox_engine::{
-    Account, CallId, Command, Configuration, DeliveryKey, Digest, InteractionId, Name, Record, Rejection, Submission,
-    Token,
+    Account, CallId, Command, Configuration, DeliveryKey, Deployment, Digest, InteractionId, Name, Record, Rejection,
+    Submission, Token,
 };
 use tokio::sync::oneshot;
 
@@ -54,6 +55,9 @@ pub enum Error {
     /// The store cannot write or read now. Nothing of it was stored; try again later.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
+    /// What the command needs is in the store and cannot be read, now or later. Nothing of it was stored: restore a backup.
+    #[error("the store is damaged: {0}")]
+    Damaged(String),
     /// The server is stopping.
     #[error("the server is stopping")]
     Stopped,
@@ -105,9 +109,22 @@ type Look = Box<dyn FnOnce(&Account) + Send>;
 
 /// What comes back from a lane's effects.
 enum Answer {
-    Called { call: CallId, request: Box<signalbox_engine::Request>, deployment: Name, result: strategy::CallResult },
-    Loaded { deployment: Name, result: Result<Arc<strategy::Deployment>, String> },
-    Delivered { delivery: DeliveryKey, result: Result<(), String> },
+    Called {
+        call: CallId,
+        request: Box<signalbox_engine::Request>,
+        deployment: Name,
+        result: strategy::CallResult,
+    },
+    Loaded {
+        deployment: Arc<Deployment>,
+        result: Result<Arc<strategy::Deployment>, String>,
+        /// The image to keep from now on, where the old one did not fit.
+        image: Option<(Digest, Bytes)>,
+    },
+    Delivered {
+        delivery: DeliveryKey,
+        result: Result<(), String>,
+    },
 }
 
 type Mailbox = mailbox::Mailbox<Request, Answer>;

@@ -2,32 +2,31 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use signalbox_engine::{
-    self as engine, Account, CallId, Command, Content, DeliveryKey, Digest, Ended, Event, InteractionId, Name, Record,
-    UnixMillis,
+    self as engine, Account, CallId, Command, Configuration, Content, DeliveryKey, Digest, DocumentKind, Ended, Event,
+    InteractionId, Name, Record, UnixMillis,
 };
 use tokio::sync::oneshot;
 
 use super::calls::Calls;
+use super::clock::Clock;
 use super::deliveries::Deliveries;
 use super::effects::Effects;
 use super::grants::AccountGrants;
 use super::{Answer, Error, Idempotency, Look, Published, Request, Shared, Submitted};
 use crate::outbox::Attempt;
 use crate::stats::LogLine;
-use crate::store::{self, Batch, DecisionRow, Head, IdempotencyRow, Store};
+use crate::store::{self, AccountNumber, Batch, DecisionRow, Head, IdempotencyRow, Store};
 use crate::strategy::{Grants, Level, Recorded};
 
 /// Commands in one commit. More would make the first of them wait for the last.
 pub const BATCH_MAX: usize = 512;
 /// Timers that fire in one batch; the next batch follows at once.
 const TIMERS_MAX: usize = 256;
-/// Bytes of a batch after which no more commands join it.
+/// Bytes of a batch after which it is committed, and the next begun.
 const BATCH_BYTES_MAX: usize = 8 << 20;
-/// How long an idempotency key is remembered.
-const IDEMPOTENCY_MS: u64 = 24 * 60 * 60 * 1000;
 /// Bodies of interactions under way that are kept at hand.
 const CONTENTS_BYTES_MAX: usize = 64 << 20;
 /// Pause between two tries to write after the store failed.
@@ -43,6 +42,8 @@ pub(super) struct Writer {
     calls: Calls,
     deliveries: Deliveries,
     effects: Box<dyn Effects>,
+    clock: Clock,
+    /// Read once a turn.
     now: UnixMillis,
     /// Set while the store cannot write: requests are refused until then, answers wait.
     down_until: Option<Instant>,
@@ -110,6 +111,7 @@ impl Writer {
             calls: Calls::default(),
             deliveries: Deliveries::default(),
             effects,
+            clock: Clock::new(),
             now: UnixMillis(0),
             down_until: None,
         };
@@ -142,12 +144,12 @@ impl Writer {
     }
 
     fn turn_until_closed(&mut self) {
-        self.read_clock();
+        self.now = self.clock.read();
         self.act();
         loop {
             let mail = self.shared.mailbox.take(BATCH_MAX, self.pause());
             let closed = mail.closed && mail.requests.is_empty() && mail.answers.is_empty();
-            self.read_clock();
+            self.now = self.clock.read();
             self.turn(mail.answers, mail.requests);
             if closed {
                 return;
@@ -155,17 +157,13 @@ impl Writer {
         }
     }
 
-    /// The clock is read once a turn and never goes back.
-    fn read_clock(&mut self) {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let now = UnixMillis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
-        self.now = self.now.max(now);
-    }
-
     /// How long there is nothing to do unless somebody writes.
-    fn pause(&self) -> Option<Duration> {
+    pub(super) fn pause(&self) -> Option<Duration> {
         if let Some(until) = self.down_until {
             return Some(until.saturating_duration_since(Instant::now()));
+        }
+        if self.calls.has_failed() {
+            return Some(Duration::ZERO);
         }
         let next = [self.account.next_timer(), self.deliveries.next(&self.account)].into_iter().flatten().min()?;
         Some(Duration::from_millis(next.0.saturating_sub(self.now.0)))
@@ -178,9 +176,20 @@ impl Writer {
         self.turn(answers, requests);
     }
 
+    /// What effects have answered at once.
+    #[cfg(test)]
+    pub(super) fn mail(&self) -> Vec<Answer> {
+        self.shared.mailbox.take(BATCH_MAX, Some(Duration::ZERO)).answers
+    }
+
     #[cfg(test)]
     pub(super) fn account(&self) -> &Account {
         &self.account
+    }
+
+    #[cfg(test)]
+    pub(super) fn stats(&self) -> &crate::stats::Stats {
+        &self.shared.stats
     }
 
     #[cfg(test)]
@@ -204,18 +213,27 @@ impl Writer {
             looks: Vec::new(),
             configuration_changed: false,
         };
-        for answer in answers {
+        let mut answers = answers.into_iter();
+        while let Some(answer) = answers.next() {
+            if self.down_until.is_some() {
+                self.refuse(std::iter::once(answer).chain(answers).collect(), Vec::new());
+                break;
+            }
             self.answer(&mut work, answer);
+            self.finish_where_large(&mut work);
         }
         for (call, interaction, why) in self.calls.take_failed() {
+            if self.down_until.is_some() {
+                break;
+            }
             let answer = engine::Answer { result: Err(engine::Failure::Unavailable(why)) };
             self.effect(&mut work, Command::StrategyAnswered { call, interaction, answer });
         }
         for _ in 0..TIMERS_MAX {
-            let Some(interaction) = self.account.timer_due(self.now) else { break };
-            if self.down_until.is_some() || self.step(&mut work, Command::TimerDue { interaction }).is_err() {
-                break;
-            }
+            let due = self.account.timer_due(self.now).filter(|_| self.down_until.is_none());
+            let Some(interaction) = due else { break };
+            self.effect(&mut work, Command::TimerDue { interaction });
+            self.finish_where_large(&mut work);
         }
         let mut requests = requests.into_iter();
         while let Some(request) = requests.next() {
@@ -224,9 +242,7 @@ impl Writer {
                 break;
             }
             self.request(&mut work, request);
-            if work.batch.size_bytes() > BATCH_BYTES_MAX {
-                self.finish(&mut work);
-            }
+            self.finish_where_large(&mut work);
         }
         self.finish(&mut work);
         // While the store fails, memory may be ahead of it: nothing may be done to the world on the strength of that.
@@ -260,9 +276,15 @@ impl Writer {
                 }
                 self.note(&deployment, interaction, call, &result.record);
             }
-            Answer::Loaded { deployment, result } => {
+            Answer::Loaded { deployment, result, image } => {
                 let result = self.effects.loaded(&deployment, result);
-                self.calls.loaded(&deployment, &result);
+                self.calls.loaded(&deployment.name, &result);
+                if let Some((digest, bytes)) = image {
+                    let command = Command::Recompiled { deployment: deployment.name.clone(), image: digest };
+                    if self.effect(work, command) {
+                        work.batch.blob(&self.store, digest, &bytes);
+                    }
+                }
             }
             Answer::Delivered { delivery, result } => {
                 self.deliveries.ended(&delivery);
@@ -272,17 +294,26 @@ impl Writer {
     }
 
     /// Takes what an effect has led to. Answers whether it was awaited: it is not where its interaction was cancelled
-    /// meanwhile, or the webhook taken away. Where the store cannot be read, the effect is found again and run again.
+    /// meanwhile, or the webhook taken away. Where the store cannot be read, the effect is found again and run again; where
+    /// the interaction's own content is lost, it alone is parked.
     fn effect(&mut self, work: &mut Work, command: Command) -> bool {
-        match self.step(work, command) {
-            Ok(()) => true,
-            Err(Error::Unavailable(why)) => {
-                tracing::error!(account = %self.shared.name, why, "an answer could not be taken");
-                self.down_until = Some(Instant::now() + RETRY);
-                false
+        let interaction = engine::reads(&self.account, &command);
+        match (self.step(work, command), interaction) {
+            (Ok(()), _) => return true,
+            (Err(Error::Rejected(_)), _) => {}
+            (Err(Error::Damaged(why)), Some(interaction)) => {
+                tracing::error!(account = %self.shared.name, %interaction, why, "it is parked");
+                // Refused only where it is parked already.
+                let _ = self.step(work, Command::ContentLost { interaction, why });
             }
-            Err(_) => false,
+            (Err(error), _) => self.back_off(&error),
         }
+        false
+    }
+
+    fn back_off(&mut self, error: &Error) {
+        tracing::error!(account = %self.shared.name, %error, "the store cannot be read");
+        self.down_until = Some(Instant::now() + RETRY);
     }
 
     fn request(&mut self, work: &mut Work, request: Request) {
@@ -333,8 +364,8 @@ impl Writer {
         if let Some(row) = work.keys.get(key) {
             return Ok(Some(row.clone()));
         }
-        let row = self.store.idempotency(self.shared.number, key).map_err(|e| unavailable(&e))?;
-        Ok(row.filter(|row| row.at.plus(IDEMPOTENCY_MS) > self.now))
+        let row = self.store.idempotency(self.shared.number, key).map_err(|e| failure(&e))?;
+        Ok(row.filter(|row| !row.is_over(self.now)))
     }
 
     /// Decides one command, applies it and adds its rows to the batch.
@@ -345,8 +376,12 @@ impl Writer {
         let content = engine::reads(&self.account, &command).map(|id| self.content(id)).transpose()?;
         let decided = engine::decide(&self.account, command, content, self.now)?;
         let record = decided.record;
+        let binaries = let_go(self.account.configuration(), &record);
         let ended = self.account.apply(&record);
         work.batch.record(&self.store, &record);
+        for digest in binaries.into_iter().filter(|digest| !is_used(self.account.configuration(), *digest)) {
+            work.batch.remove_blob(&self.store, digest);
+        }
         for (id, content) in decided.contents {
             let new = record.events.iter().any(|e| matches!(e, Event::Submitted { id: of, .. } if *of == id));
             if new {
@@ -365,9 +400,8 @@ impl Writer {
                 Event::DocumentRemoved { key, .. } => {
                     work.configuration_changed = true;
                     work.batch.remove_document(&self.store, key);
-                    if let (engine::DocumentKind::Upload, Ok(digest)) = (key.kind, key.name.as_str().parse::<Digest>())
-                    {
-                        work.batch.remove_blob(&self.store, digest);
+                    if key.kind == DocumentKind::Deployment {
+                        work.batch.retired(&self.store, key.name.as_str());
                     }
                 }
                 Event::DeliveryChanged { delivery, state } => work.batch.delivery(&self.store, delivery, state),
@@ -406,8 +440,13 @@ impl Writer {
         if let Some(content) = self.contents.get(id) {
             return Ok((**content).clone());
         }
-        let content = self.store.content(self.shared.number, id).map_err(|e| unavailable(&e))?;
-        Ok(content.unwrap_or_else(|| panic!("interaction {id} is live and has no content")))
+        content(&self.store, self.shared.number, id).map_err(|e| failure(&e))
+    }
+
+    fn finish_where_large(&mut self, work: &mut Work) {
+        if work.batch.size_bytes() > BATCH_BYTES_MAX {
+            self.finish(work);
+        }
     }
 
     /// Commits, publishes and answers. Where the store cannot write, the state goes back to what is stored.
@@ -440,37 +479,41 @@ impl Writer {
     fn act(&mut self) {
         let (store, number) = (Arc::clone(&self.store), self.shared.number);
         let contents = &self.contents;
-        let content = |id: InteractionId| match contents.get(id) {
+        let content_of = |id: InteractionId| match contents.get(id) {
             Some(content) => Ok(Arc::clone(content)),
-            None => store
-                .content(number, id)
-                .and_then(|c| c.ok_or_else(|| store::Error::Damaged(format!("interaction {id} has no content"))))
-                .map(Arc::new),
+            None => content(&store, number, id).map(Arc::new),
         };
         let view = AccountGrants::new(Arc::clone(self.account.configuration()), Arc::clone(&self.shared.stats));
         let grants: Arc<dyn Grants> = Arc::new(view);
         let effects = &mut self.effects;
-        self.calls
-            .pump(&self.account, content, |call, deployment, request| effects.call(call, deployment, request, &grants));
+        let hand = |call, deployment: &_, request| effects.call(call, deployment, request, &grants);
+        if let Err(error) = self.calls.pump(&self.account, content_of, hand) {
+            self.back_off(&failure(&error));
+            return;
+        }
         for delivery in self.deliveries.due(&self.account, self.now) {
             self.deliver(delivery);
         }
     }
 
     fn deliver(&mut self, delivery: DeliveryKey) {
-        let message = match self.store.message(self.shared.number, delivery.message) {
-            Ok(message) => message.unwrap_or_else(|| panic!("the pending message {delivery} is not in the store")),
-            Err(error) => {
-                // Tried again when the lane next acts.
-                tracing::error!(%delivery, error = &error as &dyn std::error::Error, "a message cannot be read");
-                return;
-            }
-        };
-        let webhook = self.account.configuration().webhooks.get(&delivery.webhook);
-        let webhook = webhook.unwrap_or_else(|| panic!("a webhook is kept while messages to it are pending"));
-        let attempt = Attempt { account: self.shared.name.clone(), message, webhook: Arc::clone(webhook) };
         self.deliveries.began(&delivery);
-        self.effects.deliver(delivery, attempt);
+        match self.attempt(&delivery) {
+            Ok(attempt) => self.effects.deliver(delivery, attempt),
+            // An attempt that failed like any other: made again after a pause, and parked in the end.
+            Err(why) => {
+                tracing::error!(account = %self.shared.name, %delivery, why, "a message cannot be delivered");
+                self.shared.mailbox.answer(Answer::Delivered { delivery, result: Err(why) });
+            }
+        }
+    }
+
+    fn attempt(&self, delivery: &DeliveryKey) -> Result<Attempt, String> {
+        let message = self.store.message(self.shared.number, delivery.message).map_err(|error| error.to_string())?;
+        let message = message.ok_or("the message is not in the store")?;
+        let webhook = self.account.configuration().webhooks.get(&delivery.webhook);
+        let webhook = webhook.ok_or("the webhook was deleted")?;
+        Ok(Attempt { account: self.shared.name.clone(), message, webhook: Arc::clone(webhook) })
     }
 
     /// Keeps what a call logged and how long it took.
@@ -488,7 +531,7 @@ impl Writer {
 
     fn fail(&mut self, error: &store::Error, waiting: Vec<Waiting>) {
         tracing::error!(account = %self.shared.name, error = error as &dyn std::error::Error, "a commit failed");
-        let failed = unavailable(error);
+        let failed = failure(error);
         for caller in waiting {
             match caller {
                 Waiting::Submit(reply, _) => drop(reply.send(Err(failed.clone()))),
@@ -526,9 +569,9 @@ impl Writer {
         for answer in answers {
             match answer {
                 Answer::Called { call, .. } => self.calls.ended(call),
-                Answer::Loaded { deployment, result } => {
+                Answer::Loaded { deployment, result, .. } => {
                     let result = self.effects.loaded(&deployment, result);
-                    self.calls.loaded(&deployment, &result);
+                    self.calls.loaded(&deployment.name, &result);
                 }
                 Answer::Delivered { delivery, .. } => self.deliveries.ended(&delivery),
             }
@@ -544,6 +587,33 @@ impl Writer {
     }
 }
 
+/// The binaries of the documents that a record takes away or puts others in the place of.
+fn let_go(configuration: &Configuration, record: &Record) -> Vec<Digest> {
+    let mut digests = Vec::new();
+    for event in &record.events {
+        let key = match event {
+            Event::DocumentPut { document, .. } => document.key(),
+            Event::DocumentRemoved { key, .. } => key.clone(),
+            _ => continue,
+        };
+        match key.kind {
+            DocumentKind::Upload => digests.extend(configuration.uploads.get(&key.name).map(|upload| upload.digest)),
+            DocumentKind::Deployment => {
+                let before = configuration.deployments.get(&key.name);
+                digests.extend(before.into_iter().flat_map(|deployment| [deployment.component, deployment.image]));
+            }
+            _ => {}
+        }
+    }
+    digests
+}
+
+/// Whether a document still needs a binary: deployments can share them, and be made of an upload as it is.
+fn is_used(configuration: &Configuration, digest: Digest) -> bool {
+    configuration.uploads.values().any(|upload| upload.digest == digest)
+        || configuration.deployments.values().any(|it| it.component == digest || it.image == digest)
+}
+
 fn level(level: Level) -> &'static str {
     match level {
         Level::Debug => "debug",
@@ -553,9 +623,14 @@ fn level(level: Level) -> &'static str {
     }
 }
 
-fn unavailable(error: &store::Error) -> Error {
+fn failure(error: &store::Error) -> Error {
     let source = std::error::Error::source(error).map(|s| format!(": {s}")).unwrap_or_default();
-    Error::Unavailable(format!("{error}{source}"))
+    let why = format!("{error}{source}");
+    if error.is_damage() { Error::Damaged(why) } else { Error::Unavailable(why) }
+}
+
+fn content(store: &Store, account: AccountNumber, id: InteractionId) -> Result<Content, store::Error> {
+    store.content(account, id)?.ok_or_else(|| store::Error::Damaged(format!("interaction {id} has no content")))
 }
 
 /// The contents of interactions that strategies are about to see, up to a number of bytes. The rest is read again.

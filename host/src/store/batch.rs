@@ -129,6 +129,11 @@ impl Batch {
         self.delete(store, &Key::Document(self.account, key));
     }
 
+    /// The name of a deployment that was deleted.
+    pub fn retired(&mut self, store: &Store, deployment: &str) {
+        self.put(store, &Key::Retired(self.account, deployment), &encode(&()));
+    }
+
     /// What a submit with an idempotency key gave.
     pub fn idempotency(&mut self, store: &Store, key: &str, row: &IdempotencyRow) {
         self.put(store, &Key::Idempotency(self.account, key), &encode(row));

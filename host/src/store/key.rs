@@ -60,6 +60,8 @@ pub enum Key<'a> {
     Live(AccountNumber, InteractionId),
     /// `13` · n · message u64 · webhook: a delivery that is pending or parked. State.
     Delivery(AccountNumber, u64, &'a str),
+    /// `14` · n · name: a deployment that was deleted, whose name is not free again. State.
+    Retired(AccountNumber, &'a str),
     /// `20` · n · interaction 16: the message as it came. Content.
     Message(AccountNumber, InteractionId),
     /// `21` · n · interaction 16: the facts about it. Content.
@@ -88,7 +90,9 @@ impl Key<'_> {
     pub fn family(&self) -> Family {
         match self {
             Self::Format | Self::Account(_) => Family::Meta,
-            Self::Head(_) | Self::Document(..) | Self::Live(..) | Self::Delivery(..) => Family::State,
+            Self::Head(_) | Self::Document(..) | Self::Live(..) | Self::Delivery(..) | Self::Retired(..) => {
+                Family::State
+            }
             Self::Message(..) | Self::Facts(..) | Self::Outbox(..) => Family::Content,
             Self::Record(..)
             | Self::Timeline(..)
@@ -110,6 +114,7 @@ impl Key<'_> {
             Self::Document(..) => 0x11,
             Self::Live(..) => 0x12,
             Self::Delivery(..) => 0x13,
+            Self::Retired(..) => 0x14,
             Self::Message(..) => 0x20,
             Self::Facts(..) => 0x21,
             Self::Outbox(..) => 0x22,
@@ -134,6 +139,7 @@ impl Key<'_> {
             | Self::Document(n, _)
             | Self::Live(n, _)
             | Self::Delivery(n, ..)
+            | Self::Retired(n, _)
             | Self::Message(n, _)
             | Self::Facts(n, _)
             | Self::Outbox(n, _)
@@ -150,7 +156,7 @@ impl Key<'_> {
         }
         match self {
             Self::Format | Self::Head(_) => {}
-            Self::Account(name) | Self::Idempotency(_, name) => bytes.extend(name.as_bytes()),
+            Self::Account(name) | Self::Retired(_, name) | Self::Idempotency(_, name) => bytes.extend(name.as_bytes()),
             Self::Document(_, key) => {
                 bytes.push(kind_byte(key.kind));
                 bytes.extend(key.version.to_be_bytes());
@@ -243,6 +249,8 @@ mod tests {
             Key::Delivery(number(1), 255, "z"),
             Key::Delivery(number(1), 256, "a"),
             Key::Delivery(number(1), 256, "b"),
+            Key::Retired(number(1), "a"),
+            Key::Retired(number(1), "b"),
             Key::Message(number(1), id(1)),
             Key::Facts(number(1), id(1)),
             Key::Outbox(number(1), 9),
