@@ -176,7 +176,7 @@ fn offer_ended(account: &Account, id: InteractionId, offer: &Offer, how: OfferEn
     Event::OfferEnded { id, offer: offer.id, agent: offer.agent.clone(), how, ready_by }
 }
 
-fn revoked(reason: &str) -> OfferEnd {
+pub(crate) fn revoked(reason: &str) -> OfferEnd {
     OfferEnd::Revoked { reason: reason.to_owned() }
 }
 

@@ -15,7 +15,7 @@ use crate::limits;
 use crate::live::{Live, State};
 use crate::rejection::Rejection;
 use crate::walk::Draft;
-use crate::{agents, documents, outgoing};
+use crate::{agents, callbacks, documents, outgoing};
 
 /// What an accepted command does.
 #[derive(Debug, Clone)]
@@ -34,6 +34,8 @@ pub fn reads(account: &Account, command: &Command) -> Option<InteractionId> {
         | Command::EndpointAnswered { interaction, .. }
         | Command::TimerDue { interaction }
         | Command::Say { interaction, .. }
+        | Command::RescheduleCallback { interaction, .. }
+        | Command::CallbackAttempted { interaction, .. }
         | Command::SetUserData { interaction, .. }
         | Command::Resume { interaction, .. }
         | Command::AnswerOffer { interaction, .. }
@@ -186,6 +188,18 @@ pub fn decide(
             agents::close(&mut draft, live, reason, by)?;
             draft.finish(&mut contents)
         }
+        Command::RescheduleCallback { interaction, at, by, for_anyone } => {
+            let live = find(account, interaction)?;
+            let mut draft = draft(interaction, live);
+            callbacks::reschedule(&mut draft, live, at, by, for_anyone)?;
+            draft.finish(&mut contents)
+        }
+        Command::CallbackAttempted { interaction, outcome, by, for_anyone } => {
+            let live = find(account, interaction)?;
+            let mut draft = draft(interaction, live);
+            callbacks::attempted(&mut draft, live, outcome, by, for_anyone)?;
+            draft.finish(&mut contents)
+        }
         Command::Put { document, by } => documents::put(account, document, by)?,
         Command::Remove { key, by } => documents::remove(account, key, by)?,
         Command::Recompiled { deployment, image } => documents::recompiled(account, &deployment, image)?,
@@ -215,11 +229,7 @@ pub fn decide(
 }
 
 fn submit(account: &Account, submission: Submission, now: UnixMillis) -> Result<Draft<'_>, Rejection> {
-    let Submission { id, workflow, message, facts, at } = submission;
-    let flow = account
-        .configuration()
-        .workflow(workflow.as_str())
-        .ok_or_else(|| Rejection::WorkflowUnknown(workflow.clone()))?;
+    let Submission { id, workflow, message, facts, at, callback } = submission;
     if account.live(id).is_some() {
         return Err(Rejection::InteractionExists(id));
     }
@@ -239,7 +249,17 @@ fn submit(account: &Account, submission: Submission, now: UnixMillis) -> Result<
     if at.is_some_and(|at| at > now.plus(limits::SCHEDULE_MS_MAX)) {
         return Err(invalid("at", "at most 366 days ahead"));
     }
-    Ok(Draft::submit(account, id, flow, Content { message, facts }, at, now))
+    let (flow, callback, at) = match callback {
+        Some(rules) => {
+            let booking = callbacks::book(account, &rules, &message, at, now)?;
+            (booking.flow, Some(booking.callback), booking.begins_at)
+        }
+        None => {
+            let flow = account.configuration().workflow(workflow.as_str());
+            (flow.ok_or(Rejection::WorkflowUnknown(workflow))?, None, at)
+        }
+    };
+    Ok(Draft::submit(account, id, flow, Content { message, facts }, callback, at, now))
 }
 
 fn awaited(account: &Account, id: InteractionId, call: CallId) -> Result<&Live, Rejection> {

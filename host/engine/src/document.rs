@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::calendar::Calendar;
+use crate::callbacks::CallbackRules;
 use crate::capacity::CapacityRule;
 use crate::content::Skill;
 use crate::decision::{Manifest, Target};
@@ -284,6 +285,8 @@ pub enum Document {
     AgentRules(Arc<AgentRules>),
     /// An application outside.
     Endpoint(Arc<Endpoint>),
+    /// Rules of callbacks.
+    CallbackRules(Arc<CallbackRules>),
 }
 
 /// Kinds of documents, in the order in which they are loaded.
@@ -323,6 +326,8 @@ pub enum DocumentKind {
     AgentRules,
     /// See [`Document::Endpoint`].
     Endpoint,
+    /// See [`Document::CallbackRules`].
+    CallbackRules,
 }
 
 /// What a document is found by.
@@ -382,6 +387,7 @@ impl Document {
             Self::PlaceGroup(group) => key(DocumentKind::PlaceGroup, &group.name),
             Self::AgentRules(_) => key(DocumentKind::AgentRules, &AgentRules::name()),
             Self::Endpoint(endpoint) => key(DocumentKind::Endpoint, &endpoint.name),
+            Self::CallbackRules(rules) => key(DocumentKind::CallbackRules, &rules.name),
         }
     }
 }
@@ -425,6 +431,8 @@ pub struct Configuration {
     pub agent_rules: Arc<AgentRules>,
     /// By name.
     pub endpoints: BTreeMap<Name, Arc<Endpoint>>,
+    /// By name.
+    pub callback_rules: BTreeMap<Name, Arc<CallbackRules>>,
 }
 
 impl Configuration {
@@ -488,6 +496,7 @@ impl Configuration {
             Document::PlaceGroup(g) => drop(self.place_groups.insert(g.name.clone(), g)),
             Document::AgentRules(rules) => self.agent_rules = rules,
             Document::Endpoint(e) => drop(self.endpoints.insert(e.name.clone(), e)),
+            Document::CallbackRules(r) => drop(self.callback_rules.insert(r.name.clone(), r)),
         }
     }
 
@@ -526,6 +535,7 @@ impl Configuration {
             DocumentKind::PlaceGroup => drop(self.place_groups.remove(name)),
             DocumentKind::AgentRules => self.agent_rules = Arc::default(),
             DocumentKind::Endpoint => drop(self.endpoints.remove(name)),
+            DocumentKind::CallbackRules => drop(self.callback_rules.remove(name)),
         }
     }
 
@@ -554,5 +564,6 @@ impl Configuration {
             .chain(self.place_groups.values().cloned().map(Document::PlaceGroup))
             .chain(std::iter::once(Document::AgentRules(Arc::clone(&self.agent_rules))))
             .chain(self.endpoints.values().cloned().map(Document::Endpoint))
+            .chain(self.callback_rules.values().cloned().map(Document::CallbackRules))
     }
 }

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::callbacks::AttemptOutcome;
 use crate::content::{Category, Skill};
 use crate::decision::{Failure, Target};
 use crate::document::{Document, DocumentKey};
@@ -469,6 +470,41 @@ pub enum Event {
         /// When it is asked again.
         retry_at: Option<UnixMillis>,
     },
+    /// It was booked as a callback.
+    CallbackBooked {
+        /// Which.
+        id: InteractionId,
+        /// The rules.
+        rules: Name,
+        /// Whom to call.
+        number: String,
+        /// The moment that was booked; none for as soon as possible.
+        at: Option<UnixMillis>,
+    },
+    /// A callback was booked for another moment.
+    CallbackRescheduled {
+        /// Which.
+        id: InteractionId,
+        /// The moment; none for as soon as possible.
+        at: Option<UnixMillis>,
+        /// Who said so.
+        by: String,
+    },
+    /// An attempt to call somebody back has ended.
+    CallbackAttempted {
+        /// Which.
+        id: InteractionId,
+        /// The how-manieth, from 1 on.
+        attempt: u8,
+        /// What came of it.
+        outcome: AttemptOutcome,
+        /// The agent who called.
+        agent: Option<Name>,
+        /// When the next one is made.
+        next_at: Option<UnixMillis>,
+        /// Who said so.
+        by: String,
+    },
 }
 
 /// How an offer ended.
@@ -581,6 +617,9 @@ impl Event {
             | Self::Scheduled { id, .. }
             | Self::EndpointCalled { id, .. }
             | Self::EndpointAnswered { id, .. }
+            | Self::CallbackBooked { id, .. }
+            | Self::CallbackRescheduled { id, .. }
+            | Self::CallbackAttempted { id, .. }
             | Self::Began { id } => Some(*id),
             Self::MessageQueued { message, .. } => message.interaction,
             Self::DocumentPut { .. }
@@ -647,6 +686,9 @@ impl Event {
             Self::AgentRests { .. } => "agent.rests",
             Self::EndpointCalled { .. } => "endpoint.called",
             Self::EndpointAnswered { .. } => "endpoint.answered",
+            Self::CallbackBooked { .. } => "callback.booked",
+            Self::CallbackRescheduled { .. } => "callback.rescheduled",
+            Self::CallbackAttempted { .. } => "callback.attempted",
         }
     }
 }

@@ -12,6 +12,7 @@ mod account;
 mod actions;
 mod agents;
 mod calendar;
+mod callbacks;
 mod capacity;
 mod command;
 mod condition;
@@ -40,7 +41,10 @@ mod walk;
 mod workflow;
 
 pub use account::Account;
-pub use calendar::{Calendar, CalendarError, Exception, ExceptionHours, Hours, Opening, TimeOfDay, Weekday};
+pub use calendar::{
+    Calendar, CalendarError, Exception, ExceptionHours, Hours, MomentError, Opening, TimeOfDay, Weekday,
+};
+pub use callbacks::{AttemptOutcome, Callback, CallbackRules, number};
 pub use capacity::{CapacityRule, CapacityRuleError};
 pub use command::{AgentAction, Answer, Command, OfferAnswer, Submission};
 pub use condition::{Condition, ConditionError};

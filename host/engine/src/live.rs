@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::callbacks::Callback;
 use crate::content::Skill;
 use crate::decision::Target;
 use crate::event::{Event, OfferEnd, Park};
@@ -280,6 +281,8 @@ pub struct Live {
     pub target: Option<Box<Target>>,
     /// Who was offered it where it waits now and did not accept.
     pub refusals: Vec<Refusal>,
+    /// What makes it a callback.
+    pub callback: Option<Box<Callback>>,
 }
 
 /// One interaction that has ended, as it is kept.
@@ -317,6 +320,7 @@ impl Live {
             visits: Vec::new(),
             target: None,
             refusals: Vec::new(),
+            callback: None,
         }
     }
 
@@ -512,6 +516,22 @@ impl Live {
             }
             Event::Scheduled { until, .. } => self.become_(State::Scheduled { until: *until }, at),
             Event::Began { .. } => self.become_(State::Moving, at),
+            Event::CallbackBooked { rules, number, at, .. } => {
+                let (rules, number) = (rules.clone(), number.clone());
+                self.callback = Some(Box::new(Callback { rules, number, at: *at, attempts: 0, outcome: None }));
+            }
+            Event::CallbackRescheduled { at, .. } => {
+                if let Some(callback) = &mut self.callback {
+                    callback.at = *at;
+                }
+            }
+            Event::CallbackAttempted { attempt, outcome, .. } => {
+                if let Some(callback) = &mut self.callback {
+                    callback.at = None;
+                    callback.attempts = *attempt;
+                    callback.outcome = Some(*outcome);
+                }
+            }
             Event::Parked { park, .. } => self.become_(State::Parked(Box::new(park.clone())), at),
             Event::Resumed { version, .. } => {
                 // A loop passes several elements: each of them may be entered as often as before.
@@ -585,6 +605,9 @@ pub(crate) fn intern(live: &mut Live, names: &mut std::collections::BTreeSet<Nam
         None => drop(names.insert(name.clone())),
     };
     share(&mut live.media_type);
+    if let Some(callback) = &mut live.callback {
+        share(&mut callback.rules);
+    }
     for frame in &mut live.frames {
         share(&mut frame.workflow);
     }

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use crate::account::Account;
+use crate::callbacks::Callback;
 use crate::content::{Content, Entry};
 use crate::decide::check_user_data;
 use crate::decision::{Decision, Failure, Target};
@@ -86,6 +87,7 @@ impl<'a> Draft<'a> {
         id: InteractionId,
         flow: &Arc<Flow>,
         content: Content,
+        callback: Option<Callback>,
         at: Option<UnixMillis>,
         now: UnixMillis,
     ) -> Self {
@@ -95,12 +97,28 @@ impl<'a> Draft<'a> {
         let mut draft = Self::new(account, id, live, content, account.sequence().next(), now);
         draft.content_changed = true;
         draft.push(Event::Submitted { id, media_type, priority, hops, copy_of: None });
+        if let Some(Callback { rules, number, at, .. }) = callback {
+            draft.push(Event::CallbackBooked { id, rules, number, at });
+        }
         draft.enter_workflow(flow);
         match at.filter(|at| *at > now) {
             Some(until) => draft.push(Event::Scheduled { id, until, by: "client".into() }),
             None => draft.walk(),
         }
         draft
+    }
+
+    /// Goes back to the beginning of a workflow, at a moment or now.
+    pub(crate) fn start_anew(&mut self, flow: &Arc<Flow>, until: Option<UnixMillis>, by: String) {
+        let id = self.id;
+        if !self.live.frames.is_empty() {
+            self.push(Event::WorkflowsLeft { id });
+        }
+        self.enter_workflow(flow);
+        match until.filter(|until| *until > self.now) {
+            Some(until) => self.push(Event::Scheduled { id, until, by }),
+            None => self.begin(),
+        }
     }
 
     /// The moment that it was scheduled for has come.
@@ -477,7 +495,7 @@ impl<'a> Draft<'a> {
         let wants = document.and_then(|queue| queue.wants(target, skills));
         let wants = wants.map(|wants| Box::new(Wants { target: self.resolved(wants.target.clone()), ..*wants }));
         // Whoever asked to be called back waits since then.
-        let called_back = self.live.media_type == "callback";
+        let called_back = self.live.callback.is_some() || self.live.media_type == "callback";
         QueuePosition {
             queue,
             since: self.now,
