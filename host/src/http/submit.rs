@@ -10,7 +10,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use signalbox_engine::{Digest, Entry, Facts, InteractionId, Message, Name, Submission, limits};
+use signalbox_engine::{Digest, Entry, Facts, InteractionId, Message, Name, Submission, UnixMillis, limits};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -75,6 +75,10 @@ struct NewInteraction {
     #[serde(default)]
     #[schema(maximum = 1000)]
     priority: u16,
+    /// The moment that it is meant for, in milliseconds since 1970: until then it is `scheduled`. At most 366 days ahead.
+    #[serde(default)]
+    #[schema(value_type = Option<u64>)]
+    at_ms: Option<UnixMillis>,
 }
 
 /// An interaction that was handed in, durably.
@@ -178,7 +182,7 @@ impl NewInteraction {
         let facts =
             Facts { language: self.language, user_data: self.user_data, priority: self.priority, ..Facts::default() };
         let id = InteractionId(Uuid::now_v7());
-        Ok(Submission { id, workflow: self.workflow, message: Arc::new(message), facts })
+        Ok(Submission { id, workflow: self.workflow, message: Arc::new(message), facts, at: self.at_ms })
     }
 }
 

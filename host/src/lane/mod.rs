@@ -17,6 +17,7 @@ mod deliveries;
 mod effects;
 mod grants;
 mod mailbox;
+mod sessions;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -31,9 +32,10 @@ use signalbox_engine::{
     Account, CallId, Command, Configuration, DeliveryKey, Deployment, Digest, InteractionId, Name, Record, Rejection,
     Submission, Token,
 };
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 pub use accounts::{Accounts, Options, SYSTEM};
+pub use sessions::{Session, Snapshot, Update};
 pub use writer::BATCH_MAX;
 
 use crate::stats::Stats;
@@ -102,6 +104,7 @@ enum Request {
     Submit(Box<Submission>, Option<Idempotency>, oneshot::Sender<Result<Submitted, Error>>),
     Command(Command, Vec<(Digest, Bytes)>, oneshot::Sender<Result<Record, Error>>),
     Ask(Look),
+    Join(Name, sessions::Joining),
 }
 
 /// A look at the routing state; short and bounded.
@@ -109,6 +112,7 @@ type Look = Box<dyn FnOnce(&Account) + Send>;
 
 /// What comes back from a lane's effects.
 enum Answer {
+    Left(Name),
     Called {
         call: CallId,
         request: Box<signalbox_engine::Request>,
@@ -206,6 +210,23 @@ impl Lane {
         let look = move |account: &Account| drop(reply.send(look(account)));
         self.send(Request::Ask(Box::new(look)))?;
         answer.await.map_err(|_| Error::Stopped)
+    }
+
+    /// Opens a session of an agent: it is told what happens to it from a moment on, and how things stand at that moment.
+    ///
+    /// # Errors
+    /// [`Error::Full`] or [`Error::Stopped`].
+    pub async fn join(self: &Arc<Self>, agent: Name) -> Result<(Session, Snapshot), Error> {
+        let (updates, received) = mpsc::channel(sessions::UPDATES_MAX);
+        let (reply, answer) = oneshot::channel();
+        self.send(Request::Join(agent.clone(), sessions::Joining { updates, reply }))?;
+        let snapshot = answer.await.map_err(|_| Error::Stopped)?;
+        Ok((Session::new(Arc::clone(self), agent, received), snapshot))
+    }
+
+    /// A session has ended. Never refused: an agent without a session must not count as reached.
+    fn leave(&self, agent: &Name) {
+        self.shared.mailbox.answer(Answer::Left(agent.clone()));
     }
 
     fn send(&self, request: Request) -> Result<(), Error> {

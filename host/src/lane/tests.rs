@@ -191,7 +191,7 @@ impl Rig {
             submitted_at: self.now,
         };
         let facts = Facts { priority: random.random_range(0..4), ..Facts::default() };
-        let submission = Submission { id, workflow: name("support"), message: Arc::new(message), facts };
+        let submission = Submission { id, workflow: name("support"), message: Arc::new(message), facts, at: None };
         let key = random.random_range(0..20_u32);
         let idempotency = (key < 5).then(|| Idempotency { key: key.to_string(), body: Digest([0; 32]) });
         let (reply, _) = oneshot::channel();

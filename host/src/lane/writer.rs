@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use signalbox_engine::{
-    self as engine, Account, CallId, Command, Configuration, Content, DeliveryKey, Digest, DocumentKind, Ended, Event,
-    InteractionId, Name, Record, UnixMillis,
+    self as engine, Account, AgentAction, CallId, Command, Configuration, Content, DeliveryKey, Digest, DocumentKind,
+    Ended, Event, InteractionId, Name, Record, UnixMillis,
 };
 use tokio::sync::oneshot;
 
@@ -15,6 +15,7 @@ use super::clock::Clock;
 use super::deliveries::Deliveries;
 use super::effects::Effects;
 use super::grants::AccountGrants;
+use super::sessions::{Joining, Sessions};
 use super::{Answer, Error, Idempotency, Look, Published, Request, Shared, Submitted};
 use crate::outbox::Attempt;
 use crate::stats::LogLine;
@@ -25,6 +26,8 @@ use crate::strategy::{Grants, Level, Recorded};
 pub const BATCH_MAX: usize = 512;
 /// Timers that fire in one batch; the next batch follows at once.
 const TIMERS_MAX: usize = 256;
+/// Matches that are tried in one batch; the next batch follows at once.
+const MATCHES_MAX: usize = 4096;
 /// Bytes of a batch after which it is committed, and the next begun.
 const BATCH_BYTES_MAX: usize = 8 << 20;
 /// Bodies of interactions under way that are kept at hand.
@@ -41,6 +44,7 @@ pub(super) struct Writer {
     contents: Contents,
     calls: Calls,
     deliveries: Deliveries,
+    sessions: Sessions,
     effects: Box<dyn Effects>,
     clock: Clock,
     /// Read once a turn.
@@ -91,6 +95,9 @@ struct Work {
     keys: BTreeMap<String, IdempotencyRow>,
     waiting: Vec<Waiting>,
     looks: Vec<Look>,
+    joins: Vec<(Name, Joining)>,
+    /// Agents whom each record is about, for those who have sessions.
+    concerned: Vec<BTreeSet<Name>>,
     configuration_changed: bool,
 }
 
@@ -110,6 +117,7 @@ impl Writer {
             contents: Contents::default(),
             calls: Calls::default(),
             deliveries: Deliveries::default(),
+            sessions: Sessions::default(),
             effects,
             clock: Clock::new(),
             now: UnixMillis(0),
@@ -122,6 +130,8 @@ impl Writer {
     /// After a load: what waits for effects is what the account says.
     fn loaded(&mut self) {
         self.account.take_queues_touched();
+        self.account.take_logins_touched();
+        self.sessions.reset(&self.account);
         self.contents = Contents::default();
         self.calls.reset(&self.account);
         self.publish();
@@ -162,7 +172,7 @@ impl Writer {
         if let Some(until) = self.down_until {
             return Some(until.saturating_duration_since(Instant::now()));
         }
-        if self.calls.has_failed() {
+        if self.calls.has_failed() || self.account.match_due().is_some() || self.sessions.has_gone() {
             return Some(Duration::ZERO);
         }
         let next = [self.account.next_timer(), self.deliveries.next(&self.account)].into_iter().flatten().min()?;
@@ -211,6 +221,8 @@ impl Writer {
             keys: BTreeMap::new(),
             waiting: Vec::new(),
             looks: Vec::new(),
+            joins: Vec::new(),
+            concerned: Vec::new(),
             configuration_changed: false,
         };
         let mut answers = answers.into_iter();
@@ -244,10 +256,37 @@ impl Writer {
             self.request(&mut work, request);
             self.finish_where_large(&mut work);
         }
+        self.serve_agents(&mut work);
         self.finish(&mut work);
         // While the store fails, memory may be ahead of it: nothing may be done to the world on the strength of that.
         if self.down_until.is_none() {
             self.act();
+        }
+    }
+
+    /// Sees to what is due about agents, and brings interactions and agents together.
+    fn serve_agents(&mut self, work: &mut Work) {
+        for agent in self.sessions.take_gone() {
+            let action = AgentAction::Disconnect;
+            self.effect(work, Command::Agent { agent, action, by: "server".into() });
+        }
+        for _ in 0..TIMERS_MAX {
+            let Some(agent) = self.account.login_timer_due(self.now).cloned() else { break };
+            if self.down_until.is_some() {
+                return;
+            }
+            self.effect(work, Command::AgentTimerDue { agent });
+            self.finish_where_large(work);
+        }
+        for _ in 0..MATCHES_MAX {
+            let Some(due) = self.account.match_due() else { break };
+            if self.down_until.is_some() {
+                return;
+            }
+            if !self.effect(work, Command::Match(due.clone())) {
+                self.account.matched(&due);
+            }
+            self.finish_where_large(work);
         }
     }
 
@@ -286,6 +325,7 @@ impl Writer {
                     }
                 }
             }
+            Answer::Left(agent) => self.sessions.left(&agent),
             Answer::Delivered { delivery, result } => {
                 self.deliveries.ended(&delivery);
                 self.effect(work, Command::DeliveryAttempted { delivery, result });
@@ -320,6 +360,7 @@ impl Writer {
         match request {
             // After the commit: nobody sees what may still be taken back.
             Request::Ask(look) => work.looks.push(look),
+            Request::Join(agent, joining) => work.joins.push((agent, joining)),
             Request::Submit(submission, idempotency, reply) => {
                 let result = self.submit(work, *submission, idempotency);
                 work.waiting.push(Waiting::Submit(reply, result));
@@ -343,6 +384,13 @@ impl Writer {
         idempotency: Option<Idempotency>,
     ) -> Result<Submitted, Error> {
         let id = submission.id;
+        let mut submission = submission;
+        if !self.account.configuration().agents.is_empty()
+            && let Some(sender) = submission.message.contact()
+        {
+            let agent = self.store.contact(self.shared.number, sender).map_err(|e| failure(&e))?;
+            submission.facts.last_agent = agent;
+        }
         if let Some(Idempotency { key, body }) = &idempotency
             && let Some(row) = self.known_key(work, key)?
         {
@@ -374,10 +422,15 @@ impl Writer {
     /// [`Error::Rejected`], or [`Error::Unavailable`] where the content that it needs cannot be read.
     fn step(&mut self, work: &mut Work, command: Command) -> Result<(), Error> {
         let content = engine::reads(&self.account, &command).map(|id| self.content(id)).transpose()?;
+        let contact = content.as_ref().and_then(|content| content.message.contact()).map(str::to_owned);
         let decided = engine::decide(&self.account, command, content, self.now)?;
         let record = decided.record;
         let binaries = let_go(self.account.configuration(), &record);
+        work.concerned.push(self.sessions.concerned(&self.account, &record));
         let ended = self.account.apply(&record);
+        for agent in self.account.take_logins_touched() {
+            work.batch.login(&self.store, agent.as_str(), self.account.login(agent.as_str()));
+        }
         work.batch.record(&self.store, &record);
         for digest in binaries.into_iter().filter(|digest| !is_used(self.account.configuration(), *digest)) {
             work.batch.remove_blob(&self.store, digest);
@@ -413,6 +466,12 @@ impl Writer {
                             work.batch.delivery(&self.store, &key, delivery);
                         }
                     }
+                }
+                Event::WorkDone { id, agent: Some(agent), .. } => {
+                    if let Some(sender) = &contact {
+                        work.batch.contact(&self.store, sender, agent);
+                    }
+                    touched.insert(*id);
                 }
                 _ => touched.extend(event.interaction()),
             }
@@ -457,6 +516,8 @@ impl Writer {
         let ended = std::mem::take(&mut work.ended);
         let waiting = std::mem::take(&mut work.waiting);
         let looks = std::mem::take(&mut work.looks);
+        let joins = std::mem::take(&mut work.joins);
+        let concerned = std::mem::take(&mut work.concerned);
         work.keys.clear();
         if !records.is_empty() {
             batch.head(&self.store, Head { sequence: self.account.sequence(), epoch: self.epoch });
@@ -471,7 +532,9 @@ impl Writer {
             let folded: Vec<&Record> = records.iter().collect();
             self.shared.stats.fold(&self.account, &folded, &ended, queues);
         }
+        self.sessions.tell(&records, &concerned);
         looks.into_iter().for_each(|look| look(&self.account));
+        joins.into_iter().for_each(|(agent, joining)| self.sessions.join(&self.account, agent, joining));
         self.effects.reply(Replies { waiting, records });
     }
 
@@ -574,6 +637,7 @@ impl Writer {
                     self.calls.loaded(&deployment.name, &result);
                 }
                 Answer::Delivered { delivery, .. } => self.deliveries.ended(&delivery),
+                Answer::Left(agent) => self.sessions.left(&agent),
             }
         }
         for request in requests {
@@ -581,7 +645,7 @@ impl Writer {
                 Request::Submit(_, _, reply) => drop(reply.send(Err(failed.clone()))),
                 Request::Command(_, _, reply) => drop(reply.send(Err(failed.clone()))),
                 // Its sender is dropped with it, which tells whoever asked.
-                Request::Ask(_) => {}
+                Request::Ask(_) | Request::Join(..) => {}
             }
         }
     }

@@ -121,7 +121,7 @@ impl Stats {
             let Some((workflow, _)) = &ended.workflow else { continue };
             let of = entry(&mut figures.workflows, workflow);
             match ended.state {
-                StateKind::Cancelled => of.cancelled += 1,
+                StateKind::Cancelled | StateKind::Abandoned => of.cancelled += 1,
                 _ => of.completed += 1,
             }
         }
@@ -221,11 +221,15 @@ impl Figures {
         match event {
             Event::Submitted { media_type, .. } => *entry(&mut self.media_types, media_type) += 1,
             Event::WorkflowEntered { workflow, .. } => entry(&mut self.workflows, workflow).submitted += 1,
-            Event::Queued { queue, .. } => entry(&mut self.queues, queue).entered += 1,
+            Event::Queued { position, .. } => entry(&mut self.queues, &position.queue).entered += 1,
             Event::Taken { queue, .. } => entry(&mut self.queues, queue).taken += 1,
+            Event::Assigned { id, .. } => {
+                if let Some(position) = account.live(*id).and_then(|live| live.position()) {
+                    entry(&mut self.queues, &position.queue).taken += 1;
+                }
+            }
             Event::Released { id, .. } => {
-                let state = account.live(*id).map(|live| &live.state);
-                if let Some(State::Queued(position) | State::Assigned { position, .. }) = state {
+                if let Some(position) = account.live(*id).and_then(|live| live.position()) {
                     entry(&mut self.queues, &position.queue).returned += 1;
                 }
             }

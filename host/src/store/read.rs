@@ -89,6 +89,14 @@ impl Store {
         Ok(())
     }
 
+    /// The agent who last completed an interaction of this sender.
+    ///
+    /// # Errors
+    /// [`Error::Read`], [`Error::Damaged`] or [`Error::NewerRow`].
+    pub fn contact(&self, number: AccountNumber, sender: &str) -> Result<Option<Name>, Error> {
+        self.get(&Key::Contact(number, sender))
+    }
+
     /// The routing state of an account, as its last commit left it; none where it has no rows yet.
     ///
     /// # Errors
@@ -99,6 +107,11 @@ impl Store {
         self.each(Family::State, &prefix(0x11, number), |_, value| {
             let document: Document = decode_document(0x11, value)?;
             account.load_document(&document);
+            Ok(())
+        })?;
+        self.each(Family::State, &prefix(0x15, number), |key, value| {
+            let agent = name(rest(key)).ok_or_else(|| Error::Damaged("name of an agent".into()))?;
+            account.load_login(&agent, decode_tagged(0x15, value)?);
             Ok(())
         })?;
         self.each(Family::State, &prefix(0x12, number), |key, value| {
