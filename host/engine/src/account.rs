@@ -119,11 +119,20 @@ impl Account {
         self.callbacks.get(rules)?.get(number).copied()
     }
 
+    /// The moments of a stretch of time for which callbacks are booked, and how many for each.
+    pub fn callback_bookings(
+        &self,
+        rules: &Name,
+        during: Range<UnixMillis>,
+    ) -> impl Iterator<Item = (UnixMillis, u32)> + '_ {
+        let bookings = self.bookings.get(rules).filter(|_| during.start < during.end);
+        bookings.into_iter().flat_map(move |b| b.range(during.clone())).map(|(at, count)| (*at, *count))
+    }
+
     /// How many callbacks are booked for a stretch of time.
     #[must_use]
     pub fn callbacks_booked(&self, rules: &Name, during: Range<UnixMillis>) -> u32 {
-        let Some(bookings) = self.bookings.get(rules).filter(|_| during.start < during.end) else { return 0 };
-        bookings.range(during).map(|(_, count)| count).fold(0, |sum, count| sum.saturating_add(*count))
+        self.callback_bookings(rules, during).fold(0, |sum, (_, count)| sum.saturating_add(count))
     }
 
     /// Whether a live interaction is in this version of a workflow, at any depth.

@@ -109,13 +109,17 @@ impl CallbackRules {
         starts_at..starts_at.plus(u64::from(self.slot_minutes) * MINUTE_MS)
     }
 
-    /// Slots that are offered now and begin within `wanted`, full ones too; the first 2,016 of them. None where the
-    /// calendar is gone.
+    /// Slots of their calendar that are offered now and begin within `wanted`, full ones too; the first 2,016 of them.
+    /// `booked` answers how many callbacks are booked for a stretch of time.
     #[must_use]
-    pub fn slots(&self, account: &Account, now: UnixMillis, wanted: Range<UnixMillis>) -> Vec<Slot> {
-        let Some(calendar) = account.configuration().calendars.get(&self.calendar) else { return Vec::new() };
-        let booked = |starts_at| account.callbacks_booked(&self.name, self.slot(starts_at));
-        slots(calendar, &self.settings(), now, wanted, booked)
+    pub fn slots(
+        &self,
+        calendar: &Calendar,
+        now: UnixMillis,
+        wanted: Range<UnixMillis>,
+        booked: impl Fn(Range<UnixMillis>) -> u32,
+    ) -> Vec<Slot> {
+        slots(calendar, &self.settings(), now, wanted, |starts_at| booked(self.slot(starts_at)))
     }
 
     pub(crate) fn check(&self, configuration: &Configuration) -> Result<(), Rejection> {

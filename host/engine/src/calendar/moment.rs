@@ -39,6 +39,13 @@ pub enum MomentError {
 }
 
 impl Calendar {
+    /// What the clock of the time zone shows at a moment, with its offset: `2026-03-29T14:30:00+02:00`.
+    #[must_use]
+    pub fn shown(&self, at: UnixMillis) -> Option<String> {
+        let at = super::timestamp(at)?.to_zoned(self.zone.clone());
+        Some(at.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string())
+    }
+
     /// The moment that a text means: with an offset exactly that one, and without what the clock of the time zone shows.
     ///
     /// # Errors
@@ -108,6 +115,10 @@ mod tests {
                 Err(MomentError::TooEarly(_)) => "too early".into(),
             };
             assert_eq!(found, expected, "{text} in {zone}");
+        }
+        let office: Calendar = serde_json::from_str(r#"{"time_zone": "Europe/Berlin"}"#).unwrap();
+        for at in ["2026-10-25T02:30:00+02:00", "2026-10-25T02:30:00+01:00"] {
+            assert_eq!(office.shown(office.moment(at).unwrap()).unwrap(), at);
         }
         let twice: Calendar = serde_json::from_str(r#"{"time_zone": "Europe/Berlin"}"#).unwrap();
         let sentence = twice.moment("2026-10-25T02:30").unwrap_err().to_string();
