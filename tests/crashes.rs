@@ -1,6 +1,8 @@
 //! The server is killed at random moments while clients submit: nothing acknowledged is lost, nothing is there twice.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -101,4 +103,61 @@ async fn after_kill_9_every_acknowledged_interaction_is_there_once_and_every_cal
 fn case_of(data: &Value) -> Option<String> {
     let data = data.get("user_data").unwrap_or(data);
     Some(data["case"].as_str()?.to_owned())
+}
+
+/// The request of a connection: its head, and the connection to answer by.
+fn request_of(listener: &TcpListener) -> Result<(String, TcpStream)> {
+    let (mut stream, _) = listener.accept()?;
+    stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+    let mut request = Vec::new();
+    let mut chunk = [0; 4096];
+    while !request.windows(4).any(|four| four == b"\r\n\r\n") {
+        let read = stream.read(&mut chunk)?;
+        anyhow::ensure!(read > 0, "it hung up");
+        request.extend_from_slice(&chunk[..read]);
+    }
+    Ok((String::from_utf8_lossy(&request).to_lowercase(), stream))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_a_crash_cut_off_is_made_again_under_the_same_key() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let store = directory.path().join("store");
+    let application = TcpListener::bind("127.0.0.1:0")?;
+    let mut server = Server::start(&store)?;
+    let client = server.client();
+    let url = format!("http://{}/look-up", application.local_addr()?);
+    let endpoint = json!({"url": url, "secret": "0123456789abcdef", "timeout_ms": 60_000});
+    client.put("/endpoints/crm", &endpoint).await?;
+    let workflow = json!({"name": "asks",
+        "elements": [{"id": "start", "kind": "start"},
+                     {"id": "ask", "kind": "call", "endpoint": "crm", "response": {"tier": "/tier"}},
+                     {"id": "done", "kind": "end"}, {"id": "no", "kind": "end", "disposition": "no"}],
+        "connectors": [{"from": "start", "outcome": "next", "to": "ask"},
+                       {"from": "ask", "outcome": "ok", "to": "done"},
+                       {"from": "ask", "outcome": "refused", "to": "no"}]});
+    client.put("/workflows/asks", &workflow).await?;
+    let id = client.submit(&json!({"workflow": "asks", "media_type": "chat", "body": "Hi"})).await?;
+    let key = |head: &str| head.lines().find(|line| line.starts_with("idempotency-key:")).map(str::to_owned);
+
+    let (first, held) = request_of(&application)?;
+    server.kill()?;
+    drop(held);
+    server = Server::start(&store)?;
+    let (second, mut stream) = request_of(&application)?;
+    assert!(key(&first).is_some_and(|key| key.contains(&id)), "{first}");
+    assert_eq!(key(&first), key(&second));
+    let body = r#"{"tier": "gold"}"#;
+    write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len())?;
+    stream.flush()?;
+    let client = server.client();
+    for _ in 0..500 {
+        let found = client.get(&format!("/interactions/{id}")).await?;
+        if found["state"] == "completed" {
+            assert_eq!(found["facts"]["user_data"]["tier"], "gold");
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    anyhow::bail!("{id} never ended")
 }

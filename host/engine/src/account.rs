@@ -4,8 +4,10 @@
 //! (queues, timers, calls, workflows, deliveries) are derived from the rows and never stored.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 
+use crate::callbacks::Callback;
 use crate::document::{Configuration, Document, DocumentKind};
 use crate::event::{Delivery, DeliveryKey, DeliveryState, Event, Record};
 use crate::id::{CallId, InteractionId, Name, Sequence, UnixMillis};
@@ -24,6 +26,11 @@ pub struct Account {
     taken: BTreeMap<Name, usize>,
     timers: BTreeSet<(UnixMillis, InteractionId)>,
     calls: BTreeMap<CallId, InteractionId>,
+    endpoint_calls: BTreeMap<CallId, InteractionId>,
+    /// Callbacks by rules and number.
+    callbacks: BTreeMap<Name, BTreeMap<String, InteractionId>>,
+    /// How many callbacks are booked for each moment, by rules.
+    bookings: BTreeMap<Name, BTreeMap<UnixMillis, u32>>,
     /// How many times live interactions stand in each version of each workflow.
     within: BTreeMap<Name, BTreeMap<u32, usize>>,
     deliveries: BTreeMap<DeliveryKey, Delivery>,
@@ -94,6 +101,38 @@ impl Account {
     #[must_use]
     pub fn calls_len(&self) -> usize {
         self.calls.len()
+    }
+
+    /// The calls to applications outside that are to be made now or under way, in the order in which they were requested.
+    pub fn endpoint_calls(&self) -> impl Iterator<Item = (CallId, InteractionId)> + '_ {
+        self.endpoint_calls.iter().map(|(call, id)| (*call, *id))
+    }
+
+    /// The callbacks that were booked by a set of rules and have not ended, by number.
+    pub fn callbacks(&self, rules: &Name) -> impl Iterator<Item = InteractionId> + '_ {
+        self.callbacks.get(rules).into_iter().flat_map(|numbers| numbers.values().copied())
+    }
+
+    /// The callback of a number, in the form that [`crate::number`] gives.
+    #[must_use]
+    pub fn callback_of(&self, rules: &Name, number: &str) -> Option<InteractionId> {
+        self.callbacks.get(rules)?.get(number).copied()
+    }
+
+    /// The moments of a stretch of time for which callbacks are booked, and how many for each.
+    pub fn callback_bookings(
+        &self,
+        rules: &Name,
+        during: Range<UnixMillis>,
+    ) -> impl Iterator<Item = (UnixMillis, u32)> + '_ {
+        let bookings = self.bookings.get(rules).filter(|_| during.start < during.end);
+        bookings.into_iter().flat_map(move |b| b.range(during.clone())).map(|(at, count)| (*at, *count))
+    }
+
+    /// How many callbacks are booked for a stretch of time.
+    #[must_use]
+    pub fn callbacks_booked(&self, rules: &Name, during: Range<UnixMillis>) -> u32 {
+        self.callback_bookings(rules, during).fold(0, |sum, (_, count)| sum.saturating_add(count))
     }
 
     /// Whether a live interaction is in this version of a workflow, at any depth.
@@ -436,8 +475,8 @@ impl Account {
                     None => drop(self.queues.insert(position.queue.clone(), BTreeSet::from([rank]))),
                 }
             }
-
             State::Routing { call, .. } => drop(self.calls.insert(*call, id)),
+            State::Calling { call, retry_at: None, .. } => drop(self.endpoint_calls.insert(*call, id)),
             _ => {}
         }
         if let (false, Some(position)) = (matches!(live.state, State::Queued(_)), live.position()) {
@@ -445,6 +484,9 @@ impl Account {
         }
         let staff = Staff { configuration: &self.configuration, logins: &self.logins };
         self.matching.index(staff, id, live);
+        if let Some(callback) = &live.callback {
+            self.index_callback(id, callback);
+        }
         if let Some(due) = live.timer() {
             self.timers.insert((due, id));
         }
@@ -455,6 +497,35 @@ impl Account {
             if let Some(versions) = self.within.get_mut(&frame.workflow) {
                 *versions.entry(frame.version).or_default() += 1;
             }
+        }
+    }
+
+    fn index_callback(&mut self, id: InteractionId, callback: &Callback) {
+        let numbers = self.callbacks.entry(callback.rules.clone()).or_default();
+        numbers.insert(callback.number.clone(), id);
+        if let Some(at) = callback.at {
+            *self.bookings.entry(callback.rules.clone()).or_default().entry(at).or_default() += 1;
+        }
+    }
+
+    fn unindex_callback(&mut self, callback: &Callback) {
+        if let Some(numbers) = self.callbacks.get_mut(&callback.rules) {
+            numbers.remove(&callback.number);
+            if numbers.is_empty() {
+                self.callbacks.remove(&callback.rules);
+            }
+        }
+        let Some(bookings) = self.bookings.get_mut(&callback.rules) else { return };
+        if let Some(at) = callback.at
+            && let Some(count) = bookings.get_mut(&at)
+        {
+            *count -= 1;
+            if *count == 0 {
+                bookings.remove(&at);
+            }
+        }
+        if bookings.is_empty() {
+            self.bookings.remove(&callback.rules);
         }
     }
 
@@ -476,6 +547,7 @@ impl Account {
                 }
             }
             State::Routing { call, .. } => drop(self.calls.remove(call)),
+            State::Calling { call, .. } => drop(self.endpoint_calls.remove(call)),
             _ => {}
         }
         if let (false, Some(position)) = (matches!(live.state, State::Queued(_)), live.position())
@@ -488,6 +560,9 @@ impl Account {
         }
         let staff = Staff { configuration: &self.configuration, logins: &self.logins };
         self.matching.unindex(staff, id, live);
+        if let Some(callback) = &live.callback {
+            self.unindex_callback(callback);
+        }
         if let Some(due) = live.timer() {
             self.timers.remove(&(due, id));
         }
@@ -560,6 +635,9 @@ impl Account {
         check("timers of logins", &self.login_timers, &other.login_timers)?;
         self.matching.same(&other.matching)?;
         check("calls", &self.calls, &other.calls)?;
+        check("calls to endpoints", &self.endpoint_calls, &other.endpoint_calls)?;
+        check("callbacks", &self.callbacks, &other.callbacks)?;
+        check("booked callbacks", &self.bookings, &other.bookings)?;
         check("workflows in use", &self.within, &other.within)?;
         check("deliveries", &self.deliveries, &other.deliveries)?;
         check("due deliveries", &self.deliveries_due, &other.deliveries_due)?;

@@ -7,12 +7,17 @@ use serde_json::json;
 use crate::content::{Category, Content, Entry, Skill};
 use crate::decide::webhooks_for;
 use crate::decision::{Action, Destination, Reply, Target};
-use crate::event::{Event, MessageKind, OutboxMessage};
+use crate::event::{Event, MessageKind, OutboxMessage, Speaker};
 use crate::id::Name;
 use crate::limits;
 use crate::outgoing::message_id;
 use crate::staffing;
 use crate::walk::Draft;
+
+/// Field code of what was said in the interaction.
+const TRANSCRIPT: &str = "transcript";
+/// Bytes of a transcript within a standard response, which itself has at most [`limits::REPLY_BYTES_MAX`].
+const TRANSCRIPT_IN_RESPONSE_BYTES_MAX: usize = 48 * 1024;
 
 impl Draft<'_> {
     /// Does all of them in order. Answers whether one of them ended the interaction's way through its workflow.
@@ -108,6 +113,30 @@ impl Draft<'_> {
 
     /// Sends a reply to whoever sent the interaction. A second acknowledgement is left out.
     pub(crate) fn reply(&mut self, reply: Reply, acknowledgement: bool) -> Result<(), String> {
+        self.reply_with(reply, acknowledgement, None)
+    }
+
+    /// The same with all that was said in the interaction behind it.
+    pub(crate) fn reply_with_transcript(&mut self, reply: Reply, acknowledgement: bool) -> Result<(), String> {
+        let transcript = self.transcript(usize::MAX);
+        self.reply_with(reply, acknowledgement, Some(transcript))
+    }
+
+    /// What was said, as the customer is to read it.
+    fn transcript(&self, bytes_max: usize) -> String {
+        let facts = &self.content().facts;
+        let customer = facts.user_data.get("contact.name").map_or("Customer", String::as_str);
+        let agents = &self.account.configuration().agents;
+        facts.transcript.text(bytes_max, |said| match said.speaker {
+            Speaker::Customer => customer.to_owned(),
+            Speaker::Agent => {
+                let agent = agents.get(said.by.as_str()).filter(|agent| !agent.display_name.is_empty());
+                agent.map_or("Agent", |agent| agent.display_name.as_str()).to_owned()
+            }
+        })
+    }
+
+    fn reply_with(&mut self, reply: Reply, acknowledgement: bool, transcript: Option<String>) -> Result<(), String> {
         if acknowledgement && self.content().facts.answered {
             return Ok(());
         }
@@ -116,9 +145,13 @@ impl Draft<'_> {
         } else {
             (MessageKind::Reply, "reply")
         };
-        let (response, subject, body) = match reply {
-            Reply::Standard { name, fields } => {
+        let (response, subject, mut body) = match reply {
+            Reply::Standard { name, mut fields } => {
                 let response = self.account.configuration().responses.get(name.as_str());
+                if response.is_some_and(|response| response.texts.iter().any(|text| text.body.contains(TRANSCRIPT))) {
+                    let value = self.transcript(TRANSCRIPT_IN_RESPONSE_BYTES_MAX);
+                    fields.push(Entry { key: TRANSCRIPT.into(), value });
+                }
                 let language = self.content().facts.language.as_deref();
                 let rendered = response
                     .and_then(|r| r.render(language, &fields, self.id, self.content(), self.now))
@@ -130,9 +163,22 @@ impl Draft<'_> {
                 if let Some(subject) = &subject {
                     within("a reply's subject", subject, limits::VALUE_BYTES_MAX)?;
                 }
+                let code = format!("{{{{{TRANSCRIPT}}}}}");
+                // Filled in once, however often it stands there: the size of a message stays bounded.
+                let body = match body.split_once(&code) {
+                    Some((before, after)) => {
+                        let after = after.replace(&code, "");
+                        format!("{before}{}{after}", self.transcript(usize::MAX))
+                    }
+                    None => body,
+                };
                 (None, subject, body)
             }
         };
+        if let Some(transcript) = transcript.filter(|transcript| !transcript.is_empty()) {
+            body.push_str("\n\n");
+            body.push_str(&transcript);
+        }
         let message = &self.content().message;
         let subject = subject.or_else(|| message.subject.as_ref().map(|s| format!("Re: {s}")));
         let data = json!({

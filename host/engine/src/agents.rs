@@ -176,7 +176,7 @@ fn offer_ended(account: &Account, id: InteractionId, offer: &Offer, how: OfferEn
     Event::OfferEnded { id, offer: offer.id, agent: offer.agent.clone(), how, ready_by }
 }
 
-fn revoked(reason: &str) -> OfferEnd {
+pub(crate) fn revoked(reason: &str) -> OfferEnd {
     OfferEnd::Revoked { reason: reason.to_owned() }
 }
 
@@ -509,26 +509,24 @@ pub(crate) fn assign(
 
 /// Somebody says something in an interaction.
 pub(crate) fn say(
-    account: &Account,
-    id: InteractionId,
+    draft: &mut Draft<'_>,
+    live: &Live,
     speaker: Speaker,
     text: String,
     by: String,
     for_anyone: bool,
-    now: UnixMillis,
-) -> Result<Vec<Event>, Rejection> {
-    let live = find(account, id)?;
+) -> Result<(), Rejection> {
+    let id = draft.id;
     check_bytes("text", &text, limits::REPLY_BYTES_MAX)?;
-    let mut events = Vec::new();
     if speaker == Speaker::Agent {
         let assignment = own(live, &by, for_anyone)?;
         if assignment.idle_until.is_some() {
-            let (attention, idle_until) = (assignment.attention, idle_until(account, live, now));
-            events.push(Event::AttentionSet { id, attention, idle_until, by: by.clone() });
+            let (attention, idle_until) = (assignment.attention, idle_until(draft.account, live, draft.now));
+            draft.push(Event::AttentionSet { id, attention, idle_until, by: by.clone() });
         }
     }
-    events.push(Event::Said { id, speaker, by, text });
-    Ok(events)
+    draft.push(Event::Said { id, speaker, by, text });
+    Ok(())
 }
 
 /// The customer closes it: what nobody has worked on is abandoned, what somebody works on is done.

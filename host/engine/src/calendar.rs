@@ -5,6 +5,7 @@
 //!
 //! Time zones come from the database that is compiled in. No file and no clock of the machine is ever read.
 
+mod moment;
 mod openings;
 
 use std::fmt;
@@ -19,6 +20,7 @@ use utoipa::ToSchema;
 
 use crate::id::UnixMillis;
 
+pub use moment::MomentError;
 pub use openings::Opening;
 
 /// How far ahead [`Calendar::next_opening`] looks, in days.

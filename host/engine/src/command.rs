@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::callbacks::AttemptOutcome;
 use crate::content::{Entry, Facts, Message};
 use crate::decision::{Decision, Failure, Target};
 use crate::document::{Document, DocumentKey};
+use crate::endpoint::{EndpointFailure, EndpointReply};
 use crate::event::{DeliveryKey, Speaker};
 use crate::id::{CallId, Digest, InteractionId, Name, UnixMillis};
 use crate::live::{Attention, OfferId};
@@ -24,6 +26,15 @@ pub enum Command {
         interaction: InteractionId,
         /// What came of it.
         answer: Answer,
+    },
+    /// An attempt to ask an application outside has ended.
+    EndpointAnswered {
+        /// Which call.
+        call: CallId,
+        /// For which interaction.
+        interaction: InteractionId,
+        /// What came of it.
+        result: Result<EndpointReply, EndpointFailure>,
     },
     /// The timer of an interaction is due. Rejected where it has none, or a later one.
     TimerDue {
@@ -189,6 +200,28 @@ pub enum Command {
         /// Name of the token.
         by: String,
     },
+    /// Books a callback for another moment.
+    RescheduleCallback {
+        /// Which interaction.
+        interaction: InteractionId,
+        /// When; none: as soon as possible.
+        at: Option<UnixMillis>,
+        /// Name of the token, or the agent's.
+        by: String,
+        /// See [`Command::Release`]; matters while an agent has it.
+        for_anyone: bool,
+    },
+    /// An attempt to call somebody back has ended.
+    CallbackAttempted {
+        /// Which interaction.
+        interaction: InteractionId,
+        /// What came of it.
+        outcome: AttemptOutcome,
+        /// Name of the token, or the agent's.
+        by: String,
+        /// See [`Command::Release`].
+        for_anyone: bool,
+    },
     /// Puts a document. The version of a workflow is given by the account.
     Put {
         /// The document.
@@ -239,6 +272,8 @@ pub struct Submission {
     pub facts: Facts,
     /// The moment that it is meant for; until then it is `scheduled`. None or past: now.
     pub at: Option<UnixMillis>,
+    /// It is a callback by these rules: it enters their workflow, at a moment that they offer or as soon as possible.
+    pub callback: Option<Name>,
 }
 
 /// What an agent's own state is asked to become.

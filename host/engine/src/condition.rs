@@ -403,6 +403,7 @@ mod tests {
             hops: 2,
             skills: vec![Skill { name: "german".to_owned(), level: 5 }],
             last_agent: None,
+            transcript: Default::default(),
         };
         Content { message: Arc::new(message), facts }
     }

@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 
 use crate::event::{Event, MessageKind};
 use crate::id::{Name, UnixMillis};
+use crate::transcript::{Said, Transcript};
 
 /// A key and its value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -78,6 +79,8 @@ pub struct Facts {
     pub skills: Vec<Skill>,
     /// The agent who last completed an interaction of the same sender.
     pub last_agent: Option<Name>,
+    /// What was said in it.
+    pub transcript: Transcript,
 }
 
 /// Message and facts together: what conditions, segments and strategies see.
@@ -99,7 +102,7 @@ impl Message {
 
 impl Facts {
     /// Changes them as the event says. Answers whether it says anything of them.
-    pub(crate) fn apply(&mut self, event: &Event) -> bool {
+    pub(crate) fn apply(&mut self, event: &Event, at: UnixMillis) -> bool {
         match event {
             Event::UserDataSet { key, value, .. } => {
                 self.attach(Entry { key: key.clone(), value: value.clone() });
@@ -108,6 +111,9 @@ impl Facts {
             Event::LanguageSet { language, .. } => self.language = Some(language.clone()),
             Event::PrioritySet { priority, .. } => self.priority = *priority,
             Event::SkillRequired { skill, .. } => self.require(skill.clone()),
+            Event::Said { speaker, by, text, .. } => {
+                self.transcript.push(Said { at, speaker: *speaker, by: by.clone(), text: text.clone() });
+            }
             Event::Hopped { .. } => self.hops = self.hops.saturating_add(1),
             Event::MessageQueued { message, .. }
                 if matches!(message.kind, MessageKind::Acknowledgement | MessageKind::Reply) =>

@@ -15,7 +15,7 @@ use crate::limits;
 use crate::live::{Live, State};
 use crate::rejection::Rejection;
 use crate::walk::Draft;
-use crate::{agents, documents, outgoing};
+use crate::{agents, callbacks, documents, outgoing};
 
 /// What an accepted command does.
 #[derive(Debug, Clone)]
@@ -31,7 +31,11 @@ pub struct Decided {
 pub fn reads(account: &Account, command: &Command) -> Option<InteractionId> {
     let id = match command {
         Command::StrategyAnswered { interaction, .. }
+        | Command::EndpointAnswered { interaction, .. }
         | Command::TimerDue { interaction }
+        | Command::Say { interaction, .. }
+        | Command::RescheduleCallback { interaction, .. }
+        | Command::CallbackAttempted { interaction, .. }
         | Command::SetUserData { interaction, .. }
         | Command::Resume { interaction, .. }
         | Command::AnswerOffer { interaction, .. }
@@ -73,14 +77,23 @@ pub fn decide(
             draft.answered(call, answer.result);
             draft.finish(&mut contents)
         }
+        Command::EndpointAnswered { call, interaction, result } => {
+            let live = account.live(interaction).filter(|live| live.endpoint_call() == Some(call));
+            let mut draft = draft(interaction, live.ok_or(Rejection::NotAwaited)?);
+            draft.endpoint_answered(result);
+            draft.finish(&mut contents)
+        }
         Command::TimerDue { interaction } => {
             let live = find(account, interaction)?;
             if live.timer().is_none_or(|due| due > now) {
                 return Err(Rejection::NotDue);
             }
             let mut draft = draft(interaction, live);
-            if !agents::interaction_timer_due(&mut draft, live) {
-                draft.go_on(if matches!(live.state, State::Queued(_)) { "timeout" } else { "next" });
+            match live.state {
+                State::Calling { .. } => draft.call_endpoint_again(),
+                _ if agents::interaction_timer_due(&mut draft, live) => {}
+                State::Queued(_) => draft.go_on("timeout"),
+                _ => draft.go_on("next"),
             }
             draft.finish(&mut contents)
         }
@@ -163,13 +176,28 @@ pub fn decide(
         Command::Move { interaction, queue, by } => agents::move_to(account, interaction, queue.as_str(), by, now)?,
         Command::Assign { interaction, agent, by } => agents::assign(account, interaction, agent, by, now)?,
         Command::Say { interaction, speaker, text, by, for_anyone } => {
-            agents::say(account, interaction, speaker, text, by, for_anyone, now)?
+            let live = find(account, interaction)?;
+            let mut draft = draft(interaction, live);
+            agents::say(&mut draft, live, speaker, text, by, for_anyone)?;
+            draft.finish(&mut contents)
         }
         Command::Close { interaction, reason, by } => {
             let live = find(account, interaction)?;
             check_bytes("reason", &reason, limits::VALUE_BYTES_MAX)?;
             let mut draft = draft(interaction, live);
             agents::close(&mut draft, live, reason, by)?;
+            draft.finish(&mut contents)
+        }
+        Command::RescheduleCallback { interaction, at, by, for_anyone } => {
+            let live = find(account, interaction)?;
+            let mut draft = draft(interaction, live);
+            callbacks::reschedule(&mut draft, live, at, by, for_anyone)?;
+            draft.finish(&mut contents)
+        }
+        Command::CallbackAttempted { interaction, outcome, by, for_anyone } => {
+            let live = find(account, interaction)?;
+            let mut draft = draft(interaction, live);
+            callbacks::attempted(&mut draft, live, outcome, by, for_anyone)?;
             draft.finish(&mut contents)
         }
         Command::Put { document, by } => documents::put(account, document, by)?,
@@ -201,11 +229,7 @@ pub fn decide(
 }
 
 fn submit(account: &Account, submission: Submission, now: UnixMillis) -> Result<Draft<'_>, Rejection> {
-    let Submission { id, workflow, message, facts, at } = submission;
-    let flow = account
-        .configuration()
-        .workflow(workflow.as_str())
-        .ok_or_else(|| Rejection::WorkflowUnknown(workflow.clone()))?;
+    let Submission { id, workflow, message, facts, at, callback } = submission;
     if account.live(id).is_some() {
         return Err(Rejection::InteractionExists(id));
     }
@@ -225,7 +249,17 @@ fn submit(account: &Account, submission: Submission, now: UnixMillis) -> Result<
     if at.is_some_and(|at| at > now.plus(limits::SCHEDULE_MS_MAX)) {
         return Err(invalid("at", "at most 366 days ahead"));
     }
-    Ok(Draft::submit(account, id, flow, Content { message, facts }, at, now))
+    let (flow, callback, at) = match callback {
+        Some(rules) => {
+            let booking = callbacks::book(account, &rules, &message, at, now)?;
+            (booking.flow, Some(booking.callback), booking.begins_at)
+        }
+        None => {
+            let flow = account.configuration().workflow(workflow.as_str());
+            (flow.ok_or(Rejection::WorkflowUnknown(workflow))?, None, at)
+        }
+    };
+    Ok(Draft::submit(account, id, flow, Content { message, facts }, callback, at, now))
 }
 
 fn awaited(account: &Account, id: InteractionId, call: CallId) -> Result<&Live, Rejection> {
@@ -251,7 +285,7 @@ pub(crate) fn check_bytes(field: &'static str, text: &str, max: usize) -> Result
     Ok(())
 }
 
-fn check_user_data(content: &Content, entries: &[Entry]) -> Result<(), Rejection> {
+pub(crate) fn check_user_data(content: &Content, entries: &[Entry]) -> Result<(), Rejection> {
     for Entry { key, value } in entries {
         check_bytes("user_data", key, limits::KEY_BYTES_MAX)?;
         if value.len() > limits::VALUE_BYTES_MAX {

@@ -7,9 +7,11 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::calendar::Calendar;
+use crate::callbacks::CallbackRules;
 use crate::capacity::CapacityRule;
 use crate::content::Skill;
 use crate::decision::{Manifest, Target};
+use crate::endpoint::Endpoint;
 use crate::id::{Digest, Name, UnixMillis};
 use crate::live::Wants;
 use crate::response::Response;
@@ -281,6 +283,10 @@ pub enum Document {
     PlaceGroup(Arc<PlaceGroup>),
     /// The rules that agents work by; there is one set.
     AgentRules(Arc<AgentRules>),
+    /// An application outside.
+    Endpoint(Arc<Endpoint>),
+    /// Rules of callbacks.
+    CallbackRules(Arc<CallbackRules>),
 }
 
 /// Kinds of documents, in the order in which they are loaded.
@@ -318,6 +324,10 @@ pub enum DocumentKind {
     PlaceGroup,
     /// See [`Document::AgentRules`].
     AgentRules,
+    /// See [`Document::Endpoint`].
+    Endpoint,
+    /// See [`Document::CallbackRules`].
+    CallbackRules,
 }
 
 /// What a document is found by.
@@ -376,6 +386,8 @@ impl Document {
             Self::AgentGroup(group) => key(DocumentKind::AgentGroup, &group.name),
             Self::PlaceGroup(group) => key(DocumentKind::PlaceGroup, &group.name),
             Self::AgentRules(_) => key(DocumentKind::AgentRules, &AgentRules::name()),
+            Self::Endpoint(endpoint) => key(DocumentKind::Endpoint, &endpoint.name),
+            Self::CallbackRules(rules) => key(DocumentKind::CallbackRules, &rules.name),
         }
     }
 }
@@ -417,6 +429,10 @@ pub struct Configuration {
     pub place_groups: BTreeMap<Name, Arc<PlaceGroup>>,
     /// As they were put, or as they are where they never were.
     pub agent_rules: Arc<AgentRules>,
+    /// By name.
+    pub endpoints: BTreeMap<Name, Arc<Endpoint>>,
+    /// By name.
+    pub callback_rules: BTreeMap<Name, Arc<CallbackRules>>,
 }
 
 impl Configuration {
@@ -479,6 +495,8 @@ impl Configuration {
             Document::AgentGroup(g) => drop(self.agent_groups.insert(g.name.clone(), g)),
             Document::PlaceGroup(g) => drop(self.place_groups.insert(g.name.clone(), g)),
             Document::AgentRules(rules) => self.agent_rules = rules,
+            Document::Endpoint(e) => drop(self.endpoints.insert(e.name.clone(), e)),
+            Document::CallbackRules(r) => drop(self.callback_rules.insert(r.name.clone(), r)),
         }
     }
 
@@ -516,6 +534,8 @@ impl Configuration {
             DocumentKind::AgentGroup => drop(self.agent_groups.remove(name)),
             DocumentKind::PlaceGroup => drop(self.place_groups.remove(name)),
             DocumentKind::AgentRules => self.agent_rules = Arc::default(),
+            DocumentKind::Endpoint => drop(self.endpoints.remove(name)),
+            DocumentKind::CallbackRules => drop(self.callback_rules.remove(name)),
         }
     }
 
@@ -543,5 +563,7 @@ impl Configuration {
             .chain(self.agent_groups.values().cloned().map(Document::AgentGroup))
             .chain(self.place_groups.values().cloned().map(Document::PlaceGroup))
             .chain(std::iter::once(Document::AgentRules(Arc::clone(&self.agent_rules))))
+            .chain(self.endpoints.values().cloned().map(Document::Endpoint))
+            .chain(self.callback_rules.values().cloned().map(Document::CallbackRules))
     }
 }

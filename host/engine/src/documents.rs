@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::account::Account;
 use crate::agents;
+use crate::callbacks::CallbackRules;
 use crate::decide::invalid;
 use crate::decision::{Destination, Target};
 use crate::document::{Binding, Configuration, Deployment, Document, DocumentKey, DocumentKind, Queue, Webhook};
@@ -73,6 +74,14 @@ pub(crate) fn put(account: &Account, document: Document, by: String) -> Result<V
         Document::AgentRules(rules) => {
             staffing::check_rules(&rules)?;
             Document::AgentRules(rules)
+        }
+        Document::Endpoint(endpoint) => {
+            endpoint.check()?;
+            Document::Endpoint(endpoint)
+        }
+        Document::CallbackRules(rules) => {
+            rules.check(configuration)?;
+            Document::CallbackRules(rules)
         }
         other @ (Document::Upload(_)
         | Document::Calendar(..)
@@ -241,6 +250,8 @@ fn room(configuration: &Configuration, document: &Document) -> Result<(), Reject
         DocumentKind::AgentGroup => ("agent groups", configuration.agent_groups.len()),
         DocumentKind::PlaceGroup => ("place groups", configuration.place_groups.len()),
         DocumentKind::AgentRules => ("sets of rules", 0),
+        DocumentKind::Endpoint => ("endpoints", configuration.endpoints.len()),
+        DocumentKind::CallbackRules => ("sets of callback rules", configuration.callback_rules.len()),
     };
     // A workflow is put without its version.
     let stands = match key.kind {
@@ -274,6 +285,8 @@ fn contains(configuration: &Configuration, key: &DocumentKey) -> bool {
         DocumentKind::AgentGroup => configuration.agent_groups.contains_key(name),
         DocumentKind::PlaceGroup => configuration.place_groups.contains_key(name),
         DocumentKind::AgentRules => AgentRules::name() == name,
+        DocumentKind::Endpoint => configuration.endpoints.contains_key(name),
+        DocumentKind::CallbackRules => configuration.callback_rules.contains_key(name),
     }
 }
 
@@ -286,6 +299,11 @@ fn user_of(account: &Account, key: &DocumentKey) -> Option<String> {
             let bound = configuration.bindings.keys().find(|(workflow, _)| *workflow == key.name);
             if let (true, Some((_, element))) = (newest, bound) {
                 return Some(format!("a strategy is bound to its element `{element}`"));
+            }
+            if let (true, Some(rules)) =
+                (newest, callback_rules_with(configuration, |rules| rules.workflow == key.name))
+            {
+                return Some(rules);
             }
             let used = account.is_within(key.name.as_str(), key.version);
             used.then(|| format!("interactions are in version {}", key.version))
@@ -316,15 +334,11 @@ fn user_of(account: &Account, key: &DocumentKey) -> Option<String> {
             if taken > 0 {
                 return Some(format!("{taken} interactions were taken out of it and may come back"));
             }
-            let names = |flow: &&Arc<Flow>| {
-                flow.workflow.elements.iter().any(|e| match &e.kind {
-                    ElementKind::Queue { queue, .. } => *queue == key.name,
-                    ElementKind::Forward { to: Destination::Queue(queue) } => key.name == queue.as_str(),
-                    _ => false,
-                })
-            };
-            let flow = configuration.workflows.values().flat_map(|v| v.values()).find(names);
-            flow.map(|f| format!("the workflow `{}` names it", f.workflow.name))
+            workflow_with(configuration, |kind| match kind {
+                ElementKind::Queue { queue, .. } => *queue == key.name,
+                ElementKind::Forward { to: Destination::Queue(queue) } => key.name == queue.as_str(),
+                _ => false,
+            })
         }
         DocumentKind::Webhook => {
             let pending = account.deliveries_due(key.name.as_str()).next().is_some();
@@ -335,11 +349,32 @@ fn user_of(account: &Account, key: &DocumentKey) -> Option<String> {
         DocumentKind::Place => staffing::user_of_place(account, &key.name),
         DocumentKind::AgentGroup => staffing::user_of_target(configuration, &Target::AgentGroup(key.name.to_string())),
         DocumentKind::PlaceGroup => staffing::user_of_target(configuration, &Target::PlaceGroup(key.name.to_string())),
+        DocumentKind::Calendar => callback_rules_with(configuration, |rules| rules.calendar == key.name),
+        DocumentKind::CallbackRules => {
+            let live = account.callbacks(&key.name).next().is_some();
+            live.then(|| "callbacks were booked by it".to_owned())
+        }
+        DocumentKind::Endpoint => workflow_with(
+            configuration,
+            |kind| matches!(kind, ElementKind::Call { endpoint, .. } if *endpoint == key.name),
+        ),
         DocumentKind::AgentRules
         | DocumentKind::Binding
-        | DocumentKind::Calendar
         | DocumentKind::Response
         | DocumentKind::Token
         | DocumentKind::Table => None,
     }
+}
+
+/// A workflow with such an element, in words.
+fn workflow_with(configuration: &Configuration, is_such: impl Fn(&ElementKind) -> bool) -> Option<String> {
+    let has = |flow: &&Arc<Flow>| flow.workflow.elements.iter().any(|element| is_such(&element.kind));
+    let flow = configuration.workflows.values().flat_map(|versions| versions.values()).find(has);
+    flow.map(|flow| format!("the workflow `{}` names it", flow.workflow.name))
+}
+
+/// Callback rules of which this is so, in words.
+fn callback_rules_with(configuration: &Configuration, is_so: impl Fn(&CallbackRules) -> bool) -> Option<String> {
+    let rules = configuration.callback_rules.values().find(|rules| is_so(rules));
+    rules.map(|rules| format!("the callback rules `{}` name it", rules.name))
 }

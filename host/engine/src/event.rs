@@ -6,9 +6,11 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::callbacks::AttemptOutcome;
 use crate::content::{Category, Skill};
 use crate::decision::{Failure, Target};
 use crate::document::{Document, DocumentKey};
+use crate::endpoint::EndpointFailure;
 use crate::id::{CallId, InteractionId, Name, Sequence, UnixMillis};
 use crate::live::{Attention, Offer, OfferId, QueuePosition, Wants};
 use crate::login::{Connection, Pending};
@@ -438,6 +440,71 @@ pub enum Event {
         /// Until when; none once it is over.
         until: Option<UnixMillis>,
     },
+    /// An application outside is to be asked.
+    EndpointCalled {
+        /// Which.
+        id: InteractionId,
+        /// The call; the same in each attempt.
+        call: CallId,
+        /// Whom.
+        endpoint: Name,
+        /// 1 the first time this interaction is at this element.
+        visit: u32,
+        /// 0, then one more with each retry.
+        attempt: u8,
+    },
+    /// An attempt to ask an application outside has ended.
+    EndpointAnswered {
+        /// Which.
+        id: InteractionId,
+        /// The call.
+        call: CallId,
+        /// Who.
+        endpoint: Name,
+        /// Which attempt.
+        attempt: u8,
+        /// HTTP status code, where it answered with one.
+        status: Option<u16>,
+        /// Why its answer cannot be used; none where it can.
+        failure: Option<EndpointFailure>,
+        /// When it is asked again.
+        retry_at: Option<UnixMillis>,
+    },
+    /// It was booked as a callback.
+    CallbackBooked {
+        /// Which.
+        id: InteractionId,
+        /// The rules.
+        rules: Name,
+        /// Whom to call.
+        number: String,
+        /// The moment that was booked; none for as soon as possible.
+        at: Option<UnixMillis>,
+    },
+    /// A callback was booked for another moment.
+    CallbackRescheduled {
+        /// Which.
+        id: InteractionId,
+        /// The moment; none for as soon as possible.
+        at: Option<UnixMillis>,
+        /// Who said so.
+        by: String,
+    },
+    /// An attempt to call somebody back has ended.
+    CallbackAttempted {
+        /// Which.
+        id: InteractionId,
+        /// The how-manieth, from 1 on.
+        attempt: u8,
+        /// What came of it.
+        outcome: AttemptOutcome,
+        /// The agent who called.
+        agent: Option<Name>,
+        /// When the next one is made.
+        next_at: Option<UnixMillis>,
+        /// Who said so.
+        by: String,
+    },
 }
 
 /// How an offer ended.
@@ -548,6 +615,11 @@ impl Event {
             | Self::Said { id, .. }
             | Self::Moved { id, .. }
             | Self::Scheduled { id, .. }
+            | Self::EndpointCalled { id, .. }
+            | Self::EndpointAnswered { id, .. }
+            | Self::CallbackBooked { id, .. }
+            | Self::CallbackRescheduled { id, .. }
+            | Self::CallbackAttempted { id, .. }
             | Self::Began { id } => Some(*id),
             Self::MessageQueued { message, .. } => message.interaction,
             Self::DocumentPut { .. }
@@ -612,6 +684,11 @@ impl Event {
             Self::AgentPending { .. } => "agent.pending",
             Self::AgentConnection { .. } => "agent.connection",
             Self::AgentRests { .. } => "agent.rests",
+            Self::EndpointCalled { .. } => "endpoint.called",
+            Self::EndpointAnswered { .. } => "endpoint.answered",
+            Self::CallbackBooked { .. } => "callback.booked",
+            Self::CallbackRescheduled { .. } => "callback.rescheduled",
+            Self::CallbackAttempted { .. } => "callback.attempted",
         }
     }
 }
@@ -619,7 +696,7 @@ impl Event {
 /// Why an interaction cannot go on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Park {
-    /// Stable: `no-connector`, `strategy-unbound`, `strategy-failed`, `action-failed`, `condition-failed`,
+    /// Stable: `no-connector`, `strategy-unbound`, `strategy-failed`, `call-failed`, `action-failed`, `condition-failed`,
     /// `response-failed`, `forward-failed`, `queue-unknown`, `calendar-unknown`, `workflow-unknown`, `visits-exceeded`,
     /// `loop`, `content-lost`.
     pub code: String,

@@ -12,6 +12,7 @@ mod account;
 mod actions;
 mod agents;
 mod calendar;
+mod callbacks;
 mod capacity;
 mod command;
 mod condition;
@@ -20,6 +21,7 @@ mod decide;
 mod decision;
 mod document;
 mod documents;
+mod endpoint;
 mod event;
 mod id;
 mod live;
@@ -34,12 +36,16 @@ mod slots;
 mod staff;
 mod staffing;
 mod topic;
+mod transcript;
 mod validate;
 mod walk;
 mod workflow;
 
 pub use account::Account;
-pub use calendar::{Calendar, CalendarError, Exception, ExceptionHours, Hours, Opening, TimeOfDay, Weekday};
+pub use calendar::{
+    Calendar, CalendarError, Exception, ExceptionHours, Hours, MomentError, Opening, TimeOfDay, Weekday,
+};
+pub use callbacks::{AttemptOutcome, Callback, CallbackRules, number};
 pub use capacity::{CapacityRule, CapacityRuleError};
 pub use command::{AgentAction, Answer, Command, OfferAnswer, Submission};
 pub use condition::{Condition, ConditionError};
@@ -50,6 +56,7 @@ pub use document::{
     Binding, Configuration, Deployment, Document, DocumentKey, DocumentKind, OnFailure, Queue, Role, Share, Table,
     Token, Upload, Webhook,
 };
+pub use endpoint::{CallField, CallRequest, Endpoint, EndpointFailure, EndpointReply, EndpointRequest};
 pub use event::{
     Delivery, DeliveryKey, DeliveryState, Event, MessageKind, OfferEnd, OutboxMessage, Park, Record, Speaker,
 };
@@ -67,6 +74,7 @@ pub use skill_expression::{SkillExpression, SkillExpressionError};
 pub use slots::{Slot, SlotSettings, SlotSettingsError, slot_at, slots};
 pub use staff::{Agent, AgentChoice, AgentGroup, AgentRules, Place, PlaceGroup, SecondLogin, SkillType};
 pub use topic::TOPICS;
+pub use transcript::{Said, Transcript};
 pub use validate::{Fault, validate};
 pub use workflow::{Connector, Element, ElementKind, Flow, Relaxation, Workflow};
 
@@ -124,6 +132,14 @@ pub mod limits {
     pub const OFFERS_MAX: u8 = 16;
     /// How far ahead an interaction can be scheduled: 366 days.
     pub const SCHEDULE_MS_MAX: u64 = 366 * 24 * 60 * 60 * 1000;
+    /// How often an application outside is asked again.
+    pub const CALL_RETRIES_MAX: u8 = 5;
+    /// Bytes of an answer of an application outside.
+    pub const RESPONSE_BYTES_MAX: u64 = 1024 * 1024;
+    /// Texts of one interaction that are kept as its transcript; the oldest give way.
+    pub const TRANSCRIPT_MAX: usize = 500;
+    /// Bytes of those texts.
+    pub const TRANSCRIPT_BYTES_MAX: usize = 256 * 1024;
     /// Names of deleted deployments that are kept, so that none is used again: about 100 bytes each.
     pub const RETIRED_MAX: usize = 100_000;
     /// Entries of one table.

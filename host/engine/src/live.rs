@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::callbacks::Callback;
 use crate::content::Skill;
 use crate::decision::Target;
 use crate::event::{Event, OfferEnd, Park};
@@ -177,13 +178,26 @@ pub enum State {
         /// When.
         until: UnixMillis,
     },
+    /// The answer of an application outside.
+    Calling {
+        /// The call; the same in each attempt.
+        call: CallId,
+        /// Whom it asks.
+        endpoint: Name,
+        /// 1 the first time it is at this element.
+        visit: u32,
+        /// 0, then one more with each retry.
+        attempt: u8,
+        /// This attempt has not begun: it is made then.
+        retry_at: Option<UnixMillis>,
+    },
 }
 
 /// The state's name, as the API shows it and filters by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum StateKind {
-    /// A strategy is asked.
+    /// A strategy or an application outside is asked.
     Routing,
     /// It waits for a time.
     Waiting,
@@ -232,7 +246,7 @@ impl State {
     #[must_use]
     pub fn kind(&self) -> StateKind {
         match self {
-            Self::Moving | Self::Routing { .. } => StateKind::Routing,
+            Self::Moving | Self::Routing { .. } | Self::Calling { .. } => StateKind::Routing,
             Self::Waiting { .. } => StateKind::Waiting,
             Self::Queued(_) => StateKind::Queued,
             Self::Offered { .. } => StateKind::Offered,
@@ -267,6 +281,8 @@ pub struct Live {
     pub target: Option<Box<Target>>,
     /// Who was offered it where it waits now and did not accept.
     pub refusals: Vec<Refusal>,
+    /// What makes it a callback.
+    pub callback: Option<Box<Callback>>,
 }
 
 /// One interaction that has ended, as it is kept.
@@ -304,6 +320,7 @@ impl Live {
             visits: Vec::new(),
             target: None,
             refusals: Vec::new(),
+            callback: None,
         }
     }
 
@@ -363,6 +380,7 @@ impl Live {
                 [transfer, assignment.idle_until].into_iter().flatten().min()
             }
             State::WrapUp(wrap_up) => Some(wrap_up.until),
+            State::Calling { retry_at, .. } => *retry_at,
             _ => None,
         }
     }
@@ -372,6 +390,15 @@ impl Live {
     pub fn call(&self) -> Option<CallId> {
         match &self.state {
             State::Routing { call, .. } => Some(*call),
+            _ => None,
+        }
+    }
+
+    /// The call to an application outside that is to be made now, or under way.
+    #[must_use]
+    pub fn endpoint_call(&self) -> Option<CallId> {
+        match &self.state {
+            State::Calling { call, retry_at: None, .. } => Some(*call),
             _ => None,
         }
     }
@@ -411,7 +438,17 @@ impl Live {
                     at,
                 );
             }
-            Event::Answered { .. } | Event::Failed { .. } | Event::WorkDone { .. } => {
+            Event::EndpointCalled { call, endpoint, visit, attempt, .. } => {
+                let (call, endpoint, visit, attempt) = (*call, endpoint.clone(), *visit, *attempt);
+                self.become_(State::Calling { call, endpoint, visit, attempt, retry_at: None }, at);
+            }
+            Event::EndpointAnswered { retry_at: Some(due), .. } => {
+                if let State::Calling { attempt, retry_at, .. } = &mut self.state {
+                    *attempt = attempt.saturating_add(1);
+                    *retry_at = Some(*due);
+                }
+            }
+            Event::Answered { .. } | Event::Failed { .. } | Event::EndpointAnswered { .. } | Event::WorkDone { .. } => {
                 self.become_(State::Moving, at);
             }
             Event::PrioritySet { priority, .. } => self.priority = *priority,
@@ -479,6 +516,22 @@ impl Live {
             }
             Event::Scheduled { until, .. } => self.become_(State::Scheduled { until: *until }, at),
             Event::Began { .. } => self.become_(State::Moving, at),
+            Event::CallbackBooked { rules, number, at, .. } => {
+                let (rules, number) = (rules.clone(), number.clone());
+                self.callback = Some(Box::new(Callback { rules, number, at: *at, attempts: 0, outcome: None }));
+            }
+            Event::CallbackRescheduled { at, .. } => {
+                if let Some(callback) = &mut self.callback {
+                    callback.at = *at;
+                }
+            }
+            Event::CallbackAttempted { attempt, outcome, .. } => {
+                if let Some(callback) = &mut self.callback {
+                    callback.at = None;
+                    callback.attempts = *attempt;
+                    callback.outcome = Some(*outcome);
+                }
+            }
             Event::Parked { park, .. } => self.become_(State::Parked(Box::new(park.clone())), at),
             Event::Resumed { version, .. } => {
                 // A loop passes several elements: each of them may be entered as often as before.
@@ -552,6 +605,9 @@ pub(crate) fn intern(live: &mut Live, names: &mut std::collections::BTreeSet<Nam
         None => drop(names.insert(name.clone())),
     };
     share(&mut live.media_type);
+    if let Some(callback) = &mut live.callback {
+        share(&mut callback.rules);
+    }
     for frame in &mut live.frames {
         share(&mut frame.workflow);
     }
@@ -563,6 +619,7 @@ pub(crate) fn intern(live: &mut Live, names: &mut std::collections::BTreeSet<Nam
         State::Queued(position) | State::Offered { position, .. } => share(&mut position.queue),
         State::Assigned(assignment) => share(&mut assignment.position.queue),
         State::Routing { deployment, .. } => share(deployment),
+        State::Calling { endpoint, .. } => share(endpoint),
         State::Moving | State::Waiting { .. } | State::Scheduled { .. } | State::WrapUp(_) | State::Parked(_) => {}
     }
     live.visits.shrink_to_fit();

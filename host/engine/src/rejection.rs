@@ -2,7 +2,7 @@
 
 use crate::document::{DocumentKey, DocumentKind};
 use crate::event::DeliveryKey;
-use crate::id::{InteractionId, Name};
+use crate::id::{InteractionId, Name, UnixMillis};
 use crate::live::OfferId;
 use crate::validate::Fault;
 
@@ -133,6 +133,21 @@ pub enum Rejection {
         /// Which offer.
         offer: OfferId,
     },
+    /// No such callback rules.
+    #[error("there are no callback rules `{0}`")]
+    CallbackRulesUnknown(Name),
+    /// The number has a callback by these rules already: reschedule or cancel that one.
+    #[error("this number has a callback already: {0}")]
+    CallbackExists(InteractionId),
+    /// The interaction was not booked as a callback.
+    #[error("the interaction {0} is no callback")]
+    NotCallback(InteractionId),
+    /// The moment is in no slot that is offered now.
+    #[error("this time is not offered: {0}")]
+    SlotUnknown(&'static str),
+    /// The slot has as many callbacks as it takes.
+    #[error("the slot that begins at {} has as many callbacks as it takes", .0.0)]
+    SlotFull(UnixMillis),
     /// The document is needed by another, or by a live interaction.
     #[error("still in use: {0}")]
     DocumentInUse(String),
@@ -185,6 +200,11 @@ impl Rejection {
             Self::CapacityExceeded(_) => "capacity-exceeded",
             Self::NobodyAvailable => "nobody-available",
             Self::OfferEnded { .. } => "offer-ended",
+            Self::CallbackRulesUnknown(_) => "callback-rules-unknown",
+            Self::CallbackExists(_) => "callback-exists",
+            Self::NotCallback(_) => "not-callback",
+            Self::SlotUnknown(_) => "slot-unknown",
+            Self::SlotFull(_) => "slot-full",
             Self::DocumentInUse(_) => "document-in-use",
             Self::Busy(_) => "busy",
             Self::Full { .. } => "full",
@@ -210,5 +230,7 @@ fn kind_word(kind: DocumentKind) -> &'static str {
         DocumentKind::AgentGroup => "agent group",
         DocumentKind::PlaceGroup => "place group",
         DocumentKind::AgentRules => "set of rules",
+        DocumentKind::Endpoint => "endpoint",
+        DocumentKind::CallbackRules => "set of callback rules",
     }
 }

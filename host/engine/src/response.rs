@@ -16,7 +16,7 @@ use crate::segment::prefixes;
 /// Field codes in its texts: `{{interaction.id}}`, `{{interaction.subject}}`, `{{interaction.media_type}}`,
 /// `{{interaction.sender}}`, `{{interaction.recipient}}`, `{{interaction.submitted_at}}` (RFC 3339, UTC),
 /// `{{interaction.language}}`, `{{category}}` (the best), `{{user_data.KEY}}`, `{{contact.name}}` (user data
-/// `contact.name`, else the sender), `{{now}}`, and those that whoever sends it gives values for. With
+/// `contact.name`, else the sender), `{{transcript}}` (what was said, the last 48 KiB of it), `{{now}}`, and those that whoever sends it gives values for. With
 /// `{{code|fallback}}` the fallback stands where the code has no value; else nothing does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

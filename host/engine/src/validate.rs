@@ -15,6 +15,7 @@ use crate::condition::Condition;
 use crate::content::Entry;
 use crate::decision::{Destination, Reply, Target};
 use crate::document::Configuration;
+use crate::endpoint::{CallRequest, pointer_fault};
 use crate::id::Name;
 use crate::limits::{
     CONNECTORS_MAX, DEPTH_MAX, ELEMENTS_MAX, ENTRIES_MAX, KEY_BYTES_MAX, RELAXATIONS_MAX, REPLY_BYTES_MAX,
@@ -233,6 +234,10 @@ impl<'a> Check<'a> {
                 let must: Vec<&str> = may.iter().filter(|(may, _)| *may).map(|(_, outcome)| *outcome).collect();
                 Exits::new(&[&[COMPLETED], must.as_slice()].concat(), &["error", "declined-by-all"])
             }
+            ElementKind::Call { endpoint, request, response } => {
+                self.call(id, endpoint, request, response);
+                Exits::new(&["ok", "refused"], &["error", "timeout"])
+            }
             ElementKind::Reply { reply, .. } => {
                 self.reply(id, reply);
                 Exits::new(&["next"], &["error"])
@@ -376,6 +381,30 @@ impl<'a> Check<'a> {
                     );
                     self.at(id, "webhook-unknown", message);
                 }
+            }
+        }
+    }
+
+    /// Whom a call element asks, what it sends and what it takes.
+    fn call(&mut self, id: &Name, endpoint: &Name, request: &CallRequest, response: &BTreeMap<String, String>) {
+        if !self.configuration.endpoints.contains_key(endpoint) {
+            let message =
+                format!("`{id}` asks the endpoint `{endpoint}`, which is not there: put it first, or name another.");
+            self.at(id, "endpoint-unknown", message);
+        }
+        let keys = || request.user_data.iter().chain(response.keys());
+        let many = request.user_data.len().max(response.len()) > ENTRIES_MAX;
+        if many || !keys().all(|key| (1..=KEY_BYTES_MAX).contains(&key.len())) {
+            let message = format!(
+                "`{id}` sends or takes too much: at most {ENTRIES_MAX} items each, keys of 1 to {KEY_BYTES_MAX} bytes."
+            );
+            self.at(id, "call-invalid", message);
+        }
+        for (key, pointer) in response.iter().take(ENTRIES_MAX) {
+            if let Some(fault) = pointer_fault(pointer) {
+                let key: String = key.chars().take(KEY_BYTES_MAX).collect();
+                let message = format!("The JSON pointer that `{id}` takes `{key}` by cannot be used: {fault}.");
+                self.at(id, "pointer-invalid", message);
             }
         }
     }

@@ -6,8 +6,11 @@
 use std::sync::Arc;
 
 use crate::account::Account;
-use crate::content::Content;
+use crate::callbacks::Callback;
+use crate::content::{Content, Entry};
+use crate::decide::check_user_data;
 use crate::decision::{Decision, Failure, Target};
+use crate::endpoint::{Endpoint, EndpointFailure, EndpointReply};
 use crate::event::{Event, Park};
 use crate::id::{CallId, InteractionId, Name, Sequence, UnixMillis};
 use crate::limits;
@@ -84,6 +87,7 @@ impl<'a> Draft<'a> {
         id: InteractionId,
         flow: &Arc<Flow>,
         content: Content,
+        callback: Option<Callback>,
         at: Option<UnixMillis>,
         now: UnixMillis,
     ) -> Self {
@@ -93,12 +97,28 @@ impl<'a> Draft<'a> {
         let mut draft = Self::new(account, id, live, content, account.sequence().next(), now);
         draft.content_changed = true;
         draft.push(Event::Submitted { id, media_type, priority, hops, copy_of: None });
+        if let Some(Callback { rules, number, at, .. }) = callback {
+            draft.push(Event::CallbackBooked { id, rules, number, at });
+        }
         draft.enter_workflow(flow);
         match at.filter(|at| *at > now) {
             Some(until) => draft.push(Event::Scheduled { id, until, by: "client".into() }),
             None => draft.walk(),
         }
         draft
+    }
+
+    /// Goes back to the beginning of a workflow, at a moment or now.
+    pub(crate) fn start_anew(&mut self, flow: &Arc<Flow>, until: Option<UnixMillis>, by: String) {
+        let id = self.id;
+        if !self.live.frames.is_empty() {
+            self.push(Event::WorkflowsLeft { id });
+        }
+        self.enter_workflow(flow);
+        match until.filter(|until| *until > self.now) {
+            Some(until) => self.push(Event::Scheduled { id, until, by }),
+            None => self.begin(),
+        }
     }
 
     /// The moment that it was scheduled for has come.
@@ -171,7 +191,7 @@ impl<'a> Draft<'a> {
     pub(crate) fn push(&mut self, event: Event) {
         if event.interaction() == Some(self.id) {
             self.live.apply(&event, self.now);
-            self.content_changed |= self.content.facts.apply(&event);
+            self.content_changed |= self.content.facts.apply(&event, self.now);
         }
         self.events.push(event);
     }
@@ -237,6 +257,57 @@ impl<'a> Draft<'a> {
         if !stopped {
             self.walk();
         }
+    }
+
+    /// An attempt to ask an application outside has ended.
+    pub(crate) fn endpoint_answered(&mut self, result: Result<EndpointReply, EndpointFailure>) {
+        let State::Calling { call, endpoint, attempt, .. } = self.live.state.clone() else { return };
+        let (id, status) = (self.id, result.as_ref().ok().map(|reply| reply.status));
+        let answered = |status, failure, retry_at| Event::EndpointAnswered {
+            id,
+            call,
+            endpoint: endpoint.clone(),
+            attempt,
+            status,
+            failure,
+            retry_at,
+        };
+        let checked = result.and_then(|reply| match check_user_data(&self.content, &reply.entries) {
+            Ok(()) => Ok(reply.entries),
+            Err(rejection) => Err(EndpointFailure::Unusable(rejection.to_string())),
+        });
+        let stopped = match checked {
+            Ok(entries) => {
+                self.push(answered(status, None, None));
+                for Entry { key, value } in entries {
+                    if !value.is_empty() || self.content.facts.user_data.contains_key(&key) {
+                        self.push(Event::UserDataSet { id, key, value });
+                    }
+                }
+                self.leave("ok", None)
+            }
+            Err(failure) => {
+                let document = self.account.configuration().endpoints.get(&endpoint);
+                let again = failure.may_pass() && document.is_some_and(|document| attempt < document.retries);
+                let retry_at = again.then(|| self.now.plus(Endpoint::pause_ms(attempt)));
+                let (outcome, message) = (failure.outcome(), format!("`{endpoint}`: {failure}"));
+                self.push(answered(failure.status(), Some(failure), retry_at));
+                match (retry_at, outcome) {
+                    (Some(_), _) => true,
+                    (None, "refused") => self.leave(outcome, Some(message)),
+                    (None, _) => self.leave_after(Fault { outcome, code: "call-failed", message }),
+                }
+            }
+        };
+        if !stopped {
+            self.walk();
+        }
+    }
+
+    /// Asks an application outside once more, now that it was left alone for a while.
+    pub(crate) fn call_endpoint_again(&mut self) {
+        let State::Calling { call, endpoint, visit, attempt, .. } = self.live.state.clone() else { return };
+        self.push(Event::EndpointCalled { id: self.id, call, endpoint, visit, attempt });
     }
 
     /// Takes a decision with all its actions, or with none where one of them can't be done. Answers with the outcome to
@@ -333,14 +404,19 @@ impl<'a> Draft<'a> {
                 Ok(Step::Leave(by.choose(&element.id, self.id, &self.content, calendars, self.now).to_owned()))
             }
             kind @ ElementKind::Queue { .. } => self.queue(kind),
-            ElementKind::Reply { reply, acknowledgement } => {
-                self.reply(reply.clone(), *acknowledgement).map_err(|e| Fault::error("response-failed", e))?;
+            ElementKind::Reply { reply, acknowledgement, transcript } => {
+                let sent = match transcript {
+                    true => self.reply_with_transcript(reply.clone(), *acknowledgement),
+                    false => self.reply(reply.clone(), *acknowledgement),
+                };
+                sent.map_err(|e| Fault::error("response-failed", e))?;
                 Ok(Step::Leave("next".into()))
             }
             ElementKind::Forward { to } => {
                 self.forward(to.clone()).map_err(|e| Fault::error("forward-failed", e))?;
                 Ok(Step::Leave("next".into()))
             }
+            ElementKind::Call { endpoint, .. } => self.call_endpoint(endpoint, visit).map(|()| Step::Stop),
             ElementKind::Wait { duration_ms, until_open } => self.wait(*duration_ms, until_open.as_ref()),
             ElementKind::Workflow { workflow } => self.descend(workflow),
             ElementKind::End { disposition, outcome } => Ok(self.end(disposition.clone(), outcome.clone())),
@@ -366,6 +442,15 @@ impl<'a> Draft<'a> {
             visit,
             attempt,
         });
+        Ok(())
+    }
+
+    fn call_endpoint(&mut self, endpoint: &Name, visit: u32) -> Result<(), Fault> {
+        if !self.account.configuration().endpoints.contains_key(endpoint) {
+            return Err(Fault::error("call-failed", format!("there is no endpoint `{endpoint}`: put it, then resume")));
+        }
+        let (call, endpoint) = (CallId(self.sequence.0), endpoint.clone());
+        self.push(Event::EndpointCalled { id: self.id, call, endpoint, visit, attempt: 0 });
         Ok(())
     }
 
@@ -410,7 +495,7 @@ impl<'a> Draft<'a> {
         let wants = document.and_then(|queue| queue.wants(target, skills));
         let wants = wants.map(|wants| Box::new(Wants { target: self.resolved(wants.target.clone()), ..*wants }));
         // Whoever asked to be called back waits since then.
-        let called_back = self.live.media_type == "callback";
+        let called_back = self.live.callback.is_some() || self.live.media_type == "callback";
         QueuePosition {
             queue,
             since: self.now,

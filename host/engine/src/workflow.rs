@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use crate::condition::Condition;
 use crate::decision::{Destination, Reply, Target};
+use crate::endpoint::CallRequest;
 use crate::id::Name;
 use crate::segment::Segment;
 
@@ -93,11 +94,28 @@ pub enum ElementKind {
         /// A receipt is sent once in the life of an interaction, an answer each time.
         #[serde(default)]
         acknowledgement: bool,
+        /// What was said in the interaction so far follows the text.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        transcript: bool,
     },
     /// Sends a copy onwards. Outcomes `next` and `error` (too many hops, no such queue, no webhook for it).
     Forward {
         /// Where to.
         to: Destination,
+    },
+    /// Asks an application outside, over HTTP, and waits for its answer. Outcomes `ok` (2xx), `refused` (4xx), `error` (it
+    /// cannot be reached, answers with another status or with something that cannot be used) and `timeout`.
+    Call {
+        /// The endpoint.
+        #[schema(value_type = String)]
+        endpoint: Name,
+        /// What it is told.
+        #[serde(default)]
+        request: CallRequest,
+        /// What is read out of its answer: JSON pointers (RFC 6901) by the key of user data that each becomes. What is not
+        /// there, or null, removes the item; what is no text stands as JSON.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        response: BTreeMap<String, String>,
     },
     /// Waits. Outcomes `next` and `error` (its calendar is gone, or never opens).
     Wait {
@@ -172,6 +190,7 @@ impl ElementKind {
             Self::Queue { .. } => "queue",
             Self::Reply { .. } => "reply",
             Self::Forward { .. } => "forward",
+            Self::Call { .. } => "call",
             Self::Wait { .. } => "wait",
             Self::Workflow { .. } => "workflow",
             Self::End { .. } => "end",

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use signalbox_engine::{
-    Attention, Category, Configuration, Content, Entry, InteractionId, Live, Name, Offer, Park, Skill, State as Where,
-    StateKind, Target, UnixMillis,
+    AttemptOutcome, Attention, Callback, Category, Configuration, Content, Entry, InteractionId, Live, Name, Offer,
+    Park, Skill, State as Where, StateKind, Target, UnixMillis,
 };
 use utoipa::ToSchema;
 
@@ -65,6 +65,12 @@ pub(super) struct Interaction {
     /// The strategy call whose answer it waits for.
     #[serde(skip_serializing_if = "Option::is_none")]
     call: Option<Awaited>,
+    /// The application outside whose answer it waits for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    endpoint_call: Option<AwaitedEndpoint>,
+    /// What makes it a callback, while it is live.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    callback: Option<CallbackView>,
     /// Why it cannot go on.
     #[serde(skip_serializing_if = "Option::is_none")]
     parked: Option<Park>,
@@ -144,6 +150,51 @@ struct Awaited {
     attempt: u8,
 }
 
+/// A call to an application outside whose answer is awaited.
+#[derive(Debug, Serialize, ToSchema)]
+struct AwaitedEndpoint {
+    /// The call.
+    id: u64,
+    /// Whom it asks.
+    #[schema(value_type = String)]
+    endpoint: Name,
+    /// 1 the first time that it is at this element.
+    visit: u32,
+    /// 0, then one more with each retry.
+    attempt: u8,
+    /// When this attempt is made, where it has not begun.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>)]
+    retry_at_ms: Option<UnixMillis>,
+}
+
+/// What makes an interaction a callback.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Callback)]
+struct CallbackView {
+    /// The rules that it was booked by.
+    #[schema(value_type = String)]
+    rules: Name,
+    /// Whom to call.
+    number: String,
+    /// The moment that was booked; none for as soon as possible, and after an attempt that failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>)]
+    at_ms: Option<UnixMillis>,
+    /// Attempts that have ended.
+    attempts: u8,
+    /// What came of the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<AttemptOutcome>,
+}
+
+impl From<Callback> for CallbackView {
+    fn from(callback: Callback) -> Self {
+        let Callback { rules, number, at, attempts, outcome } = callback;
+        Self { rules, number, at_ms: at, attempts, outcome }
+    }
+}
+
 /// An interaction with its message and what is known of it.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct InteractionDetail {
@@ -196,8 +247,17 @@ pub(super) struct FactsView {
 
 impl From<signalbox_engine::Facts> for FactsView {
     fn from(facts: signalbox_engine::Facts) -> Self {
-        let signalbox_engine::Facts { language, categories, user_data, priority, answered, hops, skills, last_agent } =
-            facts;
+        let signalbox_engine::Facts {
+            language,
+            categories,
+            user_data,
+            priority,
+            answered,
+            hops,
+            skills,
+            last_agent,
+            transcript: _,
+        } = facts;
         Self { language, categories, user_data, priority, answered, hops, skills, last_agent }
     }
 }
@@ -231,6 +291,8 @@ impl Interaction {
                     offers: Vec::new(),
                     waiting_until_ms: None,
                     call: None,
+                    endpoint_call: None,
+                    callback: None,
                     parked: None,
                     target: None,
                     disposition: Some(ended.disposition),
@@ -273,6 +335,8 @@ impl Interaction {
             offers: Vec::new(),
             waiting_until_ms: None,
             call: None,
+            endpoint_call: None,
+            callback: live.callback.map(|callback| CallbackView::from(*callback)),
             parked: None,
             target: live.target.map(|target| *target),
             disposition: None,
@@ -282,6 +346,10 @@ impl Interaction {
             Where::Moving => {}
             Where::Routing { call, deployment, visit, attempt } => {
                 shown.call = Some(Awaited { id: call.0, deployment, visit, attempt });
+            }
+            Where::Calling { call, endpoint, visit, attempt, retry_at } => {
+                let id = call.0;
+                shown.endpoint_call = Some(AwaitedEndpoint { id, endpoint, visit, attempt, retry_at_ms: retry_at });
             }
             Where::Waiting { until } => shown.waiting_until_ms = Some(until),
             Where::Queued(position) => shown.queue = Some(position.into()),
@@ -305,6 +373,13 @@ impl Interaction {
             Where::Parked(park) => shown.parked = Some(*park),
         }
         shown
+    }
+}
+
+impl InteractionDetail {
+    /// Whether it is a callback, or was one while it was live.
+    pub(super) fn is_callback(&self) -> bool {
+        self.interaction.callback.is_some() || self.interaction.media_type == "callback"
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::Json as Answer;
 use serde::Deserialize;
-use signalbox_engine::{Command, Configuration, Entry, InteractionId, Name, Record, Rejection, StateKind};
+use signalbox_engine::{Command, Configuration, Entry, InteractionId, Name, Record, Rejection, StateKind, Transcript};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -27,6 +27,7 @@ pub(super) fn routes() -> OpenApiRouter<State> {
         .routes(routes!(list))
         .routes(routes!(get))
         .routes(routes!(user_data, set_user_data))
+        .routes(routes!(transcript))
         .routes(routes!(cancel))
         .routes(routes!(resume))
         .routes(routes!(complete))
@@ -172,6 +173,20 @@ async fn read_user_data<G: Grant>(
     let number = caller.lane.number();
     let content = caller.state.read(move |store| store.content(number, id)).await?;
     content.map(|c| Answer(c.facts.user_data)).ok_or_else(|| Problem::unknown("interaction", id))
+}
+
+/// Shows what was said in an interaction, the oldest first: at most 500 texts of together 256 KiB.
+#[utoipa::path(
+    get,
+    path = "/v1/accounts/{account}/interactions/{interaction}/transcript",
+    security(("token" = ["client", "agent", "operator"])),
+    responses((status = 200, description = "What was said.", body = Transcript))
+)]
+async fn transcript(caller: Caller<Follow>, parameters: Parameters) -> Result<Answer<Transcript>, Problem> {
+    let id: InteractionId = parameters.get("interaction")?;
+    let number = caller.lane.number();
+    let content = caller.state.read(move |store| store.content(number, id)).await?;
+    content.map(|c| Answer(c.facts.transcript)).ok_or_else(|| Problem::unknown("interaction", id))
 }
 
 /// Merges items into an interaction's user data; null removes an item. Strategies that are being asked do not see it.

@@ -16,10 +16,12 @@ mod backups;
 mod bindings;
 mod body;
 mod calendars;
+mod callbacks;
 mod cursor;
 mod decisions;
 mod deployments;
 mod document;
+mod endpoints;
 mod interaction;
 mod interactions;
 mod openapi;
@@ -163,6 +165,8 @@ fn routes() -> (Router<State>, OpenApi) {
         ("deployments", deployments::routes()),
         ("outbox", outbox::routes()),
         ("webhooks", webhooks::routes()),
+        ("endpoints", endpoints::routes()),
+        ("callbacks", callbacks::routes()),
         ("tables", tables::routes()),
         ("responses", responses::routes()),
         ("calendars", calendars::routes()),

@@ -17,14 +17,16 @@ use utoipa_axum::router::OpenApiRouter;
 use super::{State, problem};
 
 /// What stands in paths.
-const PARAMETERS: [(&str, &str); 21] = [
+const PARAMETERS: [(&str, &str); 23] = [
     ("account", "Name of the account."),
     ("agent", "Name of the agent."),
     ("agent-group", "Name of the agent group."),
     ("calendar", "Name of the calendar."),
+    ("callback-rules", "Name of the rules of callbacks."),
     ("deployment", "Name of the deployment."),
     ("digest", "SHA-256 of the bytes, in hexadecimal."),
     ("element", "Identifier of the element."),
+    ("endpoint", "Name of the endpoint."),
     ("interaction", "Identifier of the interaction, a UUID."),
     ("key", "The entry's key."),
     ("message", "Number of the outgoing message."),

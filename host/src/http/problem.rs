@@ -10,7 +10,7 @@ use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use signalbox_engine::{DocumentKind, Fault, Rejection};
+use signalbox_engine::{DocumentKind, Fault, InteractionId, Rejection};
 use utoipa::ToSchema;
 
 use crate::strategy::InstallError;
@@ -49,6 +49,9 @@ pub(super) struct Body {
     /// All faults of a workflow.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     faults: Vec<Fault>,
+    /// The interaction that is in the way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    interaction: Option<String>,
     /// How the offer ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     outcome: Option<String>,
@@ -74,6 +77,7 @@ impl Problem {
             detail: detail.into(),
             field: None,
             faults: Vec::new(),
+            interaction: None,
             outcome: None,
             what_to_do: None,
         };
@@ -365,6 +369,8 @@ fn noun(kind: DocumentKind) -> &'static str {
         DocumentKind::AgentGroup => "agent-group",
         DocumentKind::PlaceGroup => "place-group",
         DocumentKind::AgentRules => "agent-rules",
+        DocumentKind::Endpoint => "endpoint",
+        DocumentKind::CallbackRules => "callback-rules",
     }
 }
 
@@ -382,6 +388,7 @@ impl From<Rejection> for Problem {
             | Rejection::PlaceUnknown(_)
             | Rejection::SkillUnknown(_)
             | Rejection::GroupUnknown(_)
+            | Rejection::CallbackRulesUnknown(_)
             | Rejection::DocumentUnknown(_) => StatusCode::NOT_FOUND,
             Rejection::InteractionExists(_)
             | Rejection::DeploymentExists(_)
@@ -395,6 +402,9 @@ impl From<Rejection> for Problem {
             | Rejection::AgentUnreachable(_)
             | Rejection::CapacityExceeded(_)
             | Rejection::NobodyAvailable
+            | Rejection::CallbackExists(_)
+            | Rejection::NotCallback(_)
+            | Rejection::SlotFull(_)
             | Rejection::OfferEnded { .. }
             | Rejection::Full { .. } => StatusCode::CONFLICT,
             Rejection::AssignedToAnother(_) => StatusCode::FORBIDDEN,
@@ -402,6 +412,7 @@ impl From<Rejection> for Problem {
             | Rejection::Invalid { .. }
             | Rejection::ReasonUnknown(_)
             | Rejection::DispositionUnknown(_)
+            | Rejection::SlotUnknown(_)
             | Rejection::WorkflowFaulty(_)
             | Rejection::OutcomeUnconnected { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             Rejection::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -421,6 +432,11 @@ impl From<Rejection> for Problem {
             Rejection::AgentLoggedIn(_) => problem.todo("log out there first, or let agent-rules replace a login"),
             Rejection::AgentLoggedOut(_) => problem.todo("log in first"),
             Rejection::AgentUnknown(_) => problem.todo("put the agent first"),
+            Rejection::CallbackExists(id) => {
+                problem.field("number").interaction(id).todo("reschedule or cancel that one")
+            }
+            Rejection::SlotUnknown(_) => problem.field("at").todo("take one of the slots that are offered"),
+            Rejection::SlotFull(_) => problem.field("at").todo("take a slot that has room"),
             Rejection::Busy(_) => problem.retry_after(1),
             Rejection::WorkflowFaulty(faults) => problem.faults(faults),
             Rejection::AssignedToAnother(_) => problem.todo("only its holder or an operator may do this"),
@@ -435,6 +451,11 @@ impl From<Rejection> for Problem {
 }
 
 impl Problem {
+    fn interaction(mut self, id: InteractionId) -> Self {
+        self.0.body.interaction = Some(id.to_string());
+        self
+    }
+
     fn faults(mut self, faults: Vec<Fault>) -> Self {
         self.0.body.faults = faults;
         self.todo("put right all of `faults`")

@@ -19,7 +19,7 @@ use uuid::Uuid;
 use super::auth::{Caller, Submit};
 use super::body::{JsonBytes, Raw, parse};
 use super::{Problem, State, now};
-use crate::lane::Idempotency;
+use crate::lane::{Idempotency, Lane, Submitted};
 
 /// Bytes of an interaction's text.
 pub const TEXT_BYTES_MAX: usize = 1 << 20;
@@ -44,46 +44,46 @@ pub(super) fn routes() -> OpenApiRouter<State> {
 /// A new interaction.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct NewInteraction {
+pub(super) struct NewInteraction {
     /// The workflow that it enters, in its newest version.
     #[schema(value_type = String)]
-    workflow: Name,
+    pub(super) workflow: Name,
     /// `chat`, `email`, `callback`, `sms`, `open`, or an account's own.
     #[schema(value_type = String)]
-    media_type: Name,
+    pub(super) media_type: Name,
     /// The subject line, where the medium has one. At most 4 KiB.
     #[serde(default)]
-    subject: Option<String>,
+    pub(super) subject: Option<String>,
     /// The text. At most 1 MiB of UTF-8.
-    body: String,
+    pub(super) body: String,
     /// Address of whoever sent it. At most 1 KiB.
     #[serde(default)]
-    sender: Option<String>,
+    pub(super) sender: Option<String>,
     /// Address it was sent to. At most 1 KiB.
     #[serde(default)]
-    recipient: Option<String>,
+    pub(super) recipient: Option<String>,
     /// The medium's headers in the order received. At most 256; names are put in lower case.
     #[serde(default)]
-    headers: Vec<Entry>,
+    pub(super) headers: Vec<Entry>,
     /// BCP 47 tag, where it is known.
     #[serde(default)]
-    language: Option<String>,
+    pub(super) language: Option<String>,
     /// Attached data: at most 256 items, keys of at most 128 bytes, values of at most 8 KiB.
     #[serde(default)]
-    user_data: BTreeMap<String, String>,
+    pub(super) user_data: BTreeMap<String, String>,
     /// 0 to 1000.
     #[serde(default)]
     #[schema(maximum = 1000)]
-    priority: u16,
+    pub(super) priority: u16,
     /// The moment that it is meant for, in milliseconds since 1970: until then it is `scheduled`. At most 366 days ahead.
     #[serde(default)]
     #[schema(value_type = Option<u64>)]
-    at_ms: Option<UnixMillis>,
+    pub(super) at_ms: Option<UnixMillis>,
 }
 
 /// An interaction that was handed in, durably.
 #[derive(Debug, Serialize, ToSchema)]
-struct SubmittedInteraction {
+pub(super) struct SubmittedInteraction {
     /// Its identifier.
     #[schema(value_type = String, format = "uuid")]
     id: InteractionId,
@@ -111,20 +111,25 @@ async fn submit(caller: Caller<Submit>, key: IdempotencyKey, JsonBytes(raw): Jso
     let submitted = caller.lane.submit(submission, idempotency).await;
     drop(room);
     let submitted = submitted.map_err(|error| Problem::from(error).named_in("workflow"))?;
+    Ok(self::submitted(&caller.lane, "interactions", submitted))
+}
+
+/// What is answered to whoever handed something in; `noun` as in paths.
+pub(super) fn submitted(lane: &Lane, noun: &str, submitted: Submitted) -> Response {
     let id = submitted.id;
     let mut response = (StatusCode::CREATED, format!("{{\"id\":\"{id}\"}}")).into_response();
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    let location = format!("/v1/accounts/{}/interactions/{id}", caller.lane.name());
+    let location = format!("/v1/accounts/{}/{noun}/{id}", lane.name());
     headers.insert(LOCATION, HeaderValue::try_from(location).unwrap_or_else(|e| panic!("names are ASCII: {e}")));
     if submitted.repeated {
         headers.insert(REPLAYED, HeaderValue::from_static("true"));
     }
-    Ok(response)
+    response
 }
 
 /// The header `Idempotency-Key`, where there is one.
-struct IdempotencyKey(Option<String>);
+pub(super) struct IdempotencyKey(Option<String>);
 
 impl FromRequestParts<State> for IdempotencyKey {
     type Rejection = Problem;
@@ -138,13 +143,13 @@ impl FromRequestParts<State> for IdempotencyKey {
 }
 
 impl IdempotencyKey {
-    fn with(self, body: &[u8]) -> Option<Idempotency> {
+    pub(super) fn with(self, body: &[u8]) -> Option<Idempotency> {
         self.0.map(|key| Idempotency { key, body: Digest(Sha256::digest(body).into()) })
     }
 }
 
 impl NewInteraction {
-    fn into_submission(mut self) -> Result<Submission, Problem> {
+    pub(super) fn into_submission(mut self) -> Result<Submission, Problem> {
         if self.body.len() > TEXT_BYTES_MAX {
             return Err(Problem::body_too_large(TEXT_BYTES_MAX));
         }
@@ -182,7 +187,14 @@ impl NewInteraction {
         let facts =
             Facts { language: self.language, user_data: self.user_data, priority: self.priority, ..Facts::default() };
         let id = InteractionId(Uuid::now_v7());
-        Ok(Submission { id, workflow: self.workflow, message: Arc::new(message), facts, at: self.at_ms })
+        Ok(Submission {
+            id,
+            workflow: self.workflow,
+            message: Arc::new(message),
+            facts,
+            at: self.at_ms,
+            callback: None,
+        })
     }
 }
 

@@ -146,7 +146,7 @@ fn text(event: &Event) -> String {
             format!("Entered the workflow {workflow}, version {version}.")
         }
         Event::WorkflowLeft { outcome, .. } => format!("The sub-workflow ended with {outcome}."),
-        Event::WorkflowsLeft { .. } => "Left its workflow by a redirect.".to_owned(),
+        Event::WorkflowsLeft { .. } => "Left its workflow.".to_owned(),
         Event::CallRequested { deployment, attempt: 0, .. } => format!("Asked {deployment}."),
         Event::CallRequested { deployment, attempt, .. } => format!("Asked {deployment} again, retry {attempt}."),
         Event::Answered { deployment, outcome, reason, .. } => {
@@ -215,6 +215,19 @@ fn text(event: &Event) -> String {
         Event::AgentPending { agent, .. } => format!("{agent} will leave after this."),
         Event::AgentConnection { agent, .. } => format!("The connection of {agent} changed."),
         Event::AgentRests { agent, .. } => format!("{agent} rests from offers."),
+        Event::EndpointCalled { endpoint, attempt: 0, .. } => format!("Asked the application {endpoint}."),
+        Event::EndpointCalled { endpoint, attempt, .. } => {
+            format!("Asked the application {endpoint} again, retry {attempt}.")
+        }
+        Event::EndpointAnswered { endpoint, failure: Some(failure), .. } => {
+            format!("The application {endpoint} gave no answer: {failure}.")
+        }
+        Event::EndpointAnswered { endpoint, .. } => format!("The application {endpoint} answered."),
+        Event::CallbackBooked { rules, at: Some(at), .. } => format!("Booked by {rules} for {} ms.", at.0),
+        Event::CallbackBooked { rules, .. } => format!("Booked by {rules} for as soon as possible."),
+        Event::CallbackRescheduled { by, at: Some(at), .. } => format!("{by} put it off to {} ms.", at.0),
+        Event::CallbackRescheduled { by, .. } => format!("{by} wants it as soon as possible."),
+        Event::CallbackAttempted { attempt, outcome, .. } => format!("Attempt {attempt} to call: {}.", outcome.name()),
     }
 }
 
@@ -260,6 +273,8 @@ fn kind_text(kind: DocumentKind) -> &'static str {
         DocumentKind::AgentGroup => "agent group",
         DocumentKind::PlaceGroup => "place group",
         DocumentKind::AgentRules => "set of rules",
+        DocumentKind::Endpoint => "endpoint",
+        DocumentKind::CallbackRules => "set of callback rules",
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
-use signalbox_engine::{CallId, DeliveryKey, Deployment, Digest, Name, Request};
+use signalbox_engine::{CallId, DeliveryKey, Deployment, Digest, EndpointRequest, Name, Request};
 use tokio::runtime::Handle;
 
 use super::calls::Handed;
@@ -40,6 +40,9 @@ pub(super) trait Effects: Send {
         deployment: &Arc<Deployment>,
         result: Result<Arc<strategy::Deployment>, String>,
     ) -> Result<(), String>;
+
+    /// Asks an application outside.
+    fn ask(&mut self, request: EndpointRequest);
 
     /// Attempts to deliver a message.
     fn deliver(&mut self, delivery: DeliveryKey, attempt: Attempt);
@@ -107,6 +110,11 @@ impl Effects for World {
         }
         self.deployments.insert(name.clone(), Loading::Loaded(Arc::clone(deployment), loaded));
         Ok(())
+    }
+
+    fn ask(&mut self, request: EndpointRequest) {
+        let (shared, call, interaction) = (Arc::clone(&self.shared), request.call, request.interaction);
+        self.outbox.ask(request, move |result| shared.mailbox.answer(Answer::Asked { call, interaction, result }));
     }
 
     fn deliver(&mut self, delivery: DeliveryKey, attempt: Attempt) {

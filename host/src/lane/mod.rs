@@ -2,8 +2,8 @@
 //!
 //! 1. Waiting commands are taken as one batch and the clock is read once (`writer.rs`, `clock.rs`).
 //! 2. The engine decides each; its rows go into one batch with one sync. Only then do callers get their answer.
-//! 3. After the commit, effects run: strategies are called (`calls.rs`), messages delivered (`deliveries.rs`), through
-//!    `effects.rs`. Their results come back as commands.
+//! 3. After the commit, effects run: strategies are called (`calls.rs`), applications outside asked (`endpoints.rs`),
+//!    messages delivered (`deliveries.rs`), through `effects.rs`. Their results come back as commands.
 //!
 //! It decides nothing itself but whether an idempotency key was used before, which only the store knows.
 //!
@@ -15,6 +15,7 @@ mod calls;
 mod clock;
 mod deliveries;
 mod effects;
+mod endpoints;
 mod grants;
 mod loaders;
 mod mailbox;
@@ -30,8 +31,8 @@ use std::thread::JoinHandle;
 use arc_swap::{ArcSwap, Guard};
 use bytes::Bytes;
 use signalbox_engine::{
-    Account, CallId, Command, Configuration, DeliveryKey, Deployment, Digest, InteractionId, Name, Record, Rejection,
-    Submission, Token,
+    Account, CallId, Command, Configuration, DeliveryKey, Deployment, Digest, EndpointFailure, EndpointReply,
+    InteractionId, Name, Record, Rejection, Submission, Token,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -125,6 +126,11 @@ enum Answer {
         result: Result<Arc<strategy::Deployment>, String>,
         /// The image to keep from now on, where the old one did not fit.
         image: Option<(Digest, Bytes)>,
+    },
+    Asked {
+        call: CallId,
+        interaction: InteractionId,
+        result: Result<EndpointReply, EndpointFailure>,
     },
     Delivered {
         delivery: DeliveryKey,

@@ -8,11 +8,12 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use serde_json::json;
 use signalbox_engine::{
     self as engine, Account, Action, AgentAction, Attention, Binding, CallId, Category, Command, Decision, Delivery,
-    DeliveryKey, DeliveryState, Deployment, Destination, Digest, Document, Entry, Facts, Failure, InteractionId, Live,
-    Manifest, Message, Name, OfferAnswer, OfferId, OnFailure, Outcome, Reply, Request as Asked, Share, Speaker, State,
-    StateKind, Submission, Target, UnixMillis, Webhook, Workflow,
+    DeliveryKey, DeliveryState, Deployment, Destination, Digest, Document, EndpointFailure, EndpointRequest, Entry,
+    Facts, Failure, InteractionId, Live, Manifest, Message, Name, OfferAnswer, OfferId, OnFailure, Outcome, Reply,
+    Request as Asked, Share, Speaker, State, StateKind, Submission, Target, UnixMillis, Webhook, Workflow,
 };
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -31,6 +32,7 @@ const WORKFLOW: &str = r#"{"name": "support", "elements": [
         {"id": "screen", "kind": "strategy"},
         {"id": "analyse", "kind": "strategy"},
         {"id": "pause", "kind": "wait", "duration_ms": 50},
+        {"id": "ask", "kind": "call", "endpoint": "crm", "response": {"tier": "/tier"}},
         {"id": "desk", "kind": "queue", "queue": "desk", "timeout_ms": 200},
         {"id": "back", "kind": "queue", "queue": "back"},
         {"id": "end", "kind": "end"}],
@@ -39,7 +41,10 @@ const WORKFLOW: &str = r#"{"name": "support", "elements": [
         {"from": "screen", "outcome": "go", "to": "analyse"},
         {"from": "screen", "outcome": "stop", "to": "end"},
         {"from": "screen", "outcome": "error", "to": "pause"},
-        {"from": "analyse", "outcome": "go", "to": "desk"},
+        {"from": "analyse", "outcome": "go", "to": "ask"},
+        {"from": "ask", "outcome": "ok", "to": "desk"},
+        {"from": "ask", "outcome": "refused", "to": "desk"},
+        {"from": "ask", "outcome": "error", "to": "back"},
         {"from": "analyse", "outcome": "stop", "to": "back"},
         {"from": "pause", "outcome": "next", "to": "screen"},
         {"from": "desk", "outcome": "completed", "to": "end"},
@@ -50,6 +55,7 @@ const WORKFLOW: &str = r#"{"name": "support", "elements": [
 #[derive(Default)]
 struct InFlight {
     calls: BTreeMap<CallId, (Name, Asked)>,
+    asked: BTreeMap<CallId, EndpointRequest>,
     deliveries: Vec<DeliveryKey>,
     full: bool,
 }
@@ -69,6 +75,11 @@ impl Effects for Held {
 
     fn loaded(&mut self, _: &Arc<Deployment>, _: Result<Arc<strategy::Deployment>, String>) -> Result<(), String> {
         Ok(())
+    }
+
+    fn ask(&mut self, request: EndpointRequest) {
+        let before = self.0.lock().unwrap().asked.insert(request.call, request);
+        assert!(before.is_none(), "an endpoint was asked twice for one call");
     }
 
     fn deliver(&mut self, delivery: DeliveryKey, _: Attempt) {
@@ -142,6 +153,12 @@ impl Rig {
             let places = known.iter().filter(|k| **k == call).count();
             assert_eq!(places, 1, "call {call:?} is awaited, and is in {places} places");
         }
+        let mut known = self.writer.endpoints().known();
+        known.sort_unstable();
+        for (call, _) in stored.endpoint_calls() {
+            let places = known.iter().filter(|k| **k == call).count();
+            assert_eq!(places, 1, "call {call:?} of an endpoint is awaited, and is in {places} places");
+        }
         let held = self.held.lock().unwrap();
         for (due, delivery) in stored.webhooks_due().flat_map(|w| stored.deliveries_due(w.as_str())) {
             let in_flight = held.deliveries.iter().any(|d| d.message == delivery);
@@ -168,6 +185,7 @@ impl Rig {
                 0..25 => requests.push(self.submit(random)),
                 25..70 => answers.extend(self.answer(random)),
                 70..80 => answers.extend(self.delivered(random)),
+                80..90 => answers.extend(self.asked(random)),
                 _ => {
                     let (reply, _) = oneshot::channel();
                     requests.push(Request::Command(self.random_command(random), Vec::new(), reply));
@@ -193,7 +211,8 @@ impl Rig {
             submitted_at: self.now,
         };
         let facts = Facts { priority: random.random_range(0..4), ..Facts::default() };
-        let submission = Submission { id, workflow: name("support"), message: Arc::new(message), facts, at: None };
+        let submission =
+            Submission { id, workflow: name("support"), message: Arc::new(message), facts, at: None, callback: None };
         let key = random.random_range(0..20_u32);
         let idempotency = (key < 5).then(|| Idempotency { key: key.to_string(), body: Digest([0; 32]) });
         let (reply, _) = oneshot::channel();
@@ -212,6 +231,17 @@ impl Rig {
         };
         let result = CallResult { outcome, record: Recorded::default() };
         Some(Answer::Called { call, request: Box::new(request), deployment, result })
+    }
+
+    fn asked(&self, random: &mut StdRng) -> Option<Answer> {
+        let (call, request) = self.held.lock().unwrap().asked.pop_first()?;
+        let result = match random.random_range(0..4) {
+            0 => request.read(500, None, b""),
+            1 => request.read(404, None, b"no"),
+            2 => Err(EndpointFailure::TimedOut { timeout_ms: 5000 }),
+            _ => request.read(200, None, br#"{"tier": "gold"}"#),
+        };
+        Some(Answer::Asked { call, interaction: request.interaction, result })
     }
 
     fn delivered(&self, random: &mut StdRng) -> Option<Answer> {
@@ -353,7 +383,9 @@ fn documents() -> Vec<Document> {
     };
     let group = r#"{"name": "team", "agents": ["ann", "bob", "cid"]}"#;
     let group = Document::AgentGroup(Arc::new(serde_json::from_str(group).unwrap()));
+    let endpoint = json!({"name": "crm", "url": "http://crm.example", "secret": "0123456789abcdef", "retries": 1});
     vec![
+        Document::Endpoint(Arc::new(serde_json::from_value(endpoint).unwrap())),
         Document::Workflow(Arc::new(workflow), 0),
         deployment("screening-1"),
         deployment("screening-2"),

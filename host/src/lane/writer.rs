@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use signalbox_engine::{
     self as engine, Account, AgentAction, CallId, Command, Configuration, Content, DeliveryKey, Digest, DocumentKind,
-    Ended, Event, InteractionId, Name, Record, UnixMillis,
+    Ended, Event, Facts, InteractionId, Name, Record, Transcript, UnixMillis,
 };
 use tokio::sync::oneshot;
 
@@ -14,6 +14,7 @@ use super::calls::Calls;
 use super::clock::Clock;
 use super::deliveries::Deliveries;
 use super::effects::Effects;
+use super::endpoints::Endpoints;
 use super::grants::AccountGrants;
 use super::sessions::{Joining, Sessions};
 use super::{Answer, Error, Idempotency, Look, Published, Request, Shared, Submitted};
@@ -43,6 +44,7 @@ pub(super) struct Writer {
     account: Account,
     contents: Contents,
     calls: Calls,
+    endpoints: Endpoints,
     deliveries: Deliveries,
     sessions: Sessions,
     effects: Box<dyn Effects>,
@@ -116,6 +118,7 @@ impl Writer {
             account,
             contents: Contents::default(),
             calls: Calls::default(),
+            endpoints: Endpoints::default(),
             deliveries: Deliveries::default(),
             sessions: Sessions::default(),
             effects,
@@ -134,6 +137,7 @@ impl Writer {
         self.sessions.reset(&self.account);
         self.contents = Contents::default();
         self.calls.reset(&self.account);
+        self.endpoints.reset(&self.account);
         self.publish();
         self.shared.stats.reset(&self.account);
     }
@@ -172,7 +176,8 @@ impl Writer {
         if let Some(until) = self.down_until {
             return Some(until.saturating_duration_since(Instant::now()));
         }
-        if self.calls.has_failed() || self.account.match_due().is_some() || self.sessions.has_gone() {
+        let failed = self.calls.has_failed() || self.endpoints.has_failed();
+        if failed || self.account.match_due().is_some() || self.sessions.has_gone() {
             return Some(Duration::ZERO);
         }
         let next = [self.account.next_timer(), self.deliveries.next(&self.account)].into_iter().flatten().min()?;
@@ -200,6 +205,11 @@ impl Writer {
     #[cfg(test)]
     pub(super) fn stats(&self) -> &crate::stats::Stats {
         &self.shared.stats
+    }
+
+    #[cfg(test)]
+    pub(super) fn endpoints(&self) -> &Endpoints {
+        &self.endpoints
     }
 
     #[cfg(test)]
@@ -240,6 +250,13 @@ impl Writer {
             }
             let answer = engine::Answer { result: Err(engine::Failure::Unavailable(why)) };
             self.effect(&mut work, Command::StrategyAnswered { call, interaction, answer });
+        }
+        for (call, interaction, why) in self.endpoints.take_failed() {
+            if self.down_until.is_some() {
+                break;
+            }
+            let result = Err(engine::EndpointFailure::Unusable(why));
+            self.effect(&mut work, Command::EndpointAnswered { call, interaction, result });
         }
         for _ in 0..TIMERS_MAX {
             let due = self.account.timer_due(self.now).filter(|_| self.down_until.is_none());
@@ -294,6 +311,8 @@ impl Writer {
         match answer {
             Answer::Called { call, request, deployment, result } => {
                 self.calls.ended(call);
+                // What was said is in the journal, and no strategy sees it.
+                let facts = Facts { transcript: Transcript::default(), ..request.content.facts.clone() };
                 let interaction = request.interaction;
                 let recorded = result.record.encode();
                 let row = DecisionRow {
@@ -303,7 +322,7 @@ impl Writer {
                     element: request.element,
                     visit: request.visit,
                     now: request.now,
-                    facts: request.content.facts.clone(),
+                    facts,
                     result: result.outcome.clone(),
                     recorded,
                     answered_at: self.now,
@@ -326,6 +345,10 @@ impl Writer {
                 }
             }
             Answer::Left(agent) => self.sessions.left(&agent),
+            Answer::Asked { call, interaction, result } => {
+                self.endpoints.ended(call);
+                self.effect(work, Command::EndpointAnswered { call, interaction, result });
+            }
             Answer::Delivered { delivery, result } => {
                 self.deliveries.ended(&delivery);
                 self.effect(work, Command::DeliveryAttempted { delivery, result });
@@ -483,6 +506,9 @@ impl Writer {
                     Some(call) => self.calls.requested(call, id, CallId(record.sequence.0)),
                     None => self.contents.forget(id),
                 }
+                if let Some(call) = live.endpoint_call() {
+                    self.endpoints.requested(&self.account, call, id);
+                }
             }
         }
         for (id, ended) in &ended {
@@ -551,7 +577,11 @@ impl Writer {
         let grants: Arc<dyn Grants> = Arc::new(view);
         let effects = &mut self.effects;
         let hand = |call, deployment: &_, request| effects.call(call, deployment, request, &grants);
-        if let Err(error) = self.calls.pump(&self.account, content_of, hand) {
+        let mut pumped = self.calls.pump(&self.account, content_of, hand);
+        if pumped.is_ok() {
+            pumped = self.endpoints.pump(&self.account, content_of, |request| effects.ask(request));
+        }
+        if let Err(error) = pumped {
             self.back_off(&failure(&error));
             return;
         }
@@ -644,6 +674,7 @@ impl Writer {
                     self.calls.loaded(&deployment.name, &result);
                 }
                 Answer::Delivered { delivery, .. } => self.deliveries.ended(&delivery),
+                Answer::Asked { call, .. } => self.endpoints.ended(call),
                 Answer::Left(agent) => self.sessions.left(&agent),
             }
         }

@@ -1,9 +1,12 @@
-//! What leaves the house: messages to webhooks, as CloudEvents, signed.
+//! What leaves the house: messages to webhooks, as CloudEvents, signed; and requests to applications that workflows ask
+//! (`endpoints.rs`).
 //!
 //! Makes one attempt at a time and says how it ended. When to try again is the engine's decision.
 //!
 //! A message is delivered at least once: a webhook that answered 2xx just before a crash gets it again, under the same
 //! `id`, by which it can tell.
+
+mod endpoints;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +14,7 @@ use std::time::Duration;
 use hmac::{Hmac, Mac};
 use serde_json::value::RawValue;
 use sha2::Sha256;
-use signalbox_engine::{Name, OutboxMessage, Webhook};
+use signalbox_engine::{EndpointFailure, EndpointReply, EndpointRequest, Name, OutboxMessage, Webhook};
 use tokio::runtime::Handle;
 
 /// Time for one attempt.
@@ -34,6 +37,7 @@ pub struct Attempt {
 #[derive(Debug)]
 pub struct Outbox {
     client: reqwest::Client,
+    endpoints: endpoints::Endpoints,
     runtime: Handle,
 }
 
@@ -62,13 +66,23 @@ impl Outbox {
             .redirect(reqwest::redirect::Policy::none())
             .user_agent(concat!("signalbox/", env!("CARGO_PKG_VERSION")))
             .build()?;
-        Ok(Self { client, runtime })
+        let endpoints = endpoints::Endpoints::new(runtime.clone())?;
+        Ok(Self { client, endpoints, runtime })
     }
 
     /// Makes one attempt and says how it ended. Answers at once; `done` is called later.
     pub fn attempt(&self, attempt: Attempt, done: impl FnOnce(Result<(), String>) + Send + 'static) {
         let client = self.client.clone();
         self.runtime.spawn(async move { done(post(&client, &attempt).await) });
+    }
+
+    /// Asks an application outside once. Answers at once; `done` is called later, within the endpoint's time.
+    pub fn ask(
+        &self,
+        request: EndpointRequest,
+        done: impl FnOnce(Result<EndpointReply, EndpointFailure>) + Send + 'static,
+    ) {
+        self.endpoints.ask(request, done);
     }
 }
 

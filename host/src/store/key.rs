@@ -246,6 +246,8 @@ fn kind_byte(kind: DocumentKind) -> u8 {
         DocumentKind::AgentGroup => 14,
         DocumentKind::PlaceGroup => 15,
         DocumentKind::AgentRules => 16,
+        DocumentKind::Endpoint => 17,
+        DocumentKind::CallbackRules => 18,
     }
 }
 

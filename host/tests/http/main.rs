@@ -1,7 +1,9 @@
 //! The HTTP API as its callers see it: requests into the router, with a real store and real lanes behind it.
 #![allow(clippy::unwrap_used)]
 
+mod applications;
 mod bad_input;
+mod callbacks;
 mod documents;
 mod flow;
 mod left_out;

@@ -8,11 +8,11 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use signalbox_engine::{
-    Account, Action, AgentAction, AgentGroup, Answer, Attention, Binding, CallId, Category, Command, Connection,
-    Content, Decision, DeliveryKey, DeliveryState, Deployment, Destination, Digest, Document, DocumentKey,
-    DocumentKind, Entry, Event, Facts, Failure, InteractionId, Manifest, Message, Name, OfferAnswer, OfferEnd, OfferId,
-    OnFailure, Outcome, Pending, Queue, Rejection, Reply, Share, SkillExpression, Speaker, Submission, Target,
-    UnixMillis, Webhook, Workflow, decide, reads,
+    Account, Action, AgentAction, AgentGroup, Answer, AttemptOutcome, Attention, Binding, CallId, Category, Command,
+    Connection, Content, Decision, DeliveryKey, DeliveryState, Deployment, Destination, Digest, Document, DocumentKey,
+    DocumentKind, EndpointFailure, EndpointReply, EndpointRequest, Entry, Event, Facts, Failure, InteractionId,
+    Manifest, Message, Name, OfferAnswer, OfferEnd, OfferId, OnFailure, Outcome, Pending, Queue, Rejection, Reply,
+    Share, SkillExpression, Speaker, Submission, Target, UnixMillis, Webhook, Workflow, decide, reads,
 };
 use uuid::Uuid;
 
@@ -140,6 +140,9 @@ impl World {
             "place-group" => Document::PlaceGroup(Arc::new(serde_json::from_str(json).unwrap())),
             "rules" => Document::AgentRules(Arc::new(serde_json::from_str(json).unwrap())),
             "queue" => Document::Queue(serde_json::from_str(json).unwrap()),
+            "calendar" => Document::Calendar(name("hours"), Arc::new(serde_json::from_str(json).unwrap())),
+            "callback-rules" => Document::CallbackRules(Arc::new(serde_json::from_str(json).unwrap())),
+            "endpoint" => Document::Endpoint(Arc::new(serde_json::from_str(json).unwrap())),
             other => panic!("no such kind: {other}"),
         };
         self.put(document)
@@ -150,6 +153,14 @@ impl World {
         let live = self.account.live(interaction);
         let open = live.and_then(|live| live.offers().find(|offer| offer.agent == agent).map(|offer| offer.id));
         open.unwrap_or(OfferId(0))
+    }
+
+    /// What an application outside answered, as the request reads it; without a request, as if there were one.
+    fn read(&self, id: InteractionId, status: u16, body: &str) -> (CallId, Result<EndpointReply, EndpointFailure>) {
+        let call = self.account.live(id).and_then(|live| live.endpoint_call()).unwrap_or(CallId(0));
+        let request = self.contents.get(&id).and_then(|c| EndpointRequest::new(&self.account, call, id, c));
+        let result = request.map(|request| request.read(status, Some("http://10.0.0.1/"), body.as_bytes()));
+        (call, result.unwrap_or(Ok(EndpointReply { status, entries: Vec::new() })))
     }
 
     fn command(&mut self, words: &[&str]) -> Command {
@@ -188,6 +199,21 @@ impl World {
                     answer: Answer { result: Err(failure) },
                 }
             }
+            ["asked", i, status, ref body @ ..] => {
+                let interaction = the(i);
+                let (call, result) = self.read(interaction, status.parse().unwrap(), &body.join(" "));
+                Command::EndpointAnswered { call, interaction, result }
+            }
+            ["unasked", i, why] => {
+                let interaction = the(i);
+                let (call, _) = self.read(interaction, 200, "");
+                let failure = match why {
+                    "timeout" => EndpointFailure::TimedOut { timeout_ms: 5000 },
+                    "forbidden" => EndpointFailure::Forbidden("it is private".into()),
+                    _ => EndpointFailure::Unreachable("it is off".into()),
+                };
+                Command::EndpointAnswered { call, interaction, result: Err(failure) }
+            }
             ["lose", i] => Command::ContentLost { interaction: the(i), why: "a row is damaged".into() },
             ["time", i] => Command::TimerDue { interaction: the(i) },
             ["data", i, entry] => Command::SetUserData { interaction: the(i), entries: vec![parse_entry(entry)] },
@@ -204,6 +230,25 @@ impl World {
                 let mut submission = submission(id(self.submits), media_type, workflow);
                 submission.at = Some(UnixMillis(at.parse().unwrap()));
                 Command::Submit(Box::new(submission))
+            }
+            ["book", number, rules, ref at @ ..] => {
+                self.submits += 1;
+                let mut submission = booking(id(self.submits), number, rules);
+                submission.at = at.first().map(|at| UnixMillis(at.parse().unwrap()));
+                Command::Submit(Box::new(submission))
+            }
+            ["reschedule", i, ref at @ ..] => {
+                let at = at.first().map(|at| UnixMillis(at.parse().unwrap()));
+                Command::RescheduleCallback { interaction: the(i), at, by: by(), for_anyone }
+            }
+            ["attempt", i, outcome] => {
+                let outcome = match outcome {
+                    "busy" => AttemptOutcome::Busy,
+                    "reached" => AttemptOutcome::Reached,
+                    "wrong-number" => AttemptOutcome::WrongNumber,
+                    _ => AttemptOutcome::NoAnswer,
+                };
+                Command::CallbackAttempted { interaction: the(i), outcome, by: by(), for_anyone }
             }
             ["login", agent, ref rest @ ..] => {
                 let at = rest.iter().position(|word| *word == "at").map(|i| name(rest[i + 1]));
@@ -265,11 +310,18 @@ impl World {
                 Command::Say { interaction: the(i), speaker: Speaker::Agent, text: text.into(), by: by(), for_anyone }
             }
             ["close", i] => Command::Close { interaction: the(i), reason: "left".into(), by: by() },
-            ["remove", kind @ ("agent" | "agent-group" | "skill" | "place"), of] => {
+            [
+                "remove",
+                kind @ ("agent" | "agent-group" | "skill" | "place" | "endpoint" | "calendar" | "callback-rules"),
+                of,
+            ] => {
                 let kind = match kind {
                     "agent" => DocumentKind::Agent,
                     "skill" => DocumentKind::Skill,
                     "place" => DocumentKind::Place,
+                    "endpoint" => DocumentKind::Endpoint,
+                    "calendar" => DocumentKind::Calendar,
+                    "callback-rules" => DocumentKind::CallbackRules,
                     _ => DocumentKind::AgentGroup,
                 };
                 Command::Remove { key: DocumentKey { kind, name: name(of), element: None, version: 0 }, by: by() }
@@ -339,6 +391,18 @@ impl World {
             Event::CallRequested { deployment, attempt, .. } => format!("called {deployment} again {attempt}"),
             Event::Answered { outcome, .. } => format!("answered {outcome}"),
             Event::Failed { failure, .. } => format!("failed {}", failure.code()),
+            Event::CallbackBooked { at: Some(at), .. } => format!("booked {}", at.0),
+            Event::CallbackBooked { .. } => "booked".into(),
+            Event::CallbackRescheduled { at: Some(at), .. } => format!("rescheduled {}", at.0),
+            Event::CallbackRescheduled { .. } => "rescheduled".into(),
+            Event::CallbackAttempted { attempt, outcome, .. } => format!("attempt {attempt} {}", outcome.name()),
+            Event::EndpointCalled { endpoint, attempt: 0, .. } => format!("asked {endpoint}"),
+            Event::EndpointCalled { endpoint, attempt, .. } => format!("asked {endpoint} again {attempt}"),
+            Event::EndpointAnswered { failure: None, status, .. } => format!("answer {}", status.unwrap_or(0)),
+            Event::EndpointAnswered { failure: Some(failure), retry_at: Some(at), .. } => {
+                format!("{} until {}", failure.code(), at.0)
+            }
+            Event::EndpointAnswered { failure: Some(failure), .. } => failure.code().into(),
             Event::UserDataSet { key, value, .. } => format!("data {key}={value}"),
             Event::Categorized { category, .. } => format!("category {} {}", category.name, category.relevancy),
             Event::LanguageSet { language, .. } => format!("language {language}"),
@@ -401,6 +465,14 @@ impl World {
     }
 }
 
+/// A callback as a client books it, as soon as possible.
+pub fn booking(id: InteractionId, number: &str, rules: &str) -> Submission {
+    let mut submission = submission(id, "callback", "unused");
+    Arc::make_mut(&mut submission.message).sender = Some(number.into());
+    submission.callback = Some(name(rules));
+    submission
+}
+
 pub fn submission(id: InteractionId, media_type: &str, workflow: &str) -> Submission {
     let message = Message {
         media_type: name(media_type),
@@ -411,7 +483,14 @@ pub fn submission(id: InteractionId, media_type: &str, workflow: &str) -> Submis
         headers: Vec::new(),
         submitted_at: UnixMillis(0),
     };
-    Submission { id, workflow: name(workflow), message: message.into(), facts: Facts::default(), at: None }
+    Submission {
+        id,
+        workflow: name(workflow),
+        message: message.into(),
+        facts: Facts::default(),
+        at: None,
+        callback: None,
+    }
 }
 
 fn deployment_document(deployment: &str, outcomes: &[&str]) -> Document {
