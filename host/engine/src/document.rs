@@ -14,6 +14,7 @@ use crate::id::{Digest, Name, UnixMillis};
 use crate::live::Wants;
 use crate::response::Response;
 use crate::staff::{Agent, AgentChoice, AgentGroup, AgentRules, Place, PlaceGroup, SkillType};
+use crate::statistic::{Asked, Statistic};
 use crate::workflow::{Flow, Workflow};
 
 /// A binary that was uploaded: a strategy version, or an asset of one. Its bytes are kept as a blob.
@@ -281,6 +282,8 @@ pub enum Document {
     PlaceGroup(Arc<PlaceGroup>),
     /// The rules that agents work by; there is one set.
     AgentRules(Arc<AgentRules>),
+    /// A statistic.
+    Statistic(Arc<Statistic>),
 }
 
 /// Kinds of documents, in the order in which they are loaded.
@@ -318,6 +321,8 @@ pub enum DocumentKind {
     PlaceGroup,
     /// See [`Document::AgentRules`].
     AgentRules,
+    /// See [`Document::Statistic`].
+    Statistic,
 }
 
 /// What a document is found by.
@@ -376,6 +381,7 @@ impl Document {
             Self::AgentGroup(group) => key(DocumentKind::AgentGroup, &group.name),
             Self::PlaceGroup(group) => key(DocumentKind::PlaceGroup, &group.name),
             Self::AgentRules(_) => key(DocumentKind::AgentRules, &AgentRules::name()),
+            Self::Statistic(statistic) => key(DocumentKind::Statistic, &statistic.name),
         }
     }
 }
@@ -415,6 +421,10 @@ pub struct Configuration {
     pub place_groups: BTreeMap<Name, Arc<PlaceGroup>>,
     /// As they were put, or as they are where they never were.
     pub agent_rules: Arc<AgentRules>,
+    /// By name. There are many: a copy shares what is not changed.
+    pub statistics: imbl::OrdMap<Name, Arc<Statistic>>,
+    /// What the statistics ask for.
+    pub(crate) asked: Asked,
 }
 
 impl Configuration {
@@ -471,6 +481,12 @@ impl Configuration {
             Document::AgentGroup(g) => drop(self.agent_groups.insert(g.name.clone(), g)),
             Document::PlaceGroup(g) => drop(self.place_groups.insert(g.name.clone(), g)),
             Document::AgentRules(rules) => self.agent_rules = rules,
+            Document::Statistic(statistic) => {
+                self.asked.add(&statistic);
+                if let Some(before) = self.statistics.insert(statistic.name.clone(), statistic) {
+                    self.asked.take(&before);
+                }
+            }
         }
     }
 
@@ -505,6 +521,11 @@ impl Configuration {
             DocumentKind::AgentGroup => drop(self.agent_groups.remove(name)),
             DocumentKind::PlaceGroup => drop(self.place_groups.remove(name)),
             DocumentKind::AgentRules => self.agent_rules = Arc::default(),
+            DocumentKind::Statistic => {
+                if let Some(before) = self.statistics.remove(name) {
+                    self.asked.take(&before);
+                }
+            }
         }
     }
 
@@ -532,5 +553,6 @@ impl Configuration {
             .chain(self.agent_groups.values().cloned().map(Document::AgentGroup))
             .chain(self.place_groups.values().cloned().map(Document::PlaceGroup))
             .chain(std::iter::once(Document::AgentRules(Arc::clone(&self.agent_rules))))
+            .chain(self.statistics.values().cloned().map(Document::Statistic))
     }
 }

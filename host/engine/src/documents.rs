@@ -16,6 +16,7 @@ use crate::outgoing;
 use crate::rejection::Rejection;
 use crate::staff::AgentRules;
 use crate::staffing;
+use crate::statistic;
 use crate::validate::validate;
 use crate::workflow::{ElementKind, Flow, Workflow};
 
@@ -73,6 +74,10 @@ pub(crate) fn put(account: &Account, document: Document, by: String) -> Result<V
         Document::AgentRules(rules) => {
             staffing::check_rules(&rules)?;
             Document::AgentRules(rules)
+        }
+        Document::Statistic(statistic) => {
+            statistic::check(configuration, &statistic)?;
+            Document::Statistic(statistic)
         }
         other @ (Document::Upload(_)
         | Document::Calendar(..)
@@ -215,14 +220,19 @@ fn room(configuration: &Configuration, document: &Document) -> Result<(), Reject
         DocumentKind::AgentGroup => ("agent groups", configuration.agent_groups.len()),
         DocumentKind::PlaceGroup => ("place groups", configuration.place_groups.len()),
         DocumentKind::AgentRules => ("sets of rules", 0),
+        DocumentKind::Statistic => ("statistics", configuration.statistics.len()),
+    };
+    let limit = match key.kind {
+        DocumentKind::Statistic => limits::STATISTICS_MAX,
+        _ => limits::DOCUMENTS_MAX,
     };
     // A workflow is put without its version.
     let stands = match key.kind {
         DocumentKind::Workflow => configuration.workflows.contains_key(&key.name),
         _ => contains(configuration, &key),
     };
-    if held >= limits::DOCUMENTS_MAX && !stands {
-        return Err(Rejection::Full { what, limit: limits::DOCUMENTS_MAX });
+    if held >= limit && !stands {
+        return Err(Rejection::Full { what, limit });
     }
     Ok(())
 }
@@ -248,6 +258,7 @@ fn contains(configuration: &Configuration, key: &DocumentKey) -> bool {
         DocumentKind::AgentGroup => configuration.agent_groups.contains_key(name),
         DocumentKind::PlaceGroup => configuration.place_groups.contains_key(name),
         DocumentKind::AgentRules => AgentRules::name() == name,
+        DocumentKind::Statistic => configuration.statistics.contains_key(name),
     }
 }
 
@@ -310,6 +321,7 @@ fn user_of(account: &Account, key: &DocumentKey) -> Option<String> {
         DocumentKind::AgentGroup => staffing::user_of_target(configuration, &Target::AgentGroup(key.name.to_string())),
         DocumentKind::PlaceGroup => staffing::user_of_target(configuration, &Target::PlaceGroup(key.name.to_string())),
         DocumentKind::AgentRules
+        | DocumentKind::Statistic
         | DocumentKind::Binding
         | DocumentKind::Calendar
         | DocumentKind::Response

@@ -12,6 +12,7 @@ use crate::document::{Document, DocumentKey};
 use crate::id::{CallId, InteractionId, Name, Sequence, UnixMillis};
 use crate::live::{Attention, Offer, OfferId, QueuePosition, Wants};
 use crate::login::{Connection, Pending};
+use crate::statistic::Mark;
 
 /// What one accepted command did: a row of the journal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -438,6 +439,13 @@ pub enum Event {
         /// Until when; none once it is over.
         until: Option<UnixMillis>,
     },
+    /// What statistics' filters find in it has changed.
+    Marked {
+        /// Which.
+        id: InteractionId,
+        /// In order.
+        marks: Vec<Mark>,
+    },
 }
 
 /// How an offer ended.
@@ -548,6 +556,7 @@ impl Event {
             | Self::Said { id, .. }
             | Self::Moved { id, .. }
             | Self::Scheduled { id, .. }
+            | Self::Marked { id, .. }
             | Self::Began { id } => Some(*id),
             Self::MessageQueued { message, .. } => message.interaction,
             Self::DocumentPut { .. }
@@ -612,6 +621,7 @@ impl Event {
             Self::AgentPending { .. } => "agent.pending",
             Self::AgentConnection { .. } => "agent.connection",
             Self::AgentRests { .. } => "agent.rests",
+            Self::Marked { .. } => "interaction.marked",
         }
     }
 }

@@ -25,6 +25,7 @@ mod id;
 mod live;
 mod login;
 mod matching;
+mod observe;
 mod outgoing;
 mod rejection;
 mod response;
@@ -32,6 +33,7 @@ mod segment;
 mod skill_expression;
 mod staff;
 mod staffing;
+mod statistic;
 mod validate;
 mod walk;
 mod workflow;
@@ -58,11 +60,15 @@ pub use live::{
 };
 pub use login::{Connection, Login, Pending, Readiness};
 pub use matching::{Due, Work};
+pub use observe::{AgentStand, Fact, Move, Observed, Observing, Standing, Subject, census};
 pub use rejection::Rejection;
 pub use response::{Rendered, Response, ResponseText};
 pub use segment::{Case, Segment, Slice};
 pub use skill_expression::{SkillExpression, SkillExpressionError};
 pub use staff::{Agent, AgentChoice, AgentGroup, AgentRules, Place, PlaceGroup, SecondLogin, SkillType};
+pub use statistic::{
+    AgentState, Aggregate, Filter, Happening, Mark, Measure, ObjectKind, Profile, Reset, Span, StatObject, Statistic,
+};
 pub use validate::{Fault, validate};
 pub use workflow::{Connector, Element, ElementKind, Flow, Relaxation, Workflow};
 
@@ -120,6 +126,16 @@ pub mod limits {
     pub const OFFERS_MAX: u8 = 16;
     /// How far ahead an interaction can be scheduled: 366 days.
     pub const SCHEDULE_MS_MAX: u64 = 366 * 24 * 60 * 60 * 1000;
+    /// Statistics of one account.
+    pub const STATISTICS_MAX: usize = 20_000;
+    /// Different conditions in the filters of an account's statistics: the lane asks them all.
+    pub const STATISTIC_CONDITIONS_MAX: usize = 64;
+    /// Steps of a sliding window.
+    pub const STATISTIC_STEPS_MAX: u64 = 1440;
+    /// Bounds of a distribution.
+    pub const STATISTIC_BOUNDS_MAX: usize = 32;
+    /// What a selection holds.
+    pub const STATISTIC_SELECTION_MAX: u32 = 1000;
     /// Entries of one table.
     pub const TABLE_ENTRIES_MAX: usize = 100_000;
 }

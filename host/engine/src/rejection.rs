@@ -210,5 +210,6 @@ fn kind_word(kind: DocumentKind) -> &'static str {
         DocumentKind::AgentGroup => "agent group",
         DocumentKind::PlaceGroup => "place group",
         DocumentKind::AgentRules => "set of rules",
+        DocumentKind::Statistic => "statistic",
     }
 }
