@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::account::Account;
 use crate::document::{Document, DocumentKind};
 use crate::event::{Event, OfferEnd, Record};
-use crate::id::{InteractionId, Name, UnixMillis};
+use crate::id::{InteractionId, Name, Sequence, UnixMillis};
 use crate::live::{Live, State, StateKind};
 use crate::login::Readiness;
 use crate::statistic::{AgentState, Happening, Mark, ObjectKind, Statistic};
@@ -126,6 +126,8 @@ pub struct Standing {
 /// A change of how an interaction stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Move {
+    /// The interaction.
+    pub id: InteractionId,
     /// As it was; none of a new one.
     pub from: Option<Standing>,
     /// As it is; none of one that has ended.
@@ -156,9 +158,9 @@ pub fn census(account: &Account) -> impl Iterator<Item = Observed> + '_ {
     let mut lives = account.lives();
     std::iter::from_fn(move || {
         let mut part = Observed::default();
-        for (_, live) in lives.by_ref().take(CENSUS_PART) {
+        for (id, live) in lives.by_ref().take(CENSUS_PART) {
             let to = standing(account, live, &mut part);
-            part.moves.push(Move { from: None, to: Some(to) });
+            part.moves.push(Move { id, from: None, to: Some(to) });
         }
         (!part.moves.is_empty()).then_some(part)
     })
@@ -345,7 +347,8 @@ fn standing(account: &Account, live: &Live, observed: &mut Observed) -> Standing
 #[derive(Debug, PartialEq, Eq)]
 enum Hold {
     Nobody,
-    Queue(Name, UnixMillis),
+    /// The queue, when it came into it, and the command by which.
+    Queue(Name, UnixMillis, Sequence),
     /// The token or the agent.
     Work(String, UnixMillis),
     WrapUp(UnixMillis),
@@ -354,7 +357,7 @@ enum Hold {
 fn hold(live: &Live) -> Hold {
     match &live.state {
         State::Queued(position) | State::Offered { position, .. } => {
-            Hold::Queue(position.queue.clone(), position.since)
+            Hold::Queue(position.queue.clone(), position.since, position.ticket)
         }
         State::Assigned(assignment) => Hold::Work(assignment.by.clone(), live.since),
         State::WrapUp(_) => Hold::WrapUp(live.since),
@@ -549,12 +552,12 @@ impl Walk<'_> {
     fn released(&mut self, before: &Subject, held: &Hold, to: Option<(&Subject, &Hold)>, abandoned: bool) {
         match (held, to) {
             (Hold::Nobody, _) => {}
-            (Hold::Queue(_, since), Some((after, Hold::Work(..)))) => {
+            (Hold::Queue(_, since, _), Some((after, Hold::Work(..)))) => {
                 // The queue that it was in, and the agent who has it now.
                 let subject = Subject { agent: after.agent.clone(), place: after.place.clone(), ..before.clone() };
                 self.happened(&subject, Happening::Answered, self.since(*since), None);
             }
-            (Hold::Queue(_, since), _) => {
+            (Hold::Queue(_, since, _), _) => {
                 let what = if abandoned { Happening::QueueAbandoned } else { Happening::QueueLeft };
                 self.happened(before, what, self.since(*since), None);
             }
@@ -616,14 +619,14 @@ impl Walk<'_> {
     /// How interactions stand after the record.
     fn finish(mut self, stands: bool) -> BTreeMap<Name, Option<AgentStand>> {
         if stands {
-            for (_, Followed { live, was, .. }) in std::mem::take(&mut self.lives) {
+            for (id, Followed { live, was, .. }) in std::mem::take(&mut self.lives) {
                 let to = live.map(|live| standing(self.account, &live, self.observed));
                 let same = |(a, b): (Standing, Standing)| {
                     (a.state, a.since) == (b.state, b.since)
                         && self.observed.subjects[a.subject as usize] == self.observed.subjects[b.subject as usize]
                 };
                 if !was.zip(to).is_some_and(same) && (was.is_some() || to.is_some()) {
-                    self.observed.moves.push(Move { from: was, to });
+                    self.observed.moves.push(Move { id, from: was, to });
                 }
             }
         }

@@ -93,7 +93,7 @@ pub enum ObjectKind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Measure {
-    /// How many interactions there are now.
+    /// How many interactions there are now; of agents, places and groups those that they have in hand.
     InteractionsNow {
         /// In this state; left out: in any.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -536,7 +536,18 @@ fn check_measure(statistic: &Statistic) -> Result<(), Rejection> {
             return Err(invalid("measure", "of a strategy, only its calls are measured"));
         }
     }
+    let in_hand = [None, Some(StateKind::Assigned), Some(StateKind::WrapUp)];
     match measure {
+        Measure::InteractionsNow { state }
+            if object.kind.has_agents() && object.kind != ObjectKind::Account && !in_hand.contains(state) =>
+        {
+            return Err(invalid("measure.state", "agents have interactions that are `assigned` or in `wrap-up`"));
+        }
+        Measure::InteractionsNowTime { state, .. }
+            if object.kind.has_agents() && object.kind != ObjectKind::Account && !in_hand.contains(&Some(*state)) =>
+        {
+            return Err(invalid("measure.state", "agents have interactions that are `assigned` or in `wrap-up`"));
+        }
         Measure::InteractionsNow { state: Some(state) } | Measure::InteractionsNowTime { state, .. } => {
             if matches!(state, StateKind::Completed | StateKind::Cancelled | StateKind::Abandoned) {
                 return Err(invalid("measure.state", "a state that an interaction can be in before it has ended"));
