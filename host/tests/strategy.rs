@@ -350,6 +350,8 @@ fn a_flood_of_questions_ends_the_call() {
     let why = trap(&format!("statistics {}", QUESTIONS_MAX + 1));
     assert_eq!(why, "it asked the server more than 1000 times in one call");
     assert_eq!(call("statistics 1000").record.granted.len(), 1000);
+    assert_eq!(trap("empty-fields 257"), "it gave a standard response more than 256 fields");
+    assert_eq!(trap("empty-fields 256"), "it exchanged more than 256 KiB with the server in one call");
     assert_eq!(trap("long-question 300000"), "it exchanged more than 256 KiB with the server in one call");
     assert!(trap("long-question 5000000").starts_with("too much data"), "{}", trap("long-question 5000000"));
 }
@@ -458,6 +460,28 @@ fn a_slow_deployment_never_takes_the_last_thread() {
     }
     assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
     assert!(loops[3].try_recv().is_err());
+}
+
+#[test]
+fn slow_deployments_together_never_take_the_last_thread() {
+    let installed = install("{}").unwrap();
+    let slow = ["slow-1", "slow-2"].map(|name| {
+        let package = Package { deadline: Duration::from_millis(500), ..package(&installed, name) };
+        RUNTIME.load(package).unwrap()
+    });
+    for deployment in slow.iter().chain([&*PLAIN]) {
+        let _ = deployment.call(&request(if Arc::ptr_eq(deployment, &PLAIN) { "count" } else { "loop" }), &nothing());
+    }
+    let pool = Pool::new(two(), 100).unwrap();
+    let loops: Vec<_> = (0..4).map(|n| submit(&pool, &slow[n % 2], "loop").unwrap()).collect();
+    let began = Instant::now();
+    for _ in 0..50 {
+        assert_eq!(reason(submit(&pool, &PLAIN, "count").unwrap().recv().unwrap()), "1");
+    }
+    assert!(began.elapsed() < Duration::from_millis(500), "{:?}", began.elapsed());
+    for answer in loops {
+        assert_eq!(answer.recv().unwrap().outcome, Err(Failure::Overrun { deadline_ms: 500 }));
+    }
 }
 
 #[test]

@@ -526,6 +526,11 @@ impl Account {
         self.rate(agent);
     }
 
+    /// Loads the name of a deployment that was deleted.
+    pub fn load_retired(&mut self, deployment: Name) {
+        Arc::make_mut(&mut self.configuration).retired.insert(deployment);
+    }
+
     /// Loads the row of a live interaction.
     pub fn load_live(&mut self, id: InteractionId, mut live: Live) {
         intern(&mut live, &mut self.names);
@@ -559,6 +564,7 @@ impl Account {
         check("deliveries", &self.deliveries, &other.deliveries)?;
         check("due deliveries", &self.deliveries_due, &other.deliveries_due)?;
         check("parked deliveries", &self.deliveries_parked, &other.deliveries_parked)?;
+        check("retired names", &self.configuration.retired, &other.configuration.retired)?;
         let documents = |account: &Self| account.configuration.documents().collect::<Vec<_>>();
         check("documents", &documents(self), &documents(other))
     }

@@ -5,6 +5,8 @@
 //!
 //! Time zones come from the database that is compiled in. No file and no clock of the machine is ever read.
 
+mod openings;
+
 use std::fmt;
 use std::str::FromStr;
 use std::sync::LazyLock;
@@ -16,6 +18,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::ToSchema;
 
 use crate::id::UnixMillis;
+
+pub use openings::Opening;
 
 /// How far ahead [`Calendar::next_opening`] looks, in days.
 const DAYS_AHEAD: i64 = 400;

@@ -1,21 +1,5 @@
 //! Capacity rules: how many interactions of which media types an agent may have at once.
 //!
-//! A rule is a sentence, such as `1 voice or 4 chat + 1 email`, or weights, such as `weights: total 100, voice 100, chat
-//! 25`:
-//!
-//! ```text
-//! rule        = sentence | weights
-//! sentence    = alternative { "or" alternative }
-//! alternative = part { ( "+" | "and" | "," ) part }
-//! part        = number ( media | "any" )
-//! weights     = "weights" ":" "total" number "," media number { "," media number }
-//! number      = 1 to 1000, in digits
-//! media       = a media type as interactions name it, with a letter in it, and none of the words in quotes above
-//! ```
-//!
-//! Words are separated by spaces; around `+`, `,` and `:` they may be left out. The words in quotes may be in upper case,
-//! media types may not. Media types are taken as they stand: `chats` is another one than `chat`.
-//!
 //! Invariant: a load that a rule lets an agent take fits into the rule, and so does every smaller one.
 
 use std::collections::BTreeMap;
@@ -26,13 +10,30 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::id::Name;
 
-/// How many interactions of which media types an agent may have at once. As text, and in JSON, it is the sentence or the
-/// weights that this module's grammar describes; what is shown is the same with single spaces, `+` and small letters.
+/// How many interactions of which media types an agent may have at once, such as `1 voice or 4 chat + 1 email`.
 ///
-/// - A **sentence** is a choice of alternatives: the load must fit into one of them. A media type that an alternative does
-///   not name is not allowed in it. `any` stands for all media types that its alternative does not name, counted together.
-/// - **Weights** give each interaction a weight, and the sum must not be more than the total. A media type that is not
-///   named cannot be taken.
+/// - A **sentence** is a choice of alternatives: the load must fit into one of them. A media type that an alternative
+///   does not name is not allowed in it. `any` stands for all media types that its alternative does not name, counted
+///   together.
+/// - **Weights**, such as `weights: total 100, voice 100, chat 25`, give each interaction a weight, and the sum must
+///   not be more than the total. A media type that is not named cannot be taken.
+///
+/// As text, and in JSON:
+///
+/// ```text
+/// rule        = sentence | weights
+/// sentence    = alternative { "or" alternative }                  at most 16
+/// alternative = part { ( "+" | "and" | "," ) part }               at most 32, each media type once
+/// part        = number ( media | "any" )
+/// weights     = "weights" ":" "total" number weight { weight }    at most 32, each media type once
+/// weight      = "," media number                                  at most the total
+/// number      = 1 to 1000, in digits
+/// media       = a media type's name, with a letter in it, and none of the words in quotes above
+/// ```
+///
+/// Words are separated by spaces; around `+`, `,` and `:` they may be left out. The words in quotes may be in upper
+/// case, media types may not. Media types are taken as they stand: `chats` is another one than `chat`. A rule has at
+/// most 1,024 bytes. It is shown with single spaces, `+` and small letters.
 ///
 /// The default is `1 any`: one interaction at a time, whatever its media type.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,10 +103,9 @@ impl CapacityRule {
     /// `load` is the number of interactions that the agent has, by media type.
     #[must_use]
     pub fn can_take(&self, load: &BTreeMap<Name, u32>, media: &Name) -> bool {
-        let with_new = |(name, count): (&Name, &u32)| (u64::from(*count) + u64::from(name == media), name.clone());
-        let new = (!load.contains_key(media)).then(|| (1, media.clone()));
-        let load: Vec<(u64, Name)> = load.iter().map(with_new).chain(new).filter(|(count, _)| *count > 0).collect();
-        let load = || load.iter().map(|(count, name)| (name, *count));
+        let with_new = |(name, count): (_, &u32)| (name, u64::from(*count) + u64::from(name == media));
+        let new = (!load.contains_key(media)).then_some((media, 1));
+        let load = || load.iter().map(with_new).chain(new).filter(|(_, count)| *count > 0);
         match &self.0 {
             Form::Sentence(alternatives) => alternatives.iter().any(|alternative| alternative.used(load()).is_some()),
             Form::Weights { total, weights } => {
@@ -386,8 +386,8 @@ mod tests {
         Name::new(text).unwrap()
     }
 
-    /// A line names a rule, and the lines under it ask: `load => load percent, what of voice, chat, email and sms can be
-    /// taken`.
+    /// A line names a rule, and the lines under it ask: `load => load percent, what of voice, chat, email and sms can
+    /// be taken`.
     fn table(lines: &str) {
         let mut current = None;
         let mut wrong = String::new();
@@ -505,6 +505,7 @@ mod tests {
 
     #[test]
     fn a_rule_that_makes_no_sense_is_refused_where_it_stops_making_sense() {
+        #[rustfmt::skip]
         let cases = [
             ("", "character 1: found the end, expected a rule, such as `1 voice"),
             (" \t", "character 3: found the end, expected a rule"),
@@ -702,7 +703,10 @@ mod tests {
         }
 
         #[test]
-        fn no_text_makes_it_panic(text in any::<String>(), words in "([0-9]{1,5}|chat|any|or|and|weights|total|[+,: ]){0,20}") {
+        fn no_text_makes_it_panic(
+            text in any::<String>(),
+            words in "([0-9]{1,5}|chat|any|or|and|weights|total|[+,: ]){0,20}",
+        ) {
             for text in [text, words] {
                 if let Ok(rule) = text.parse::<CapacityRule>() {
                     prop_assert_eq!(rule.to_string().parse(), Ok(rule));

@@ -7,7 +7,7 @@ use crate::content::{Entry, Facts, Message};
 use crate::decision::{Decision, Failure, Target};
 use crate::document::{Document, DocumentKey};
 use crate::event::{DeliveryKey, Speaker};
-use crate::id::{CallId, InteractionId, Name, UnixMillis};
+use crate::id::{CallId, Digest, InteractionId, Name, UnixMillis};
 use crate::live::{Attention, OfferId};
 use crate::matching::Due;
 
@@ -29,6 +29,13 @@ pub enum Command {
     TimerDue {
         /// Which interaction.
         interaction: InteractionId,
+    },
+    /// The content of an interaction that is under way cannot be read. Needs none itself: parks it.
+    ContentLost {
+        /// Which interaction.
+        interaction: InteractionId,
+        /// In words.
+        why: String,
     },
     /// Sets items of user data; an empty value removes the item.
     SetUserData {
@@ -195,6 +202,13 @@ pub enum Command {
         key: DocumentKey,
         /// Name of the token.
         by: String,
+    },
+    /// A deployment was compiled anew, for its image did not fit this machine.
+    Recompiled {
+        /// Which.
+        deployment: Name,
+        /// SHA-256 of the new image.
+        image: Digest,
     },
     /// An attempt to deliver a message has ended.
     DeliveryAttempted {

@@ -9,7 +9,7 @@ use crate::account::Account;
 use crate::command::{Command, Submission};
 use crate::content::{Content, Entry};
 use crate::document::{DocumentKey, DocumentKind};
-use crate::event::{Delivery, DeliveryKey, DeliveryState, Event, OfferEnd, Record};
+use crate::event::{Delivery, DeliveryKey, DeliveryState, Event, OfferEnd, Park, Record};
 use crate::id::{CallId, InteractionId, Name, UnixMillis};
 use crate::limits;
 use crate::live::{Live, State};
@@ -83,6 +83,17 @@ pub fn decide(
                 draft.go_on(if matches!(live.state, State::Queued(_)) { "timeout" } else { "next" });
             }
             draft.finish(&mut contents)
+        }
+        Command::ContentLost { interaction, why } => {
+            let live = find(account, interaction)?;
+            if let State::Parked(_) = live.state {
+                return Err(wrong(live, "under way"));
+            }
+            let message = format!("its content cannot be read: {why}; restore a backup and resume it, or cancel it");
+            let ended = OfferEnd::Revoked { reason: "parked".into() };
+            let mut events = agents::end_offers(account, interaction, live, &ended);
+            events.push(Event::Parked { id: interaction, park: Park { code: "content-lost".into(), message } });
+            events
         }
         Command::SetUserData { interaction, entries } => {
             let mut draft = draft(interaction, find(account, interaction)?);
@@ -163,6 +174,7 @@ pub fn decide(
         }
         Command::Put { document, by } => documents::put(account, document, by)?,
         Command::Remove { key, by } => documents::remove(account, key, by)?,
+        Command::Recompiled { deployment, image } => documents::recompiled(account, &deployment, image)?,
         Command::DeliveryAttempted { delivery, result } => {
             vec![attempted(account, delivery, result.err(), now)?]
         }

@@ -395,6 +395,8 @@ pub struct Configuration {
     pub workflows: BTreeMap<Name, BTreeMap<u32, Arc<Flow>>>,
     /// By name.
     pub deployments: BTreeMap<Name, Arc<Deployment>>,
+    /// Names of deployments that were deleted: what names one stands for it in all that was recorded.
+    pub retired: imbl::OrdSet<Name>,
     /// By workflow and element.
     pub bindings: BTreeMap<(Name, Name), Arc<Binding>>,
     /// By name.
@@ -457,6 +459,12 @@ impl Configuration {
         agent.capacity.clone().or_else(of_group).unwrap_or_else(|| self.agent_rules.capacity.clone())
     }
 
+    /// Whether a deployment has or had this name.
+    #[must_use]
+    pub fn knows_deployment(&self, name: &str) -> bool {
+        self.deployments.contains_key(name) || self.retired.contains(name)
+    }
+
     /// Puts a document in the place of the one with its key.
     pub fn put(&mut self, document: &Document) {
         match document.clone() {
@@ -503,7 +511,10 @@ impl Configuration {
                     }
                 }
             }
-            DocumentKind::Deployment => drop(self.deployments.remove(name)),
+            DocumentKind::Deployment => {
+                self.deployments.remove(name);
+                self.retired.insert(key.name.clone());
+            }
             DocumentKind::Binding => {
                 if let Some(element) = &key.element {
                     self.bindings.remove(&(key.name.clone(), element.clone()));

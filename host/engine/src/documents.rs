@@ -7,9 +7,9 @@ use crate::account::Account;
 use crate::agents;
 use crate::decide::invalid;
 use crate::decision::{Destination, Target};
-use crate::document::{Binding, Configuration, Document, DocumentKey, DocumentKind, Queue, Webhook};
+use crate::document::{Binding, Configuration, Deployment, Document, DocumentKey, DocumentKind, Queue, Webhook};
 use crate::event::Event;
-use crate::id::Name;
+use crate::id::{Digest, Name};
 use crate::limits;
 use crate::live::State;
 use crate::outgoing;
@@ -27,7 +27,7 @@ pub(crate) fn put(account: &Account, document: Document, by: String) -> Result<V
     let document = match document {
         Document::Workflow(workflow, _) => return put_workflow(account, Arc::unwrap_or_clone(workflow), by),
         Document::Deployment(deployment) => {
-            if configuration.deployments.contains_key(&deployment.name) {
+            if configuration.knows_deployment(deployment.name.as_str()) {
                 return Err(Rejection::DeploymentExists(deployment.name.clone()));
             }
             if !(1..=5000).contains(&deployment.deadline_ms) {
@@ -97,6 +97,9 @@ pub(crate) fn remove(account: &Account, key: DocumentKey, by: String) -> Result<
     if let Some(user) = user_of(account, &key) {
         return Err(Rejection::DocumentInUse(user));
     }
+    if key.kind == DocumentKind::Deployment && configuration.retired.len() >= limits::RETIRED_MAX {
+        return Err(Rejection::Full { what: "names of deleted deployments", limit: limits::RETIRED_MAX });
+    }
     let mut events = match key.kind {
         DocumentKind::Webhook => outgoing::discarded(account, &key.name).collect(),
         DocumentKind::Agent => agents::remove(account, &key.name, &by),
@@ -104,6 +107,14 @@ pub(crate) fn remove(account: &Account, key: DocumentKey, by: String) -> Result<
     };
     events.push(Event::DocumentRemoved { key, by });
     Ok(events)
+}
+
+/// Gives a deployment another image of the same component.
+pub(crate) fn recompiled(account: &Account, name: &Name, image: Digest) -> Result<Vec<Event>, Rejection> {
+    let deployment = account.configuration().deployments.get(name);
+    let deployment = deployment.ok_or_else(|| Rejection::DeploymentUnknown(name.clone()))?;
+    let document = Document::Deployment(Arc::new(Deployment { image, ..Deployment::clone(deployment) }));
+    Ok(vec![Event::DocumentPut { document, by: "the server".to_owned() }])
 }
 
 fn put_workflow(account: &Account, workflow: Workflow, by: String) -> Result<Vec<Event>, Rejection> {

@@ -631,7 +631,7 @@ impl Event {
 pub struct Park {
     /// Stable: `no-connector`, `strategy-unbound`, `strategy-failed`, `action-failed`, `condition-failed`,
     /// `response-failed`, `forward-failed`, `queue-unknown`, `calendar-unknown`, `workflow-unknown`, `visits-exceeded`,
-    /// `loop`.
+    /// `loop`, `content-lost`.
     pub code: String,
     /// What happened and what to do.
     pub message: String,

@@ -31,6 +31,7 @@ mod rejection;
 mod response;
 mod segment;
 mod skill_expression;
+mod slots;
 mod staff;
 mod staffing;
 mod statistic;
@@ -39,7 +40,7 @@ mod walk;
 mod workflow;
 
 pub use account::Account;
-pub use calendar::{Calendar, CalendarError, Exception, ExceptionHours, Hours, TimeOfDay, Weekday};
+pub use calendar::{Calendar, CalendarError, Exception, ExceptionHours, Hours, Opening, TimeOfDay, Weekday};
 pub use capacity::{CapacityRule, CapacityRuleError};
 pub use command::{AgentAction, Answer, Command, OfferAnswer, Submission};
 pub use condition::{Condition, ConditionError};
@@ -65,6 +66,7 @@ pub use rejection::Rejection;
 pub use response::{Rendered, Response, ResponseText};
 pub use segment::{Case, Segment, Slice};
 pub use skill_expression::{SkillExpression, SkillExpressionError};
+pub use slots::{Slot, SlotSettings, SlotSettingsError, slot_at, slots};
 pub use staff::{Agent, AgentChoice, AgentGroup, AgentRules, Place, PlaceGroup, SecondLogin, SkillType};
 pub use statistic::{
     AgentState, Aggregate, Filter, Happening, Mark, Measure, ObjectKind, Profile, Reset, Span, StatObject, Statistic,
@@ -136,6 +138,8 @@ pub mod limits {
     pub const STATISTIC_BOUNDS_MAX: usize = 32;
     /// What a selection holds.
     pub const STATISTIC_SELECTION_MAX: u32 = 1000;
+    /// Names of deleted deployments that are kept, so that none is used again: about 100 bytes each.
+    pub const RETIRED_MAX: usize = 100_000;
     /// Entries of one table.
     pub const TABLE_ENTRIES_MAX: usize = 100_000;
 }

@@ -39,7 +39,7 @@ pub enum Rejection {
     #[error("there is no deployment `{0}`")]
     DeploymentUnknown(Name),
     /// A deployment's name is never used for another.
-    #[error("there is already a deployment `{0}`")]
+    #[error("there is or was a deployment `{0}`")]
     DeploymentExists(Name),
     /// The interaction is in a state in which this can't be done.
     #[error("the interaction is {state}; this can be done only while it is {wanted}")]

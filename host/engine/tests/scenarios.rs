@@ -260,9 +260,25 @@ fn a_swap_serves_the_next_call_and_leaves_those_in_flight() {
         @4    undeploy screening-1              => undeployed
         @4    undeploy screening-2              => rejected document-in-use
         @5    deploy screening-2                => rejected deployment-exists
+        @5    deploy screening-1                => rejected deployment-exists
         @6    bind support gold screening-2     => rejected element-not-strategy
         @6    bind support screen nothing       => rejected deployment-unknown
         @6    bind nothing screen screening-2   => rejected workflow-unknown
+    ",
+    );
+}
+
+#[test]
+fn an_interaction_without_its_content_is_parked_and_can_be_cancelled() {
+    scenario(
+        support(),
+        "
+        @0    submit chat support               => submitted i1, at start, at screen by next, called screening-1
+        @5    lose i1                           => parked content-lost
+        @6    answer i1 clean                   => rejected not-awaited
+        @7    lose i1                           => rejected state-wrong
+        @8    cancel i1                         => cancelled
+        @9    lose i1                           => rejected interaction-unknown
     ",
     );
 }

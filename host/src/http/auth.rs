@@ -10,9 +10,9 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
-use axum::http::HeaderMap;
-use axum::http::header::AUTHORIZATION;
+use axum::http::header::{AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL};
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rand::TryRngCore as _;
@@ -106,6 +106,11 @@ impl<G> Caller<G> {
     /// Whether the caller may end or put back work that somebody else took.
     pub(super) fn acts_for_anyone(&self) -> bool {
         self.roles.iter().any(|role| matches!(role, Role::Operator | Role::Administrator))
+    }
+
+    /// Whether the caller speaks for customers, and for nobody else.
+    pub(super) fn is_client(&self) -> bool {
+        self.roles.contains(&Role::Client)
     }
 
     /// Name of the token, as it stands in records: `system/NAME` for one of the account `system`.
@@ -222,12 +227,21 @@ fn role_name(role: Role) -> &'static str {
 }
 
 fn bearer(headers: &HeaderMap) -> Result<Digest, Problem> {
+    if let Some(secret) = headers.get(SEC_WEBSOCKET_PROTOCOL).and_then(second_protocol) {
+        return Ok(secret_hash(secret));
+    }
     let header = headers.get(AUTHORIZATION).ok_or_else(Problem::token_missing)?;
     let (scheme, secret) = header.as_bytes().split_at_checked(7).ok_or_else(Problem::token_missing)?;
     if !scheme.eq_ignore_ascii_case(b"bearer ") {
         return Err(Problem::token_missing());
     }
     Ok(Digest(Sha256::digest(secret.trim_ascii()).into()))
+}
+
+/// A browser opens a WebSocket with no header of its own but this: `signalbox, TOKEN`.
+fn second_protocol(value: &HeaderValue) -> Option<&str> {
+    let (first, second) = value.to_str().ok()?.split_once(',')?;
+    (first.trim() == "signalbox").then_some(second.trim())
 }
 
 #[cfg(test)]

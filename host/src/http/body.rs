@@ -31,7 +31,8 @@ const BINARY_SECONDS_MAX: u64 = 300;
 pub(super) struct Raw {
     /// The bytes.
     pub(super) bytes: Bytes,
-    _room: Option<OwnedSemaphorePermit>,
+    /// Let go, it is there for another body.
+    pub(super) room: Option<OwnedSemaphorePermit>,
 }
 
 async fn read(request: Request, state: &State, bytes_max: usize, seconds_max: u64) -> Result<Raw, Problem> {
@@ -46,7 +47,7 @@ async fn read(request: Request, state: &State, bytes_max: usize, seconds_max: u6
     };
     let collect = Limited::new(request.into_body(), bytes_max).collect();
     match tokio::time::timeout(Duration::from_secs(seconds_max), collect).await {
-        Ok(Ok(collected)) => Ok(Raw { bytes: collected.to_bytes(), _room: room }),
+        Ok(Ok(collected)) => Ok(Raw { bytes: collected.to_bytes(), room }),
         Ok(Err(error)) if is_too_long(&*error) => Err(Problem::body_too_large(bytes_max)),
         Ok(Err(_)) => Err(Problem::body_broken()),
         Err(_) => Err(Problem::body_slow(seconds_max)),

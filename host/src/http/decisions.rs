@@ -1,16 +1,16 @@
 //! What strategies decided about an interaction, and what they saw.
 
 use axum::Json as Answer;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use signalbox_engine::{Action, Failure, InteractionId, Name, UnixMillis};
-use utoipa::ToSchema;
+use signalbox_engine::{Action, CallId, Failure, InteractionId, Name, UnixMillis};
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::auth::{Caller, Operate};
-use super::body::Parameters;
-use super::cursor::Page;
+use super::body::{Parameters, Query};
+use super::cursor::{self, Page};
 use super::interaction::FactsView;
 use super::{Problem, State};
 use crate::store::DecisionRow;
@@ -104,24 +104,45 @@ struct Cost {
     memory_bytes: u64,
 }
 
+/// Which part of the decisions is wanted.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Part {
+    /// Most items: 1 to 200, 50 where it is left out.
+    #[param(minimum = 1, maximum = 200)]
+    limit: Option<usize>,
+    /// `next` of the page before.
+    cursor: Option<String>,
+}
+
 /// Lists the decisions about an interaction, in the order in which they were asked for.
 #[utoipa::path(
     get,
     path = "/v1/accounts/{account}/interactions/{interaction}/decisions",
     security(("token" = ["operator"])),
-    responses((status = 200, description = "All of them.", body = Page<Decision>))
+    params(Part),
+    responses((status = 200, description = "A page.", body = Page<Decision>))
 )]
-async fn list(caller: Caller<Operate>, parameters: Parameters) -> Result<Answer<Page<Decision>>, Problem> {
+async fn list(
+    caller: Caller<Operate>,
+    parameters: Parameters,
+    Query(part): Query<Part>,
+) -> Result<Answer<Page<Decision>>, Problem> {
     let id: InteractionId = parameters.get("interaction")?;
+    let limit = cursor::limit(part.limit)?;
+    let from = cursor::decode::<8>(part.cursor.as_deref())?.map_or(CallId(0), |n| CallId(u64::from_be_bytes(n)));
     let number = caller.lane.number();
     let (known, rows) = caller
         .state
-        .read(move |store| Ok((store.summary(number, id)?.is_some(), store.decisions(number, id)?)))
+        .read(move |store| Ok((store.summary(number, id)?.is_some(), store.decisions(number, id, from, limit)?)))
         .await?;
     if !known {
         return Err(Problem::unknown("interaction", id));
     }
-    Ok(Answer(Page::whole(rows.into_iter().map(Decision::from))))
+    let last = rows.last().filter(|_| rows.len() == limit);
+    let next = last.map(|row| cursor::encode(&row.call.0.saturating_add(1).to_be_bytes()));
+    Ok(Answer(Page { items: rows.into_iter().map(Decision::from).collect(), next }))
 }
 
 impl From<DecisionRow> for Decision {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 use signalbox_engine::{
-    Command, Configuration, Deployment, Digest, Document, DocumentKind, Manifest, Name, UnixMillis,
+    self as engine, Command, Configuration, Deployment, Digest, Document, DocumentKind, Manifest, Name, UnixMillis,
 };
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -137,8 +137,8 @@ async fn deploy(
         return Err(Problem::value_invalid("message", "at most 4096 bytes"));
     }
     // Said before the work is done, though the engine says it again.
-    if let Some(name) = new.name.as_ref().filter(|name| caller.configuration().deployments.contains_key(*name)) {
-        return Err(Problem::exists("deployment", name));
+    if let Some(name) = new.name.as_ref().filter(|name| caller.configuration().knows_deployment(name.as_str())) {
+        return Err(engine::Rejection::DeploymentExists(name.clone()).into());
     }
     let settings = serde_json::to_string(&new.settings)
         .map_err(|error| Problem::internal("settings that were parsed cannot be written", &error))?;
@@ -197,7 +197,7 @@ impl Prepared {
     }
 }
 
-/// A strategy's name and the number after the highest in use.
+/// A strategy's name and the number after the highest that there was.
 fn free_name(configuration: &Configuration, strategy: &str) -> Name {
     let kept = |c: char| if matches!(c, 'a'..='z' | '0'..='9' | '-' | '_' | '.') { c } else { '-' };
     let name: String = strategy.to_lowercase().chars().take(48).map(kept).collect();
@@ -206,7 +206,8 @@ fn free_name(configuration: &Configuration, strategy: &str) -> Name {
         stem => stem,
     };
     let number = |name: &Name| name.as_str().strip_prefix(stem)?.strip_prefix('-')?.parse::<u32>().ok();
-    let highest = configuration.deployments.keys().filter_map(number).max().unwrap_or_default();
+    let names = configuration.deployments.keys().chain(&configuration.retired);
+    let highest = names.filter_map(number).max().unwrap_or_default();
     let name = format!("{stem}-{}", u64::from(highest) + 1);
     Name::new(&name).unwrap_or_else(|error| panic!("it is made of what names are made of: {error}"))
 }
@@ -295,5 +296,12 @@ mod tests {
         assert_eq!(free_name(&configuration, "Ünïted Rules!"), "n-ted-rules--1");
         assert_eq!(free_name(&configuration, "…"), "strategy-1");
         assert_eq!(free_name(&configuration, &"x".repeat(500)).as_str().len(), 50);
+    }
+
+    #[test]
+    fn a_name_that_a_deleted_deployment_had_is_not_given_again() {
+        let retired = ["screening-1", "screening-7"].map(|name| Name::new(name).unwrap());
+        let configuration = Configuration { retired: retired.into_iter().collect(), ..Configuration::default() };
+        assert_eq!(free_name(&configuration, "screening"), "screening-8");
     }
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use signalbox_engine::{
-    Category, Configuration, Content, Entry, InteractionId, Live, Name, Park, Skill, State as Where, StateKind, Target,
-    UnixMillis,
+    Attention, Category, Configuration, Content, Entry, InteractionId, Live, Name, Offer, Park, Skill, State as Where,
+    StateKind, Target, UnixMillis,
 };
 use utoipa::ToSchema;
 
@@ -49,9 +49,15 @@ pub(super) struct Interaction {
     /// The queue that it waits in, or was taken out of.
     #[serde(skip_serializing_if = "Option::is_none")]
     queue: Option<InQueue>,
-    /// Name of the token that took it.
+    /// The agent who has it, or the token that took it by hand.
     #[serde(skip_serializing_if = "Option::is_none")]
     assigned_to: Option<String>,
+    /// How whoever has it attends to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attention: Option<Attention>,
+    /// Offers that are open: to take it, or to take it over.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    offers: Vec<OfferView>,
     /// When it goes on, where it waits for a time.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<u64>)]
@@ -102,6 +108,26 @@ struct InQueue {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<u64>)]
     timeout_ms: Option<UnixMillis>,
+}
+
+/// An offer that is open.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = Offer)]
+pub(super) struct OfferView {
+    /// Its identifier: the interaction's, and a number.
+    pub(super) id: String,
+    /// To whom.
+    #[schema(value_type = String)]
+    pub(super) agent: Name,
+    /// When it expires.
+    #[schema(value_type = u64)]
+    pub(super) expires_ms: UnixMillis,
+}
+
+impl OfferView {
+    pub(super) fn new(interaction: InteractionId, offer: &Offer) -> Self {
+        Self { id: format!("{interaction}:{}", offer.id.0), agent: offer.agent.clone(), expires_ms: offer.expires }
+    }
 }
 
 /// A strategy call whose answer is awaited.
@@ -162,12 +188,17 @@ pub(super) struct FactsView {
     hops: u8,
     /// What an agent must be able to do.
     skills: Vec<Skill>,
+    /// The agent who last completed an interaction of the same sender.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    last_agent: Option<Name>,
 }
 
 impl From<signalbox_engine::Facts> for FactsView {
     fn from(facts: signalbox_engine::Facts) -> Self {
-        let signalbox_engine::Facts { language, categories, user_data, priority, answered, hops, skills } = facts;
-        Self { language, categories, user_data, priority, answered, hops, skills }
+        let signalbox_engine::Facts { language, categories, user_data, priority, answered, hops, skills, last_agent } =
+            facts;
+        Self { language, categories, user_data, priority, answered, hops, skills, last_agent }
     }
 }
 
@@ -196,6 +227,8 @@ impl Interaction {
                     element: None,
                     queue: None,
                     assigned_to: None,
+                    attention: None,
+                    offers: Vec::new(),
                     waiting_until_ms: None,
                     call: None,
                     parked: None,
@@ -236,6 +269,8 @@ impl Interaction {
             element,
             queue: None,
             assigned_to: None,
+            attention: None,
+            offers: Vec::new(),
             waiting_until_ms: None,
             call: None,
             parked: None,
@@ -250,10 +285,23 @@ impl Interaction {
             }
             Where::Waiting { until } => shown.waiting_until_ms = Some(until),
             Where::Queued(position) => shown.queue = Some(position.into()),
-            Where::Assigned { by, position } => {
-                shown.assigned_to = Some(by);
+            Where::Offered { position, offers } => {
                 shown.queue = Some(position.into());
+                shown.offers = offers.iter().map(|offer| OfferView::new(id, offer)).collect();
             }
+            Where::Assigned(assignment) => {
+                let assignment = *assignment;
+                shown.assigned_to = Some(assignment.by);
+                shown.attention = Some(assignment.attention);
+                shown.offers = assignment.transfer.iter().map(|offer| OfferView::new(id, offer)).collect();
+                shown.queue = Some(assignment.position.into());
+            }
+            Where::WrapUp(wrap_up) => {
+                shown.assigned_to = Some(wrap_up.agent.to_string());
+                shown.disposition = Some(wrap_up.disposition);
+                shown.waiting_until_ms = Some(wrap_up.until);
+            }
+            Where::Scheduled { until } => shown.waiting_until_ms = Some(until),
             Where::Parked(park) => shown.parked = Some(*park),
         }
         shown

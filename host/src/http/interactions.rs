@@ -69,12 +69,7 @@ impl Filter {
             Summary::Ended(ended) => ended.workflow.as_ref().is_some_and(|(name, _)| name == wanted),
         };
         let queue = |wanted: &Name| match summary {
-            Summary::Live(live) => match &live.state {
-                signalbox_engine::State::Queued(position) | signalbox_engine::State::Assigned { position, .. } => {
-                    position.queue == *wanted
-                }
-                _ => false,
-            },
+            Summary::Live(live) => live.position().is_some_and(|position| position.queue == *wanted),
             Summary::Ended(_) => false,
         };
         self.state.is_none_or(|wanted| wanted == state)
@@ -291,7 +286,11 @@ impl<G: Grant> Caller<G> {
         }
     }
 
-    async fn acted(&self, id: InteractionId, command: Command) -> Result<Answer<InteractionDetail>, Problem> {
+    pub(super) async fn acted(
+        &self,
+        id: InteractionId,
+        command: Command,
+    ) -> Result<Answer<InteractionDetail>, Problem> {
         self.act(id, command).await?;
         self.interaction(id).await.map(Answer)
     }

@@ -10,6 +10,7 @@
 //! HTTP/1.1 only: a proxy in front speaks whatever else is wanted, TLS included.
 
 mod accounts;
+mod agents;
 pub mod auth;
 mod backups;
 mod bindings;
@@ -28,6 +29,8 @@ mod queues;
 mod responses;
 mod serve;
 mod server;
+mod session;
+mod staff;
 mod strategies;
 mod submit;
 mod tables;
@@ -66,6 +69,7 @@ pub struct State(Arc<Shared>);
 struct Shared {
     accounts: Arc<Accounts>,
     bodies: Arc<Semaphore>,
+    sessions: Arc<Semaphore>,
     installs: Arc<Semaphore>,
     installs_waiting: Arc<Semaphore>,
     documents: [Mutex<()>; DOCUMENT_LOCKS],
@@ -78,6 +82,7 @@ impl State {
         Self(Arc::new(Shared {
             accounts,
             bodies: Arc::new(Semaphore::new(BODIES_KIB_MAX)),
+            sessions: Arc::new(Semaphore::new(session::SESSIONS_MAX)),
             installs: Arc::new(Semaphore::new(INSTALLS_MAX)),
             installs_waiting: Arc::new(Semaphore::new(INSTALLS_MAX + INSTALLS_WAITING_MAX)),
             documents: std::array::from_fn(|_| Mutex::new(())),
@@ -92,6 +97,11 @@ impl State {
     fn room_for_body(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
         let kib = u32::try_from(bytes.div_ceil(1024)).ok()?;
         Arc::clone(&self.0.bodies).try_acquire_many_owned(kib).ok()
+    }
+
+    /// Room for one more session of an agent; none where there are as many as may be.
+    fn room_for_session(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.0.sessions).try_acquire_owned().ok()
     }
 
     /// Held from the reading of a document to the writing of what was made of it. Whoever writes documents holds it.
@@ -138,6 +148,8 @@ fn routes() -> (Router<State>, OpenApi) {
         ("interactions", submit::routes().merge(interactions::routes()).merge(timeline::routes())),
         ("decisions", decisions::routes()),
         ("queues", queues::routes()),
+        ("agents", agents::routes().merge(session::routes())),
+        ("staff", staff::routes()),
         ("workflows", workflows::routes()),
         ("bindings", bindings::routes()),
         ("strategies", strategies::routes()),

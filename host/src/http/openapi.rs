@@ -17,8 +17,10 @@ use utoipa_axum::router::OpenApiRouter;
 use super::{State, problem};
 
 /// What stands in paths.
-const PARAMETERS: [(&str, &str); 15] = [
+const PARAMETERS: [(&str, &str); 21] = [
     ("account", "Name of the account."),
+    ("agent", "Name of the agent."),
+    ("agent-group", "Name of the agent group."),
     ("calendar", "Name of the calendar."),
     ("deployment", "Name of the deployment."),
     ("digest", "SHA-256 of the bytes, in hexadecimal."),
@@ -26,8 +28,12 @@ const PARAMETERS: [(&str, &str); 15] = [
     ("interaction", "Identifier of the interaction, a UUID."),
     ("key", "The entry's key."),
     ("message", "Number of the outgoing message."),
+    ("offer", "Identifier of the offer: the interaction's, a colon, and a number."),
+    ("place", "Name of the place."),
+    ("place-group", "Name of the place group."),
     ("queue", "Name of the queue."),
     ("response", "Name of the standard response."),
+    ("skill", "Name of the skill."),
     ("table", "Name of the table."),
     ("token", "Name of the token."),
     ("version", "Number of the version."),

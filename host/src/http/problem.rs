@@ -49,6 +49,9 @@ pub(super) struct Body {
     /// All faults of a workflow.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     faults: Vec<Fault>,
+    /// How the offer ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<String>,
     /// How to get it done.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
@@ -71,6 +74,7 @@ impl Problem {
             detail: detail.into(),
             field: None,
             faults: Vec::new(),
+            outcome: None,
             what_to_do: None,
         };
         Self(Box::new(Inner { body, retry_after_s: None, authenticate: None }))
@@ -103,6 +107,11 @@ impl Problem {
             self.0.body.field = Some(field.to_owned());
         }
         self
+    }
+
+    /// As it is sent.
+    pub(super) fn body(&self) -> &Body {
+        &self.0.body
     }
 
     /// Its stable code.
@@ -259,6 +268,27 @@ impl Problem {
             .todo("leave it out of the body, or make them the same")
     }
 
+    pub(super) fn agent_of_another(agent: &str, token: &str) -> Self {
+        let detail = format!("the token `{token}` acts for the agent of its own name, not for `{agent}`");
+        Self::new(StatusCode::FORBIDDEN, "agent-of-another", detail).todo("use the agent's own token, or an operator's")
+    }
+
+    /// `how`: as far as the timeline tells.
+    pub(super) fn offer_ended(how: Option<&str>) -> Self {
+        let detail = match how {
+            Some(how) => format!("the offer has ended: {how}"),
+            None => "the offer has expired, or there never was one".to_owned(),
+        };
+        let mut problem = Self::new(StatusCode::CONFLICT, "offer-ended", detail);
+        problem.0.body.outcome = Some(how.unwrap_or("expired").to_owned());
+        problem
+    }
+
+    pub(super) fn sessions_full() -> Self {
+        let detail = "as many agents' sessions are open as the server holds";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "sessions-full", detail).retry_after(5)
+    }
+
     pub(super) fn last_administrator() -> Self {
         let detail = "without this token nobody could administer the server";
         Self::new(StatusCode::CONFLICT, "token-last-administrator", detail)
@@ -313,6 +343,12 @@ fn noun(kind: DocumentKind) -> &'static str {
         DocumentKind::Token => "token",
         DocumentKind::Webhook => "webhook",
         DocumentKind::Table => "table",
+        DocumentKind::Skill => "skill",
+        DocumentKind::Agent => "agent",
+        DocumentKind::Place => "place",
+        DocumentKind::AgentGroup => "agent-group",
+        DocumentKind::PlaceGroup => "place-group",
+        DocumentKind::AgentRules => "agent-rules",
     }
 }
 
@@ -326,6 +362,10 @@ impl From<Rejection> for Problem {
             | Rejection::QueueEmpty(_)
             | Rejection::DeploymentUnknown(_)
             | Rejection::DeliveryUnknown(_)
+            | Rejection::AgentUnknown(_)
+            | Rejection::PlaceUnknown(_)
+            | Rejection::SkillUnknown(_)
+            | Rejection::GroupUnknown(_)
             | Rejection::DocumentUnknown(_) => StatusCode::NOT_FOUND,
             Rejection::InteractionExists(_)
             | Rejection::DeploymentExists(_)
@@ -333,10 +373,19 @@ impl From<Rejection> for Problem {
             | Rejection::NotAwaited
             | Rejection::NotDue
             | Rejection::DocumentInUse(_)
+            | Rejection::AgentLoggedIn(_)
+            | Rejection::AgentLoggedOut(_)
+            | Rejection::AgentBusy(_)
+            | Rejection::AgentUnreachable(_)
+            | Rejection::CapacityExceeded(_)
+            | Rejection::NobodyAvailable
+            | Rejection::OfferEnded { .. }
             | Rejection::Full { .. } => StatusCode::CONFLICT,
             Rejection::AssignedToAnother(_) => StatusCode::FORBIDDEN,
             Rejection::ElementNotStrategy(_)
             | Rejection::Invalid { .. }
+            | Rejection::ReasonUnknown(_)
+            | Rejection::DispositionUnknown(_)
             | Rejection::WorkflowFaulty(_)
             | Rejection::OutcomeUnconnected { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             Rejection::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -348,6 +397,14 @@ impl From<Rejection> for Problem {
         let problem = Self::new(status, code, rejection.to_string());
         match rejection {
             Rejection::Invalid { field, .. } => problem.field(field),
+            Rejection::DeploymentExists(_) => problem.todo("choose another name"),
+            Rejection::ReasonUnknown(_) => problem.field("reason").todo("see agent-rules for the account's codes"),
+            Rejection::DispositionUnknown(_) => {
+                problem.field("disposition").todo("see agent-rules for the account's codes")
+            }
+            Rejection::AgentLoggedIn(_) => problem.todo("log out there first, or let agent-rules replace a login"),
+            Rejection::AgentLoggedOut(_) => problem.todo("log in first"),
+            Rejection::AgentUnknown(_) => problem.todo("put the agent first"),
             Rejection::Busy(_) => problem.retry_after(1),
             Rejection::WorkflowFaulty(faults) => problem.faults(faults),
             Rejection::AssignedToAnother(_) => problem.todo("only its holder or an operator may do this"),
@@ -389,6 +446,12 @@ impl From<lane::Error> for Problem {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "storage-unavailable", detail)
                     .retry_after(5)
                     .todo("try again later; an operator has to look at the server's disk")
+            }
+            lane::Error::Damaged(why) => {
+                tracing::error!(error = %why, "the store is damaged");
+                let detail = "what this is about cannot be read from the server's store; nothing was done";
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "storage-damaged", detail)
+                    .todo("an operator has to restore a backup; an interaction can still be cancelled")
             }
             lane::Error::Stopped => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", "the server is stopping").retry_after(5)

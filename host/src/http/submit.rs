@@ -10,14 +10,14 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use signalbox_engine::{Digest, Entry, Facts, InteractionId, Message, Name, Submission, limits};
+use signalbox_engine::{Digest, Entry, Facts, InteractionId, Message, Name, Submission, UnixMillis, limits};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::auth::{Caller, Submit};
-use super::body::{JsonBytes, parse};
+use super::body::{JsonBytes, Raw, parse};
 use super::{Problem, State, now};
 use crate::lane::Idempotency;
 
@@ -75,6 +75,10 @@ struct NewInteraction {
     #[serde(default)]
     #[schema(maximum = 1000)]
     priority: u16,
+    /// The moment that it is meant for, in milliseconds since 1970: until then it is `scheduled`. At most 366 days ahead.
+    #[serde(default)]
+    #[schema(value_type = Option<u64>)]
+    at_ms: Option<UnixMillis>,
 }
 
 /// An interaction that was handed in, durably.
@@ -100,9 +104,12 @@ struct SubmittedInteraction {
 async fn submit(caller: Caller<Submit>, key: IdempotencyKey, JsonBytes(raw): JsonBytes) -> Result<Response, Problem> {
     let idempotency = key.with(&raw.bytes);
     let new: NewInteraction = parse(&raw.bytes)?;
-    drop(raw);
+    // Its part of the memory for bodies is held on: what was parsed waits in the lane.
+    let Raw { bytes, room } = raw;
+    drop(bytes);
     let submission = new.into_submission()?;
     let submitted = caller.lane.submit(submission, idempotency).await;
+    drop(room);
     let submitted = submitted.map_err(|error| Problem::from(error).named_in("workflow"))?;
     let id = submitted.id;
     let mut response = (StatusCode::CREATED, format!("{{\"id\":\"{id}\"}}")).into_response();
@@ -175,7 +182,7 @@ impl NewInteraction {
         let facts =
             Facts { language: self.language, user_data: self.user_data, priority: self.priority, ..Facts::default() };
         let id = InteractionId(Uuid::now_v7());
-        Ok(Submission { id, workflow: self.workflow, message: Arc::new(message), facts })
+        Ok(Submission { id, workflow: self.workflow, message: Arc::new(message), facts, at: self.at_ms })
     }
 }
 

@@ -4,8 +4,10 @@ use std::fmt::Write as _;
 
 use axum::Json as Answer;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
-use signalbox_engine::{DocumentKind, Event, InteractionId, MessageKind, Record, Sequence, UnixMillis};
+use serde_json::{Map, Value, json};
+use signalbox_engine::{
+    Attention, DocumentKind, Event, InteractionId, MessageKind, OfferEnd, Record, Sequence, Speaker, UnixMillis,
+};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -13,6 +15,7 @@ use utoipa_axum::routes;
 use super::auth::{Caller, Follow};
 use super::body::{Parameters, Query};
 use super::cursor::{self, Page};
+use super::interaction::OfferView;
 use super::{Problem, State};
 
 pub(super) fn routes() -> OpenApiRouter<State> {
@@ -92,7 +95,23 @@ fn fields(event: &Event) -> Map<String, Value> {
     let Some((_, Value::Object(mut fields))) = tagged.into_iter().next() else { return Map::new() };
     fields.remove("id");
     fields.retain(|_, value| !value.is_null());
+    match event {
+        Event::Offered { id, offer } => drop(fields.insert("offer".into(), json!(OfferView::new(*id, offer)))),
+        Event::OfferEnded { id, offer, .. } => drop(fields.insert("offer".into(), format!("{id}:{}", offer.0).into())),
+        _ => {}
+    }
     fields
+}
+
+/// An event with its type, its words and its fields, by itself.
+pub(super) fn shown(event: &Event) -> Value {
+    let mut fields = fields(event);
+    fields.insert("type".into(), event.name().into());
+    fields.insert("text".into(), text(event).into());
+    if let Some(id) = event.interaction() {
+        fields.insert("interaction".into(), id.to_string().into());
+    }
+    Value::Object(fields)
 }
 
 /// An event in words.
@@ -145,7 +164,7 @@ fn text(event: &Event) -> String {
             }
         }
         Event::Waiting { until, .. } => format!("Waits until {} ms.", until.0),
-        Event::Queued { queue, .. } => format!("Waits in the queue {queue}."),
+        Event::Queued { position, .. } => format!("Waits in the queue {}.", position.queue),
         Event::Taken { queue, by, .. } => format!("{by} took it out of the queue {queue}."),
         Event::Released { by, .. } => format!("{by} put it back."),
         Event::WorkDone { disposition, by, .. } => format!("{by} ended the work as {disposition}."),
@@ -156,6 +175,45 @@ fn text(event: &Event) -> String {
         Event::DocumentPut { document, by } => format!("{by} put a {}.", kind_text(document.key().kind)),
         Event::DocumentRemoved { key, by } => format!("{by} removed a {}.", kind_text(key.kind)),
         Event::DeliveryChanged { delivery, .. } => format!("The delivery {delivery} changed."),
+        Event::Relaxed { wants: Some(wants), .. } => format!("May now go to {}.", target_text(&wants.target)),
+        Event::Relaxed { wants: None, .. } => "Waits for nobody in particular now.".to_owned(),
+        Event::Offered { offer, .. } => format!("Is offered to {}.", offer.agent),
+        Event::OfferEnded { agent, how, .. } => offer_text(agent.as_str(), how),
+        Event::Assigned { agent, by, .. } if *agent == by.as_str() => format!("{agent} has it."),
+        Event::Assigned { agent, by, .. } => format!("{by} gave it to {agent}."),
+        Event::AttentionSet { attention, by, .. } => match attention {
+            Attention::Active => format!("{by} works on it."),
+            Attention::Held => format!("{by} put it on hold."),
+            Attention::Workbin => format!("{by} put it into the workbin."),
+        },
+        Event::WrapUpStarted { agent, disposition, .. } => {
+            format!("{agent} ended the contact as {disposition} and wraps up.")
+        }
+        Event::Abandoned { reason, .. } => format!("The customer went away: {}", short(reason)),
+        Event::Said { speaker: Speaker::Customer, text, .. } => format!("The customer said: {}", short(text)),
+        Event::Said { by, text, .. } => format!("{by} said: {}", short(text)),
+        Event::Moved { queue, by, .. } => format!("{by} moved it to the queue {queue}."),
+        Event::Scheduled { until, .. } => format!("Is meant for {} ms.", until.0),
+        Event::Began { .. } => "Its moment has come.".to_owned(),
+        Event::AgentLoggedIn { agent, .. } => format!("{agent} logged in."),
+        Event::AgentLoggedOut { agent, reason, .. } => format!("{agent} logged out: {reason}."),
+        Event::AgentReady { agent, .. } => format!("{agent} is ready."),
+        Event::AgentNotReady { agent, reason, .. } => format!("{agent} is not ready: {reason}."),
+        Event::AgentPending { agent, .. } => format!("{agent} will leave after this."),
+        Event::AgentConnection { agent, .. } => format!("The connection of {agent} changed."),
+        Event::AgentRests { agent, .. } => format!("{agent} rests from offers."),
+    }
+}
+
+fn offer_text(agent: &str, how: &OfferEnd) -> String {
+    match how {
+        OfferEnd::Accepted => format!("{agent} accepted it."),
+        OfferEnd::Declined { reason } if reason.is_empty() => format!("{agent} declined it."),
+        OfferEnd::Declined { reason } => format!("{agent} declined it: {}", short(reason)),
+        OfferEnd::Expired => format!("{agent} did not answer in time."),
+        OfferEnd::Revoked { reason } => format!("It was taken back from {agent}: {reason}."),
+        OfferEnd::CustomerGone => format!("The customer was gone before {agent} answered."),
+        OfferEnd::DeliveryFailed => format!("It did not reach {agent}."),
     }
 }
 
@@ -167,6 +225,7 @@ fn target_text(target: &signalbox_engine::Target) -> String {
         Target::AgentGroup(name) => format!("the agent group {name}"),
         Target::PlaceGroup(name) => format!("the place group {name}"),
         Target::Skills(expression) => format!("any agent with {expression}"),
+        Target::LastAgent => "the agent who knows the sender".to_owned(),
     }
 }
 
@@ -182,6 +241,12 @@ fn kind_text(kind: DocumentKind) -> &'static str {
         DocumentKind::Token => "token",
         DocumentKind::Webhook => "webhook",
         DocumentKind::Table => "table",
+        DocumentKind::Skill => "skill",
+        DocumentKind::Agent => "agent",
+        DocumentKind::Place => "place",
+        DocumentKind::AgentGroup => "agent group",
+        DocumentKind::PlaceGroup => "place group",
+        DocumentKind::AgentRules => "set of rules",
     }
 }
 
@@ -205,7 +270,7 @@ mod tests {
     fn an_entry_shows_the_fields_of_its_event_beside_its_own() {
         let id = InteractionId(Uuid::from_u128(7));
         let queue = Name::new("billing").unwrap();
-        let event = Event::Queued { id, queue, ticket: Sequence(3), timeout: None };
+        let event = Event::Taken { id, queue, by: "ann".into() };
         let record = Record { sequence: Sequence(3), at: UnixMillis(5), events: vec![event] };
         let shown: Vec<_> = entries(&record, id).collect();
         insta::assert_json_snapshot!(shown, @r#"
@@ -213,10 +278,10 @@ mod tests {
           {
             "sequence": 3,
             "at_ms": 5,
-            "type": "interaction.queued",
-            "text": "Waits in the queue billing.",
+            "type": "interaction.assigned",
+            "text": "ann took it out of the queue billing.",
             "queue": "billing",
-            "ticket": 3
+            "by": "ann"
           }
         ]
         "#);

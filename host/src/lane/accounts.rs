@@ -57,17 +57,30 @@ impl Accounts {
     pub fn open(options: Options) -> anyhow::Result<Self> {
         let pool = Arc::new(Pool::new(options.threads, POOL_WAITING_MAX)?);
         let accounts = Self { options, pool, lanes: ArcSwap::default(), making: Mutex::new(()) };
-        let mut lanes = BTreeMap::new();
+        let mut loaded = Vec::new();
         for (name, row) in accounts.options.store.accounts()? {
             let (account, head) = accounts
                 .options
                 .store
                 .load(row.number)?
                 .ok_or_else(|| anyhow::anyhow!("account `{name}` has no rows: restore a backup"))?;
-            lanes.insert(name.clone(), accounts.start(name, row.number, account, head.epoch + 1)?);
+            loaded.push((name, row.number, account, head.epoch + 1));
+        }
+        accounts.retain_images(loaded.iter().map(|(_, _, account, _)| account));
+        let mut lanes = BTreeMap::new();
+        for (name, number, account, epoch) in loaded {
+            lanes.insert(name.clone(), accounts.start(name, number, account, epoch)?);
         }
         accounts.lanes.store(Arc::new(lanes));
         Ok(accounts)
+    }
+
+    /// Deletes the files of images that no deployment has any more.
+    fn retain_images<'a>(&self, accounts: impl Iterator<Item = &'a Account>) {
+        let deployments = accounts.flat_map(|account| account.configuration().deployments.values());
+        if let Err(error) = self.options.runtime.retain_images(&deployments.map(|it| it.image).collect()) {
+            tracing::warn!(%error, "images of deleted deployments stay where they are");
+        }
     }
 
     /// An account's lane.

@@ -67,21 +67,33 @@ impl Calls {
         std::mem::take(&mut self.failed)
     }
 
+    /// Whether there are calls that cannot be made.
+    pub(super) fn has_failed(&self) -> bool {
+        !self.failed.is_empty()
+    }
+
     /// Hands waiting calls on, as far as there is room.
+    ///
+    /// # Errors
+    /// Where the store does not read now: the call that needs it, and those behind it, wait on.
     pub(super) fn pump(
         &mut self,
         account: &Account,
         content: impl Fn(InteractionId) -> Result<Arc<Content>, store::Error>,
         mut hand: impl FnMut(CallId, &Arc<Deployment>, Request) -> Handed,
-    ) {
+    ) -> Result<(), store::Error> {
         while self.in_flight.len() < WINDOW {
-            let Some((call, id)) = self.waiting.pop_front() else { return };
+            let Some((call, id)) = self.waiting.pop_front() else { break };
             let Some((deployment, visit)) = awaited(account, call, id) else { continue };
             let request = match content(id).map(|content| request(account, id, content, visit)) {
                 Ok(request) => request,
-                Err(error) => {
+                Err(error) if error.is_damage() => {
                     self.failed.push((call, id, error.to_string()));
                     continue;
+                }
+                Err(error) => {
+                    self.waiting.push_front((call, id));
+                    return Err(error);
                 }
             };
             match hand(call, deployment, request) {
@@ -89,10 +101,11 @@ impl Calls {
                 Handed::Aside => self.aside.entry(deployment.name.clone()).or_default().push((call, id)),
                 Handed::Full => {
                     self.waiting.push_front((call, id));
-                    return;
+                    break;
                 }
             }
         }
+        Ok(())
     }
 
     /// Every call that is in one of the places above.

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use signalbox_engine::{CallId, DeliveryKey, Deployment, Name, Request};
+use bytes::Bytes;
+use sha2::{Digest as _, Sha256};
+use signalbox_engine::{CallId, DeliveryKey, Deployment, Digest, Name, Request};
 use tokio::runtime::Handle;
 
 use super::calls::Handed;
@@ -31,7 +33,11 @@ pub(super) trait Effects: Send {
     ) -> Handed;
 
     /// A deployment that was asked for is there, or cannot be had.
-    fn loaded(&mut self, deployment: &Name, result: Result<Arc<strategy::Deployment>, String>) -> Result<(), String>;
+    fn loaded(
+        &mut self,
+        deployment: &Arc<Deployment>,
+        result: Result<Arc<strategy::Deployment>, String>,
+    ) -> Result<(), String>;
 
     /// Attempts to deliver a message.
     fn deliver(&mut self, delivery: DeliveryKey, attempt: Attempt);
@@ -54,7 +60,8 @@ pub(super) struct World {
 /// How far a deployment is.
 pub(super) enum Loading {
     Asked,
-    Loaded(Arc<strategy::Deployment>),
+    /// The code, and the document that it was loaded from.
+    Loaded(Arc<Deployment>, Arc<strategy::Deployment>),
 }
 
 impl Effects for World {
@@ -66,9 +73,9 @@ impl Effects for World {
         grants: &Arc<dyn Grants>,
     ) -> Handed {
         let loaded = match self.deployments.get(&deployment.name) {
-            Some(Loading::Loaded(loaded)) => Arc::clone(loaded),
             Some(Loading::Asked) => return Handed::Aside,
-            None => {
+            Some(Loading::Loaded(document, loaded)) if document == deployment => Arc::clone(loaded),
+            _ => {
                 self.load(deployment);
                 return Handed::Aside;
             }
@@ -84,13 +91,18 @@ impl Effects for World {
         }
     }
 
-    fn loaded(&mut self, deployment: &Name, result: Result<Arc<strategy::Deployment>, String>) -> Result<(), String> {
-        self.deployments.remove(deployment);
-        let loaded = result.inspect_err(|why| tracing::error!(%deployment, why, "a deployment could not be loaded"))?;
+    fn loaded(
+        &mut self,
+        deployment: &Arc<Deployment>,
+        result: Result<Arc<strategy::Deployment>, String>,
+    ) -> Result<(), String> {
+        let name = &deployment.name;
+        self.deployments.remove(name);
+        let loaded = result.inspect_err(|why| tracing::error!(%name, why, "a deployment could not be loaded"))?;
         if self.deployments.len() >= LOADED_MAX {
             self.deployments.retain(|_, loading| matches!(loading, Loading::Asked));
         }
-        self.deployments.insert(deployment.clone(), Loading::Loaded(loaded));
+        self.deployments.insert(name.clone(), Loading::Loaded(Arc::clone(deployment), loaded));
         Ok(())
     }
 
@@ -118,7 +130,9 @@ impl World {
         let document = Arc::clone(document);
         let load = move || {
             let result = load(&runtime, &store, shared.number, &document);
-            shared.mailbox.answer(Answer::Loaded { deployment: document.name.clone(), result });
+            let image = result.as_ref().ok().and_then(|loaded| loaded.recompiled());
+            let image = image.map(|bytes| (Digest(Sha256::digest(bytes).into()), Bytes::copy_from_slice(bytes)));
+            shared.mailbox.answer(Answer::Loaded { deployment: document, result, image });
         };
         let thread = std::thread::Builder::new().name("load".into()).spawn(load);
         thread.unwrap_or_else(|e| panic!("the system gives no thread to load a strategy: {e}"));

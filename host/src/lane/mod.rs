@@ -1,6 +1,6 @@
 //! The lane: one writer for each account. It collects commands, steps the engine, commits once, and then acts.
 //!
-//! 1. Waiting commands are taken as one batch and the clock is read once (`writer.rs`).
+//! 1. Waiting commands are taken as one batch and the clock is read once (`writer.rs`, `clock.rs`).
 //! 2. The engine decides each; its rows go into one batch with one sync. Only then do callers get their answer.
 //! 3. After the commit, effects run: strategies are called (`calls.rs`), messages delivered (`deliveries.rs`), through
 //!    `effects.rs`. Their results come back as commands.
@@ -12,10 +12,12 @@
 
 mod accounts;
 mod calls;
+mod clock;
 mod deliveries;
 mod effects;
 mod grants;
 mod mailbox;
+mod sessions;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -27,12 +29,13 @@ use std::thread::JoinHandle;
 use arc_swap::{ArcSwap, Guard};
 use bytes::Bytes;
 use signalbox_engine::{
-    Account, CallId, Command, Configuration, DeliveryKey, Digest, InteractionId, Name, Record, Rejection, Submission,
-    Token,
+    Account, CallId, Command, Configuration, DeliveryKey, Deployment, Digest, InteractionId, Name, Record, Rejection,
+    Submission, Token,
 };
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 pub use accounts::{Accounts, Options, SYSTEM};
+pub use sessions::{Session, Snapshot, Update};
 pub use writer::BATCH_MAX;
 
 use crate::stats::Stats;
@@ -54,6 +57,9 @@ pub enum Error {
     /// The store cannot write or read now. Nothing of it was stored; try again later.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
+    /// What the command needs is in the store and cannot be read, now or later. Nothing of it was stored: restore a backup.
+    #[error("the store is damaged: {0}")]
+    Damaged(String),
     /// The server is stopping.
     #[error("the server is stopping")]
     Stopped,
@@ -98,6 +104,7 @@ enum Request {
     Submit(Box<Submission>, Option<Idempotency>, oneshot::Sender<Result<Submitted, Error>>),
     Command(Command, Vec<(Digest, Bytes)>, oneshot::Sender<Result<Record, Error>>),
     Ask(Look),
+    Join(Name, sessions::Joining),
 }
 
 /// A look at the routing state; short and bounded.
@@ -105,9 +112,23 @@ type Look = Box<dyn FnOnce(&Account) + Send>;
 
 /// What comes back from a lane's effects.
 enum Answer {
-    Called { call: CallId, request: Box<signalbox_engine::Request>, deployment: Name, result: strategy::CallResult },
-    Loaded { deployment: Name, result: Result<Arc<strategy::Deployment>, String> },
-    Delivered { delivery: DeliveryKey, result: Result<(), String> },
+    Left(Name),
+    Called {
+        call: CallId,
+        request: Box<signalbox_engine::Request>,
+        deployment: Name,
+        result: strategy::CallResult,
+    },
+    Loaded {
+        deployment: Arc<Deployment>,
+        result: Result<Arc<strategy::Deployment>, String>,
+        /// The image to keep from now on, where the old one did not fit.
+        image: Option<(Digest, Bytes)>,
+    },
+    Delivered {
+        delivery: DeliveryKey,
+        result: Result<(), String>,
+    },
 }
 
 type Mailbox = mailbox::Mailbox<Request, Answer>;
@@ -189,6 +210,23 @@ impl Lane {
         let look = move |account: &Account| drop(reply.send(look(account)));
         self.send(Request::Ask(Box::new(look)))?;
         answer.await.map_err(|_| Error::Stopped)
+    }
+
+    /// Opens a session of an agent: it is told what happens to it from a moment on, and how things stand at that moment.
+    ///
+    /// # Errors
+    /// [`Error::Full`] or [`Error::Stopped`].
+    pub async fn join(self: &Arc<Self>, agent: Name) -> Result<(Session, Snapshot), Error> {
+        let (updates, received) = mpsc::channel(sessions::UPDATES_MAX);
+        let (reply, answer) = oneshot::channel();
+        self.send(Request::Join(agent.clone(), sessions::Joining { updates, reply }))?;
+        let snapshot = answer.await.map_err(|_| Error::Stopped)?;
+        Ok((Session::new(Arc::clone(self), agent, received), snapshot))
+    }
+
+    /// A session has ended. Never refused: an agent without a session must not count as reached.
+    fn leave(&self, agent: &Name) {
+        self.shared.mailbox.answer(Answer::Left(agent.clone()));
     }
 
     fn send(&self, request: Request) -> Result<(), Error> {

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use signalbox_engine::{
-    Account, Action, Binding, CallId, Category, Command, Decision, DeliveryKey, Deployment, Destination, Digest,
-    Document, Entry, Facts, Failure, InteractionId, Manifest, Message, Name, OnFailure, Outcome, Reply,
-    Request as Asked, Share, Submission, UnixMillis, Webhook, Workflow,
+    Account, Action, Binding, CallId, Category, Command, Decision, Delivery, DeliveryKey, DeliveryState, Deployment,
+    Destination, Digest, Document, Entry, Facts, Failure, InteractionId, Live, Manifest, Message, Name, OnFailure,
+    Outcome, Reply, Request as Asked, Share, Submission, UnixMillis, Webhook, Workflow,
 };
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -64,7 +66,7 @@ impl Effects for Held {
         Handed::InFlight
     }
 
-    fn loaded(&mut self, _: &Name, _: Result<Arc<strategy::Deployment>, String>) -> Result<(), String> {
+    fn loaded(&mut self, _: &Arc<Deployment>, _: Result<Arc<strategy::Deployment>, String>) -> Result<(), String> {
         Ok(())
     }
 
@@ -189,7 +191,7 @@ impl Rig {
             submitted_at: self.now,
         };
         let facts = Facts { priority: random.random_range(0..4), ..Facts::default() };
-        let submission = Submission { id, workflow: name("support"), message: Arc::new(message), facts };
+        let submission = Submission { id, workflow: name("support"), message: Arc::new(message), facts, at: None };
         let key = random.random_range(0..20_u32);
         let idempotency = (key < 5).then(|| Idempotency { key: key.to_string(), body: Digest([0; 32]) });
         let (reply, _) = oneshot::channel();
@@ -281,6 +283,10 @@ fn documents() -> Vec<Document> {
 }
 
 fn deployment(called: &str) -> Document {
+    deployment_of(called, Digest([0; 32]), Digest([0; 32]))
+}
+
+fn deployment_of(called: &str, component: Digest, image: Digest) -> Document {
     let outcomes = ["go", "stop"].map(|o| Outcome { name: o.into(), description: String::new() });
     let manifest = Manifest {
         name: called.into(),
@@ -290,15 +296,14 @@ fn deployment(called: &str) -> Document {
         settings_schema: "{}".into(),
         assets: Vec::new(),
     };
-    let digest = Digest([0; 32]);
     Document::Deployment(Arc::new(Deployment {
         name: name(called),
-        digest,
+        digest: Digest([0; 32]),
         settings: "{}".into(),
         assets: BTreeMap::new(),
         manifest,
-        component: digest,
-        image: digest,
+        component,
+        image,
         snapshotted: true,
         deadline_ms: 50,
         message: String::new(),
@@ -335,4 +340,146 @@ fn after_every_step_the_store_holds_what_memory_holds_and_no_awaited_call_is_for
         }
     }
     assert!(rig.writer.account().sequence().0 > u64::from(steps) / 2, "most steps did something; {ends} ended empty");
+}
+
+#[test]
+fn a_delivery_without_its_webhook_or_its_message_fails_like_one_that_was_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut rig = Rig::new(directory.path());
+    let lost = ["crm", "deleted"].map(|webhook| DeliveryKey { message: 4711, webhook: name(webhook) });
+    let mut batch = Batch::new(rig.number);
+    for key in &lost {
+        let delivery = Delivery { state: DeliveryState::Pending(rig.now), attempts: 0, error: None };
+        batch.delivery(&rig.store, key, &delivery);
+    }
+    rig.store.commit(batch).unwrap();
+    rig.restart();
+    let answers = rig.writer.mail();
+    rig.turn(answers, Vec::new());
+    for key in &lost {
+        let delivery = rig.writer.account().delivery(key).unwrap();
+        assert_eq!((delivery.attempts, delivery.state), (1, DeliveryState::Pending(rig.now.plus(1000))));
+    }
+    assert_eq!(
+        rig.writer.account().delivery(&lost[0]).unwrap().error.as_deref(),
+        Some("the message is not in the store")
+    );
+    rig.check();
+}
+
+#[test]
+fn the_name_of_a_deleted_deployment_is_not_free_after_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut rig = Rig::new(directory.path());
+    rig.command(Command::Put { document: deployment("screening-3"), by: "test".into() });
+    let key = deployment("screening-3").key();
+    rig.command(Command::Remove { key, by: "test".into() });
+    rig.check();
+    rig.restart();
+    rig.check();
+    rig.command(Command::Put { document: deployment("screening-3"), by: "test".into() });
+    assert!(!rig.writer.account().configuration().deployments.contains_key("screening-3"));
+}
+
+#[test]
+fn an_interaction_whose_content_is_lost_is_parked_and_harms_no_other() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut rig = Rig::new(directory.path());
+    let submit = rig.submit(&mut StdRng::seed_from_u64(1));
+    rig.turn(Vec::new(), vec![submit]);
+    let (healthy, live) = rig.writer.account().lives().next().map(|(id, live)| (id, live.clone())).unwrap();
+    let State::Routing { deployment, .. } = live.state.clone() else { panic!("it is at its strategy") };
+    let states =
+        [State::Waiting { until: rig.now }, State::Routing { call: CallId(4711), deployment, visit: 1, attempt: 0 }];
+    let mut batch = Batch::new(rig.number);
+    for (n, state) in (1..).zip(states) {
+        batch.live(&rig.store, InteractionId(Uuid::from_u128(n)), &Live { state, ..live.clone() });
+    }
+    rig.store.commit(batch).unwrap();
+    rig.restart();
+    assert_eq!(rig.writer.pause(), Some(Duration::ZERO), "the lane does not wait to be asked");
+    rig.turn(Vec::new(), Vec::new());
+    let kind = |rig: &Rig, id| rig.writer.account().live(id).map(|live| live.state.kind());
+    for lost in [1, 2].map(|n| InteractionId(Uuid::from_u128(n))) {
+        assert_eq!(kind(&rig, lost), Some(StateKind::Parked));
+        rig.command(Command::Resume { interaction: lost, element: None, by: "test".into() });
+        assert_eq!(kind(&rig, lost), Some(StateKind::Parked));
+        rig.command(Command::Cancel { interaction: lost, reason: "lost".into(), by: "test".into() });
+        assert_eq!(kind(&rig, lost), None);
+    }
+    assert_eq!(kind(&rig, healthy), Some(StateKind::Routing));
+    rig.check();
+}
+
+#[test]
+fn the_binaries_of_a_deployment_go_with_the_last_that_needs_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut rig = Rig::new(directory.path());
+    let [component, first, second] = [1, 2, 3].map(|n| Digest([n; 32]));
+    let deployments = [deployment_of("first", component, first), deployment_of("second", component, second)];
+    for document in &deployments {
+        let blobs = [component, first, second].map(|digest| (digest, Bytes::from_static(b"code"))).to_vec();
+        let (reply, _) = oneshot::channel();
+        let put = Command::Put { document: document.clone(), by: "test".into() };
+        rig.turn(Vec::new(), vec![Request::Command(put, blobs, reply)]);
+    }
+    let kept =
+        |rig: &Rig| [component, first, second].map(|digest| rig.store.blob(rig.number, digest).unwrap().is_some());
+    assert_eq!(kept(&rig), [true, true, true]);
+    rig.command(Command::Remove { key: deployments[0].key(), by: "test".into() });
+    assert_eq!(kept(&rig), [true, false, true]);
+    rig.command(Command::Remove { key: deployments[1].key(), by: "test".into() });
+    assert_eq!(kept(&rig), [false, false, false]);
+}
+
+#[test]
+fn a_deployment_that_was_compiled_anew_keeps_its_new_image_in_the_place_of_the_old() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut rig = Rig::new(directory.path());
+    let [component, old, new] = [1, 2, 3].map(|n| Digest([n; 32]));
+    let blobs = [component, old].map(|digest| (digest, Bytes::from_static(b"code"))).to_vec();
+    let (reply, _) = oneshot::channel();
+    let put = Command::Put { document: deployment_of("moved", component, old), by: "test".into() };
+    rig.turn(Vec::new(), vec![Request::Command(put, blobs, reply)]);
+    let deployment = Arc::clone(&rig.writer.account().configuration().deployments["moved"]);
+    let image = Some((new, Bytes::from_static(b"new code")));
+    rig.turn(vec![Answer::Loaded { deployment, result: Err("no world".into()), image }], Vec::new());
+    assert_eq!(rig.writer.account().configuration().deployments["moved"].image, new);
+    let kept = [component, old, new].map(|digest| rig.store.blob(rig.number, digest).unwrap().is_some());
+    assert_eq!(kept, [true, false, true]);
+    rig.check();
+}
+
+#[test]
+fn the_figures_of_a_queue_hold_over_a_restart_and_for_what_is_put_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut rig = Rig::new(directory.path());
+    let workflow = r#"{"name": "direct", "elements": [
+            {"id": "start", "kind": "start"}, {"id": "line", "kind": "queue", "queue": "line"}, {"id": "end", "kind": "end"}],
+        "connectors": [{"from": "start", "outcome": "next", "to": "line"}, {"from": "line", "outcome": "completed", "to": "end"}]}"#;
+    let workflow: Workflow = serde_json::from_str(workflow).unwrap();
+    rig.command(Command::Put { document: Document::Workflow(Arc::new(workflow), 0), by: "test".into() });
+    rig.now = UnixMillis(1_000);
+    for _ in 0..2 {
+        let mut request = rig.submit(&mut StdRng::seed_from_u64(rig.submitted.len() as u64));
+        let Request::Submit(submission, idempotency, _) = &mut request else { unreachable!() };
+        (submission.workflow, submission.facts.priority, *idempotency) = (name("direct"), 0, None);
+        rig.turn(Vec::new(), vec![request]);
+    }
+    rig.restart();
+    let figures = |rig: &Rig| {
+        let value = |statistic| rig.writer.stats().value("queue", "line", statistic, rig.now).unwrap();
+        ["waiting", "oldest-wait", "taken", "left"].map(value)
+    };
+    rig.now = UnixMillis(3_000);
+    assert_eq!(figures(&rig), [2.0, 2.0, 0.0, 0.0]);
+    rig.command(Command::Take { queue: name("line"), by: "ana".into() });
+    let first = rig.submitted[0];
+    rig.now = UnixMillis(4_000);
+    rig.command(Command::Release { interaction: first, by: "ana".into() });
+    assert_eq!(figures(&rig), [2.0, 3.0, 1.0, 0.0]);
+    for interaction in rig.submitted.clone() {
+        rig.command(Command::Cancel { interaction, reason: "test".into(), by: "ana".into() });
+    }
+    assert_eq!(figures(&rig), [0.0, 0.0, 1.0, 2.0]);
 }

@@ -2,32 +2,34 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use signalbox_engine::{
-    self as engine, Account, CallId, Command, Content, DeliveryKey, Digest, Ended, Event, InteractionId, Name, Record,
-    UnixMillis,
+    self as engine, Account, AgentAction, CallId, Command, Configuration, Content, DeliveryKey, Digest, DocumentKind,
+    Ended, Event, InteractionId, Name, Record, UnixMillis,
 };
 use tokio::sync::oneshot;
 
 use super::calls::Calls;
+use super::clock::Clock;
 use super::deliveries::Deliveries;
 use super::effects::Effects;
 use super::grants::AccountGrants;
+use super::sessions::{Joining, Sessions};
 use super::{Answer, Error, Idempotency, Look, Published, Request, Shared, Submitted};
 use crate::outbox::Attempt;
 use crate::stats::LogLine;
-use crate::store::{self, Batch, DecisionRow, Head, IdempotencyRow, Store};
+use crate::store::{self, AccountNumber, Batch, DecisionRow, Head, IdempotencyRow, Store};
 use crate::strategy::{Grants, Level, Recorded};
 
 /// Commands in one commit. More would make the first of them wait for the last.
 pub const BATCH_MAX: usize = 512;
 /// Timers that fire in one batch; the next batch follows at once.
 const TIMERS_MAX: usize = 256;
-/// Bytes of a batch after which no more commands join it.
+/// Matches that are tried in one batch; the next batch follows at once.
+const MATCHES_MAX: usize = 4096;
+/// Bytes of a batch after which it is committed, and the next begun.
 const BATCH_BYTES_MAX: usize = 8 << 20;
-/// How long an idempotency key is remembered.
-const IDEMPOTENCY_MS: u64 = 24 * 60 * 60 * 1000;
 /// Bodies of interactions under way that are kept at hand.
 const CONTENTS_BYTES_MAX: usize = 64 << 20;
 /// Pause between two tries to write after the store failed.
@@ -42,7 +44,10 @@ pub(super) struct Writer {
     contents: Contents,
     calls: Calls,
     deliveries: Deliveries,
+    sessions: Sessions,
     effects: Box<dyn Effects>,
+    clock: Clock,
+    /// Read once a turn.
     now: UnixMillis,
     /// Set while the store cannot write: requests are refused until then, answers wait.
     down_until: Option<Instant>,
@@ -90,6 +95,9 @@ struct Work {
     keys: BTreeMap<String, IdempotencyRow>,
     waiting: Vec<Waiting>,
     looks: Vec<Look>,
+    joins: Vec<(Name, Joining)>,
+    /// Agents whom each record is about, for those who have sessions.
+    concerned: Vec<BTreeSet<Name>>,
     configuration_changed: bool,
 }
 
@@ -109,7 +117,9 @@ impl Writer {
             contents: Contents::default(),
             calls: Calls::default(),
             deliveries: Deliveries::default(),
+            sessions: Sessions::default(),
             effects,
+            clock: Clock::new(),
             now: UnixMillis(0),
             down_until: None,
         };
@@ -120,6 +130,8 @@ impl Writer {
     /// After a load: what waits for effects is what the account says.
     fn loaded(&mut self) {
         self.account.take_queues_touched();
+        self.account.take_logins_touched();
+        self.sessions.reset(&self.account);
         self.contents = Contents::default();
         self.calls.reset(&self.account);
         self.publish();
@@ -142,12 +154,12 @@ impl Writer {
     }
 
     fn turn_until_closed(&mut self) {
-        self.read_clock();
+        self.now = self.clock.read();
         self.act();
         loop {
             let mail = self.shared.mailbox.take(BATCH_MAX, self.pause());
             let closed = mail.closed && mail.requests.is_empty() && mail.answers.is_empty();
-            self.read_clock();
+            self.now = self.clock.read();
             self.turn(mail.answers, mail.requests);
             if closed {
                 return;
@@ -155,17 +167,13 @@ impl Writer {
         }
     }
 
-    /// The clock is read once a turn and never goes back.
-    fn read_clock(&mut self) {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let now = UnixMillis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
-        self.now = self.now.max(now);
-    }
-
     /// How long there is nothing to do unless somebody writes.
-    fn pause(&self) -> Option<Duration> {
+    pub(super) fn pause(&self) -> Option<Duration> {
         if let Some(until) = self.down_until {
             return Some(until.saturating_duration_since(Instant::now()));
+        }
+        if self.calls.has_failed() || self.account.match_due().is_some() || self.sessions.has_gone() {
+            return Some(Duration::ZERO);
         }
         let next = [self.account.next_timer(), self.deliveries.next(&self.account)].into_iter().flatten().min()?;
         Some(Duration::from_millis(next.0.saturating_sub(self.now.0)))
@@ -178,9 +186,20 @@ impl Writer {
         self.turn(answers, requests);
     }
 
+    /// What effects have answered at once.
+    #[cfg(test)]
+    pub(super) fn mail(&self) -> Vec<Answer> {
+        self.shared.mailbox.take(BATCH_MAX, Some(Duration::ZERO)).answers
+    }
+
     #[cfg(test)]
     pub(super) fn account(&self) -> &Account {
         &self.account
+    }
+
+    #[cfg(test)]
+    pub(super) fn stats(&self) -> &crate::stats::Stats {
+        &self.shared.stats
     }
 
     #[cfg(test)]
@@ -202,20 +221,31 @@ impl Writer {
             keys: BTreeMap::new(),
             waiting: Vec::new(),
             looks: Vec::new(),
+            joins: Vec::new(),
+            concerned: Vec::new(),
             configuration_changed: false,
         };
-        for answer in answers {
+        let mut answers = answers.into_iter();
+        while let Some(answer) = answers.next() {
+            if self.down_until.is_some() {
+                self.refuse(std::iter::once(answer).chain(answers).collect(), Vec::new());
+                break;
+            }
             self.answer(&mut work, answer);
+            self.finish_where_large(&mut work);
         }
         for (call, interaction, why) in self.calls.take_failed() {
+            if self.down_until.is_some() {
+                break;
+            }
             let answer = engine::Answer { result: Err(engine::Failure::Unavailable(why)) };
             self.effect(&mut work, Command::StrategyAnswered { call, interaction, answer });
         }
         for _ in 0..TIMERS_MAX {
-            let Some(interaction) = self.account.timer_due(self.now) else { break };
-            if self.down_until.is_some() || self.step(&mut work, Command::TimerDue { interaction }).is_err() {
-                break;
-            }
+            let due = self.account.timer_due(self.now).filter(|_| self.down_until.is_none());
+            let Some(interaction) = due else { break };
+            self.effect(&mut work, Command::TimerDue { interaction });
+            self.finish_where_large(&mut work);
         }
         let mut requests = requests.into_iter();
         while let Some(request) = requests.next() {
@@ -224,14 +254,39 @@ impl Writer {
                 break;
             }
             self.request(&mut work, request);
-            if work.batch.size_bytes() > BATCH_BYTES_MAX {
-                self.finish(&mut work);
-            }
+            self.finish_where_large(&mut work);
         }
+        self.serve_agents(&mut work);
         self.finish(&mut work);
         // While the store fails, memory may be ahead of it: nothing may be done to the world on the strength of that.
         if self.down_until.is_none() {
             self.act();
+        }
+    }
+
+    /// Sees to what is due about agents, and brings interactions and agents together.
+    fn serve_agents(&mut self, work: &mut Work) {
+        for agent in self.sessions.take_gone() {
+            let action = AgentAction::Disconnect;
+            self.effect(work, Command::Agent { agent, action, by: "server".into() });
+        }
+        for _ in 0..TIMERS_MAX {
+            let Some(agent) = self.account.login_timer_due(self.now).cloned() else { break };
+            if self.down_until.is_some() {
+                return;
+            }
+            self.effect(work, Command::AgentTimerDue { agent });
+            self.finish_where_large(work);
+        }
+        for _ in 0..MATCHES_MAX {
+            let Some(due) = self.account.match_due() else { break };
+            if self.down_until.is_some() {
+                return;
+            }
+            if !self.effect(work, Command::Match(due.clone())) {
+                self.account.matched(&due);
+            }
+            self.finish_where_large(work);
         }
     }
 
@@ -260,10 +315,17 @@ impl Writer {
                 }
                 self.note(&deployment, interaction, call, &result.record);
             }
-            Answer::Loaded { deployment, result } => {
+            Answer::Loaded { deployment, result, image } => {
                 let result = self.effects.loaded(&deployment, result);
-                self.calls.loaded(&deployment, &result);
+                self.calls.loaded(&deployment.name, &result);
+                if let Some((digest, bytes)) = image {
+                    let command = Command::Recompiled { deployment: deployment.name.clone(), image: digest };
+                    if self.effect(work, command) {
+                        work.batch.blob(&self.store, digest, &bytes);
+                    }
+                }
             }
+            Answer::Left(agent) => self.sessions.left(&agent),
             Answer::Delivered { delivery, result } => {
                 self.deliveries.ended(&delivery);
                 self.effect(work, Command::DeliveryAttempted { delivery, result });
@@ -272,23 +334,33 @@ impl Writer {
     }
 
     /// Takes what an effect has led to. Answers whether it was awaited: it is not where its interaction was cancelled
-    /// meanwhile, or the webhook taken away. Where the store cannot be read, the effect is found again and run again.
+    /// meanwhile, or the webhook taken away. Where the store cannot be read, the effect is found again and run again; where
+    /// the interaction's own content is lost, it alone is parked.
     fn effect(&mut self, work: &mut Work, command: Command) -> bool {
-        match self.step(work, command) {
-            Ok(()) => true,
-            Err(Error::Unavailable(why)) => {
-                tracing::error!(account = %self.shared.name, why, "an answer could not be taken");
-                self.down_until = Some(Instant::now() + RETRY);
-                false
+        let interaction = engine::reads(&self.account, &command);
+        match (self.step(work, command), interaction) {
+            (Ok(()), _) => return true,
+            (Err(Error::Rejected(_)), _) => {}
+            (Err(Error::Damaged(why)), Some(interaction)) => {
+                tracing::error!(account = %self.shared.name, %interaction, why, "it is parked");
+                // Refused only where it is parked already.
+                let _ = self.step(work, Command::ContentLost { interaction, why });
             }
-            Err(_) => false,
+            (Err(error), _) => self.back_off(&error),
         }
+        false
+    }
+
+    fn back_off(&mut self, error: &Error) {
+        tracing::error!(account = %self.shared.name, %error, "the store cannot be read");
+        self.down_until = Some(Instant::now() + RETRY);
     }
 
     fn request(&mut self, work: &mut Work, request: Request) {
         match request {
             // After the commit: nobody sees what may still be taken back.
             Request::Ask(look) => work.looks.push(look),
+            Request::Join(agent, joining) => work.joins.push((agent, joining)),
             Request::Submit(submission, idempotency, reply) => {
                 let result = self.submit(work, *submission, idempotency);
                 work.waiting.push(Waiting::Submit(reply, result));
@@ -312,6 +384,13 @@ impl Writer {
         idempotency: Option<Idempotency>,
     ) -> Result<Submitted, Error> {
         let id = submission.id;
+        let mut submission = submission;
+        if !self.account.configuration().agents.is_empty()
+            && let Some(sender) = submission.message.contact()
+        {
+            let agent = self.store.contact(self.shared.number, sender).map_err(|e| failure(&e))?;
+            submission.facts.last_agent = agent;
+        }
         if let Some(Idempotency { key, body }) = &idempotency
             && let Some(row) = self.known_key(work, key)?
         {
@@ -333,8 +412,8 @@ impl Writer {
         if let Some(row) = work.keys.get(key) {
             return Ok(Some(row.clone()));
         }
-        let row = self.store.idempotency(self.shared.number, key).map_err(|e| unavailable(&e))?;
-        Ok(row.filter(|row| row.at.plus(IDEMPOTENCY_MS) > self.now))
+        let row = self.store.idempotency(self.shared.number, key).map_err(|e| failure(&e))?;
+        Ok(row.filter(|row| !row.is_over(self.now)))
     }
 
     /// Decides one command, applies it and adds its rows to the batch.
@@ -343,10 +422,19 @@ impl Writer {
     /// [`Error::Rejected`], or [`Error::Unavailable`] where the content that it needs cannot be read.
     fn step(&mut self, work: &mut Work, command: Command) -> Result<(), Error> {
         let content = engine::reads(&self.account, &command).map(|id| self.content(id)).transpose()?;
+        let contact = content.as_ref().and_then(|content| content.message.contact()).map(str::to_owned);
         let decided = engine::decide(&self.account, command, content, self.now)?;
         let record = decided.record;
+        let binaries = let_go(self.account.configuration(), &record);
+        work.concerned.push(self.sessions.concerned(&self.account, &record));
         let ended = self.account.apply(&record);
+        for agent in self.account.take_logins_touched() {
+            work.batch.login(&self.store, agent.as_str(), self.account.login(agent.as_str()));
+        }
         work.batch.record(&self.store, &record);
+        for digest in binaries.into_iter().filter(|digest| !is_used(self.account.configuration(), *digest)) {
+            work.batch.remove_blob(&self.store, digest);
+        }
         for (id, content) in decided.contents {
             let new = record.events.iter().any(|e| matches!(e, Event::Submitted { id: of, .. } if *of == id));
             if new {
@@ -365,9 +453,8 @@ impl Writer {
                 Event::DocumentRemoved { key, .. } => {
                     work.configuration_changed = true;
                     work.batch.remove_document(&self.store, key);
-                    if let (engine::DocumentKind::Upload, Ok(digest)) = (key.kind, key.name.as_str().parse::<Digest>())
-                    {
-                        work.batch.remove_blob(&self.store, digest);
+                    if key.kind == DocumentKind::Deployment {
+                        work.batch.retired(&self.store, key.name.as_str());
                     }
                 }
                 Event::DeliveryChanged { delivery, state } => work.batch.delivery(&self.store, delivery, state),
@@ -379,6 +466,12 @@ impl Writer {
                             work.batch.delivery(&self.store, &key, delivery);
                         }
                     }
+                }
+                Event::WorkDone { id, agent: Some(agent), .. } => {
+                    if let Some(sender) = &contact {
+                        work.batch.contact(&self.store, sender, agent);
+                    }
+                    touched.insert(*id);
                 }
                 _ => touched.extend(event.interaction()),
             }
@@ -406,8 +499,13 @@ impl Writer {
         if let Some(content) = self.contents.get(id) {
             return Ok((**content).clone());
         }
-        let content = self.store.content(self.shared.number, id).map_err(|e| unavailable(&e))?;
-        Ok(content.unwrap_or_else(|| panic!("interaction {id} is live and has no content")))
+        content(&self.store, self.shared.number, id).map_err(|e| failure(&e))
+    }
+
+    fn finish_where_large(&mut self, work: &mut Work) {
+        if work.batch.size_bytes() > BATCH_BYTES_MAX {
+            self.finish(work);
+        }
     }
 
     /// Commits, publishes and answers. Where the store cannot write, the state goes back to what is stored.
@@ -418,6 +516,8 @@ impl Writer {
         let ended = std::mem::take(&mut work.ended);
         let waiting = std::mem::take(&mut work.waiting);
         let looks = std::mem::take(&mut work.looks);
+        let joins = std::mem::take(&mut work.joins);
+        let concerned = std::mem::take(&mut work.concerned);
         work.keys.clear();
         if !records.is_empty() {
             batch.head(&self.store, Head { sequence: self.account.sequence(), epoch: self.epoch });
@@ -432,7 +532,9 @@ impl Writer {
             let folded: Vec<&Record> = records.iter().collect();
             self.shared.stats.fold(&self.account, &folded, &ended, queues);
         }
+        self.sessions.tell(&records, &concerned);
         looks.into_iter().for_each(|look| look(&self.account));
+        joins.into_iter().for_each(|(agent, joining)| self.sessions.join(&self.account, agent, joining));
         self.effects.reply(Replies { waiting, records });
     }
 
@@ -440,37 +542,41 @@ impl Writer {
     fn act(&mut self) {
         let (store, number) = (Arc::clone(&self.store), self.shared.number);
         let contents = &self.contents;
-        let content = |id: InteractionId| match contents.get(id) {
+        let content_of = |id: InteractionId| match contents.get(id) {
             Some(content) => Ok(Arc::clone(content)),
-            None => store
-                .content(number, id)
-                .and_then(|c| c.ok_or_else(|| store::Error::Damaged(format!("interaction {id} has no content"))))
-                .map(Arc::new),
+            None => content(&store, number, id).map(Arc::new),
         };
         let view = AccountGrants::new(Arc::clone(self.account.configuration()), Arc::clone(&self.shared.stats));
         let grants: Arc<dyn Grants> = Arc::new(view);
         let effects = &mut self.effects;
-        self.calls
-            .pump(&self.account, content, |call, deployment, request| effects.call(call, deployment, request, &grants));
+        let hand = |call, deployment: &_, request| effects.call(call, deployment, request, &grants);
+        if let Err(error) = self.calls.pump(&self.account, content_of, hand) {
+            self.back_off(&failure(&error));
+            return;
+        }
         for delivery in self.deliveries.due(&self.account, self.now) {
             self.deliver(delivery);
         }
     }
 
     fn deliver(&mut self, delivery: DeliveryKey) {
-        let message = match self.store.message(self.shared.number, delivery.message) {
-            Ok(message) => message.unwrap_or_else(|| panic!("the pending message {delivery} is not in the store")),
-            Err(error) => {
-                // Tried again when the lane next acts.
-                tracing::error!(%delivery, error = &error as &dyn std::error::Error, "a message cannot be read");
-                return;
-            }
-        };
-        let webhook = self.account.configuration().webhooks.get(&delivery.webhook);
-        let webhook = webhook.unwrap_or_else(|| panic!("a webhook is kept while messages to it are pending"));
-        let attempt = Attempt { account: self.shared.name.clone(), message, webhook: Arc::clone(webhook) };
         self.deliveries.began(&delivery);
-        self.effects.deliver(delivery, attempt);
+        match self.attempt(&delivery) {
+            Ok(attempt) => self.effects.deliver(delivery, attempt),
+            // An attempt that failed like any other: made again after a pause, and parked in the end.
+            Err(why) => {
+                tracing::error!(account = %self.shared.name, %delivery, why, "a message cannot be delivered");
+                self.shared.mailbox.answer(Answer::Delivered { delivery, result: Err(why) });
+            }
+        }
+    }
+
+    fn attempt(&self, delivery: &DeliveryKey) -> Result<Attempt, String> {
+        let message = self.store.message(self.shared.number, delivery.message).map_err(|error| error.to_string())?;
+        let message = message.ok_or("the message is not in the store")?;
+        let webhook = self.account.configuration().webhooks.get(&delivery.webhook);
+        let webhook = webhook.ok_or("the webhook was deleted")?;
+        Ok(Attempt { account: self.shared.name.clone(), message, webhook: Arc::clone(webhook) })
     }
 
     /// Keeps what a call logged and how long it took.
@@ -488,7 +594,7 @@ impl Writer {
 
     fn fail(&mut self, error: &store::Error, waiting: Vec<Waiting>) {
         tracing::error!(account = %self.shared.name, error = error as &dyn std::error::Error, "a commit failed");
-        let failed = unavailable(error);
+        let failed = failure(error);
         for caller in waiting {
             match caller {
                 Waiting::Submit(reply, _) => drop(reply.send(Err(failed.clone()))),
@@ -526,11 +632,12 @@ impl Writer {
         for answer in answers {
             match answer {
                 Answer::Called { call, .. } => self.calls.ended(call),
-                Answer::Loaded { deployment, result } => {
+                Answer::Loaded { deployment, result, .. } => {
                     let result = self.effects.loaded(&deployment, result);
-                    self.calls.loaded(&deployment, &result);
+                    self.calls.loaded(&deployment.name, &result);
                 }
                 Answer::Delivered { delivery, .. } => self.deliveries.ended(&delivery),
+                Answer::Left(agent) => self.sessions.left(&agent),
             }
         }
         for request in requests {
@@ -538,10 +645,37 @@ impl Writer {
                 Request::Submit(_, _, reply) => drop(reply.send(Err(failed.clone()))),
                 Request::Command(_, _, reply) => drop(reply.send(Err(failed.clone()))),
                 // Its sender is dropped with it, which tells whoever asked.
-                Request::Ask(_) => {}
+                Request::Ask(_) | Request::Join(..) => {}
             }
         }
     }
+}
+
+/// The binaries of the documents that a record takes away or puts others in the place of.
+fn let_go(configuration: &Configuration, record: &Record) -> Vec<Digest> {
+    let mut digests = Vec::new();
+    for event in &record.events {
+        let key = match event {
+            Event::DocumentPut { document, .. } => document.key(),
+            Event::DocumentRemoved { key, .. } => key.clone(),
+            _ => continue,
+        };
+        match key.kind {
+            DocumentKind::Upload => digests.extend(configuration.uploads.get(&key.name).map(|upload| upload.digest)),
+            DocumentKind::Deployment => {
+                let before = configuration.deployments.get(&key.name);
+                digests.extend(before.into_iter().flat_map(|deployment| [deployment.component, deployment.image]));
+            }
+            _ => {}
+        }
+    }
+    digests
+}
+
+/// Whether a document still needs a binary: deployments can share them, and be made of an upload as it is.
+fn is_used(configuration: &Configuration, digest: Digest) -> bool {
+    configuration.uploads.values().any(|upload| upload.digest == digest)
+        || configuration.deployments.values().any(|it| it.component == digest || it.image == digest)
 }
 
 fn level(level: Level) -> &'static str {
@@ -553,9 +687,14 @@ fn level(level: Level) -> &'static str {
     }
 }
 
-fn unavailable(error: &store::Error) -> Error {
+fn failure(error: &store::Error) -> Error {
     let source = std::error::Error::source(error).map(|s| format!(": {s}")).unwrap_or_default();
-    Error::Unavailable(format!("{error}{source}"))
+    let why = format!("{error}{source}");
+    if error.is_damage() { Error::Damaged(why) } else { Error::Unavailable(why) }
+}
+
+fn content(store: &Store, account: AccountNumber, id: InteractionId) -> Result<Content, store::Error> {
+    store.content(account, id)?.ok_or_else(|| store::Error::Damaged(format!("interaction {id} has no content")))
 }
 
 /// The contents of interactions that strategies are about to see, up to a number of bytes. The rest is read again.

@@ -23,7 +23,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use signalbox_engine::{Account, CallId, Ended, Event, InteractionId, Name, Record, StateKind, UnixMillis};
+use signalbox_engine::{Account, CallId, Ended, Event, InteractionId, Name, Record, State, StateKind, UnixMillis};
 
 /// Lines of strategies' logs that are kept for each deployment.
 const LOG_LINES_MAX: usize = 500;
@@ -77,6 +77,8 @@ pub struct QueueFigures {
     pub entered: u64,
     /// Were taken since start.
     pub taken: u64,
+    /// Waited at the start, or were put back since.
+    returned: u64,
 }
 
 #[derive(Debug, Default)]
@@ -119,7 +121,7 @@ impl Stats {
             let Some((workflow, _)) = &ended.workflow else { continue };
             let of = entry(&mut figures.workflows, workflow);
             match ended.state {
-                StateKind::Cancelled => of.cancelled += 1,
+                StateKind::Cancelled | StateKind::Abandoned => of.cancelled += 1,
                 _ => of.completed += 1,
             }
         }
@@ -128,7 +130,14 @@ impl Stats {
 
     /// Counts the current figures of an account that was just loaded.
     pub(crate) fn reset(&self, account: &Account) {
-        self.figures().count(account, account.configuration().queues.keys().cloned().collect());
+        let queues: BTreeSet<Name> = account.configuration().queues.keys().cloned().collect();
+        let mut figures = self.figures();
+        let new: Vec<Name> = queues.iter().filter(|queue| !figures.queues.contains_key(*queue)).cloned().collect();
+        figures.count(account, queues);
+        for queue in new {
+            let figures = entry(&mut figures.queues, &queue);
+            figures.returned = figures.waiting;
+        }
     }
 
     /// Notes how long a call took and what it logged.
@@ -174,7 +183,10 @@ impl Stats {
                     "oldest-wait" => Some(number(queue.head_since.map_or(0, |s| now.0.saturating_sub(s.0))) / 1000.0),
                     "entered" => Some(number(queue.entered)),
                     "taken" => Some(number(queue.taken)),
-                    "left" => Some(number(queue.entered.saturating_sub(queue.taken).saturating_sub(queue.waiting))),
+                    "left" => {
+                        let came = queue.entered + queue.returned;
+                        Some(number(came.saturating_sub(queue.taken + queue.waiting)))
+                    }
                     _ => None,
                 }
             }
@@ -209,8 +221,18 @@ impl Figures {
         match event {
             Event::Submitted { media_type, .. } => *entry(&mut self.media_types, media_type) += 1,
             Event::WorkflowEntered { workflow, .. } => entry(&mut self.workflows, workflow).submitted += 1,
-            Event::Queued { queue, .. } => entry(&mut self.queues, queue).entered += 1,
+            Event::Queued { position, .. } => entry(&mut self.queues, &position.queue).entered += 1,
             Event::Taken { queue, .. } => entry(&mut self.queues, queue).taken += 1,
+            Event::Assigned { id, .. } => {
+                if let Some(position) = account.live(*id).and_then(|live| live.position()) {
+                    entry(&mut self.queues, &position.queue).taken += 1;
+                }
+            }
+            Event::Released { id, .. } => {
+                if let Some(position) = account.live(*id).and_then(|live| live.position()) {
+                    entry(&mut self.queues, &position.queue).returned += 1;
+                }
+            }
             Event::Parked { id, .. } => {
                 let frame = account.live(*id).and_then(|live| live.frames.first());
                 if let Some(frame) = frame {
@@ -240,7 +262,10 @@ impl Figures {
             let head = account.queue(queue.as_str()).next().and_then(|id| account.live(id));
             let figures = entry(&mut self.queues, &queue);
             figures.waiting = account.queue_len(queue.as_str()) as u64;
-            figures.head_since = head.map(|live| live.since);
+            figures.head_since = head.and_then(|live| match &live.state {
+                State::Queued(position) => Some(position.since),
+                _ => None,
+            });
         }
     }
 }

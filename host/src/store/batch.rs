@@ -4,8 +4,8 @@
 
 use rocksdb::WriteBatch;
 use signalbox_engine::{
-    Delivery, DeliveryKey, DeliveryState, Digest, Document, DocumentKey, Ended, Facts, InteractionId, Live, Message,
-    OutboxMessage, Record,
+    Delivery, DeliveryKey, DeliveryState, Digest, Document, DocumentKey, Ended, Facts, InteractionId, Live, Login,
+    Message, Name, OutboxMessage, Record,
 };
 
 use super::row::{encode, encode_document};
@@ -127,6 +127,25 @@ impl Batch {
     /// Takes a document's row away.
     pub fn remove_document(&mut self, store: &Store, key: &DocumentKey) {
         self.delete(store, &Key::Document(self.account, key));
+    }
+
+    /// The name of a deployment that was deleted.
+    pub fn retired(&mut self, store: &Store, deployment: &str) {
+        self.put(store, &Key::Retired(self.account, deployment), &encode(&()));
+    }
+
+    /// An agent who is logged in; none once it has logged out.
+    pub fn login(&mut self, store: &Store, agent: &str, login: Option<&Login>) {
+        let key = Key::Login(self.account, agent);
+        match login {
+            Some(login) => self.put(store, &key, &encode(login)),
+            None => self.delete(store, &key),
+        }
+    }
+
+    /// The agent who last completed an interaction of this sender.
+    pub fn contact(&mut self, store: &Store, sender: &str, agent: &Name) {
+        self.put(store, &Key::Contact(self.account, sender), &encode(agent));
     }
 
     /// What a submit with an idempotency key gave.

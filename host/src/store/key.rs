@@ -60,12 +60,18 @@ pub enum Key<'a> {
     Live(AccountNumber, InteractionId),
     /// `13` · n · message u64 · webhook: a delivery that is pending or parked. State.
     Delivery(AccountNumber, u64, &'a str),
+    /// `14` · n · name: a deployment that was deleted, whose name is not free again. State.
+    Retired(AccountNumber, &'a str),
+    /// `15` · n · agent: an agent who is logged in. State.
+    Login(AccountNumber, &'a str),
     /// `20` · n · interaction 16: the message as it came. Content.
     Message(AccountNumber, InteractionId),
     /// `21` · n · interaction 16: the facts about it. Content.
     Facts(AccountNumber, InteractionId),
     /// `22` · n · message u64: an outgoing message. Content.
     Outbox(AccountNumber, u64),
+    /// `23` · n · address: the agent who last completed an interaction of this sender. Content.
+    Contact(AccountNumber, &'a str),
     /// `30` · n · sequence u64: a record of the journal that is about no interaction. History.
     Record(AccountNumber, Sequence),
     /// `31` · n · interaction 16 · sequence u64: a record of the journal that is about an interaction. History.
@@ -88,8 +94,13 @@ impl Key<'_> {
     pub fn family(&self) -> Family {
         match self {
             Self::Format | Self::Account(_) => Family::Meta,
-            Self::Head(_) | Self::Document(..) | Self::Live(..) | Self::Delivery(..) => Family::State,
-            Self::Message(..) | Self::Facts(..) | Self::Outbox(..) => Family::Content,
+            Self::Head(_)
+            | Self::Document(..)
+            | Self::Live(..)
+            | Self::Delivery(..)
+            | Self::Retired(..)
+            | Self::Login(..) => Family::State,
+            Self::Message(..) | Self::Facts(..) | Self::Outbox(..) | Self::Contact(..) => Family::Content,
             Self::Record(..)
             | Self::Timeline(..)
             | Self::Decision(..)
@@ -110,9 +121,12 @@ impl Key<'_> {
             Self::Document(..) => 0x11,
             Self::Live(..) => 0x12,
             Self::Delivery(..) => 0x13,
+            Self::Retired(..) => 0x14,
+            Self::Login(..) => 0x15,
             Self::Message(..) => 0x20,
             Self::Facts(..) => 0x21,
             Self::Outbox(..) => 0x22,
+            Self::Contact(..) => 0x23,
             Self::Record(..) => 0x30,
             Self::Timeline(..) => 0x31,
             Self::Decision(..) => 0x32,
@@ -134,6 +148,9 @@ impl Key<'_> {
             | Self::Document(n, _)
             | Self::Live(n, _)
             | Self::Delivery(n, ..)
+            | Self::Retired(n, _)
+            | Self::Login(n, _)
+            | Self::Contact(n, _)
             | Self::Message(n, _)
             | Self::Facts(n, _)
             | Self::Outbox(n, _)
@@ -150,7 +167,11 @@ impl Key<'_> {
         }
         match self {
             Self::Format | Self::Head(_) => {}
-            Self::Account(name) | Self::Idempotency(_, name) => bytes.extend(name.as_bytes()),
+            Self::Account(name)
+            | Self::Retired(_, name)
+            | Self::Login(_, name)
+            | Self::Contact(_, name)
+            | Self::Idempotency(_, name) => bytes.extend(name.as_bytes()),
             Self::Document(_, key) => {
                 bytes.push(kind_byte(key.kind));
                 bytes.extend(key.version.to_be_bytes());
@@ -219,6 +240,12 @@ fn kind_byte(kind: DocumentKind) -> u8 {
         DocumentKind::Token => 8,
         DocumentKind::Webhook => 9,
         DocumentKind::Table => 10,
+        DocumentKind::Skill => 11,
+        DocumentKind::Agent => 12,
+        DocumentKind::Place => 13,
+        DocumentKind::AgentGroup => 14,
+        DocumentKind::PlaceGroup => 15,
+        DocumentKind::AgentRules => 16,
     }
 }
 
@@ -243,10 +270,15 @@ mod tests {
             Key::Delivery(number(1), 255, "z"),
             Key::Delivery(number(1), 256, "a"),
             Key::Delivery(number(1), 256, "b"),
+            Key::Retired(number(1), "a"),
+            Key::Retired(number(1), "b"),
+            Key::Login(number(1), "ann"),
+            Key::Login(number(1), "bob"),
             Key::Message(number(1), id(1)),
             Key::Facts(number(1), id(1)),
             Key::Outbox(number(1), 9),
             Key::Outbox(number(1), 1 << 40),
+            Key::Contact(number(1), "ana@example.org"),
             Key::Record(number(1), Sequence(255)),
             Key::Record(number(1), Sequence(256)),
             Key::Timeline(number(1), id(1), Sequence(u64::MAX)),

@@ -11,6 +11,7 @@ mod row;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 pub use backup::{back_up, restore};
 pub use batch::Batch;
@@ -18,10 +19,12 @@ pub use key::{AccountNumber, Family, Key};
 pub use read::{Cursor, DeliveryRow, Found, Summary};
 pub use row::{AccountRow, DecisionRow, Head, IdempotencyRow};
 
+use rocksdb::compaction_filter::Decision;
 use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, Env, Options as DbOptions,
     WriteOptions,
 };
+use signalbox_engine::UnixMillis;
 
 /// What the store takes up at most, and where it is.
 #[derive(Debug, Clone)]
@@ -73,6 +76,18 @@ pub enum Error {
     /// A backup or a restore would overwrite something.
     #[error("{0}")]
     BackupRefused(String),
+}
+
+impl Error {
+    /// Whether it is about rows that will not be readable later either, though all others may be.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Damaged(_) | Self::NewerRow { .. } => true,
+            Self::Read(error) => error.kind() == rocksdb::ErrorKind::Corruption,
+            _ => false,
+        }
+    }
 }
 
 /// Logs that are kept to be written over.
@@ -228,9 +243,52 @@ fn family_options(family: Family, cache: &Cache) -> DbOptions {
             options.set_write_buffer_size(16 << 20);
         }
         // Bodies are written once and never change; history is written once and read rarely.
-        Family::Content | Family::History => options.optimize_universal_style_compaction(256 << 20),
+        Family::Content => options.optimize_universal_style_compaction(256 << 20),
+        Family::History => {
+            options.optimize_universal_style_compaction(256 << 20);
+            options.set_compaction_filter("expired", expired);
+        }
         Family::Meta | Family::State => {}
     }
     options.create_if_missing(true);
     options
+}
+
+/// What is dropped where RocksDB rewrites a file of history: idempotency keys that are free again, which nobody reads.
+fn expired(_: u32, key: &[u8], value: &[u8]) -> Decision {
+    let tag = Key::Idempotency(AccountNumber(0), "").tag();
+    if key.first() != Some(&tag) {
+        return Decision::Keep;
+    }
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = UnixMillis(u64::try_from(since.as_millis()).unwrap_or(0));
+    match row::decode_tagged::<IdempotencyRow>(tag, value) {
+        Ok(row) if row.is_over(now) => Decision::Remove,
+        _ => Decision::Keep,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use signalbox_engine::{Digest, InteractionId};
+
+    use super::*;
+
+    #[test]
+    fn idempotency_keys_that_are_free_again_do_not_stay() {
+        let directory = tempfile::tempdir().unwrap();
+        let options = Options { directory: directory.path().to_owned(), cache_bytes: 8 << 20 };
+        let store = Store::open(&options).unwrap();
+        let number = AccountNumber(1);
+        let mut batch = Batch::new(number);
+        for (key, at) in [("old", UnixMillis(0)), ("new", UnixMillis(u64::MAX))] {
+            let row = IdempotencyRow { body: Digest([0; 32]), interaction: InteractionId(uuid::Uuid::nil()), at };
+            batch.idempotency(&store, key, &row);
+        }
+        Store::commit(&store, batch).unwrap();
+        assert!(store.idempotency(number, "old").unwrap().is_some());
+        store.db.compact_range_cf(store.family(Family::History), None::<&[u8]>, None::<&[u8]>);
+        assert_eq!(store.idempotency(number, "old").unwrap(), None);
+        assert!(store.idempotency(number, "new").unwrap().is_some());
+    }
 }

@@ -1,10 +1,10 @@
 //! Reads rows: one by key, or a page of them in the order of their keys.
 
-use rocksdb::{Direction, IteratorMode, ReadOptions};
+use rocksdb::{Direction, IteratorMode, ReadOptions, Snapshot};
 use serde::de::DeserializeOwned;
 use signalbox_engine::{
-    Account, Content, Delivery, DeliveryKey, Digest, Document, Ended, Facts, InteractionId, Live, Message, Name,
-    OutboxMessage, Record, Sequence,
+    Account, CallId, Content, Delivery, DeliveryKey, Digest, Document, Ended, Facts, InteractionId, Live, Message,
+    Name, OutboxMessage, Record, Sequence,
 };
 
 use super::key::{interaction, name, number, prefix, rest};
@@ -89,6 +89,14 @@ impl Store {
         Ok(())
     }
 
+    /// The agent who last completed an interaction of this sender.
+    ///
+    /// # Errors
+    /// [`Error::Read`], [`Error::Damaged`] or [`Error::NewerRow`].
+    pub fn contact(&self, number: AccountNumber, sender: &str) -> Result<Option<Name>, Error> {
+        self.get(&Key::Contact(number, sender))
+    }
+
     /// The routing state of an account, as its last commit left it; none where it has no rows yet.
     ///
     /// # Errors
@@ -101,6 +109,11 @@ impl Store {
             account.load_document(&document);
             Ok(())
         })?;
+        self.each(Family::State, &prefix(0x15, number), |key, value| {
+            let agent = name(rest(key)).ok_or_else(|| Error::Damaged("name of an agent".into()))?;
+            account.load_login(&agent, decode_tagged(0x15, value)?);
+            Ok(())
+        })?;
         self.each(Family::State, &prefix(0x12, number), |key, value| {
             let id = interaction(rest(key)).ok_or_else(|| Error::Damaged("key of a live interaction".into()))?;
             account.load_live(id, decode_tagged(0x12, value)?);
@@ -108,6 +121,11 @@ impl Store {
         })?;
         self.each(Family::State, &prefix(0x13, number), |key, value| {
             account.load_delivery(delivery_key(key)?, decode_tagged(0x13, value)?);
+            Ok(())
+        })?;
+        self.each(Family::State, &prefix(0x14, number), |key, value| {
+            decode_tagged::<()>(0x14, value)?;
+            account.load_retired(name(rest(key)).ok_or_else(|| Error::Damaged("name of a deployment".into()))?);
             Ok(())
         })?;
         Ok(Some((account, head)))
@@ -149,8 +167,10 @@ impl Store {
         look_max: usize,
         mut filter: impl FnMut(InteractionId, &Summary) -> bool,
     ) -> Result<Found<(InteractionId, Summary)>, Error> {
-        let mut live = self.backwards(Family::State, 0x12, number, before).peekable();
-        let mut ended = self.backwards(Family::History, 0x33, number, before).peekable();
+        // One view of both: whichever ends meanwhile is in one of the two, and in one only.
+        let snapshot = self.db.snapshot();
+        let mut live = self.backwards(&snapshot, Family::State, 0x12, number, before).peekable();
+        let mut ended = self.backwards(&snapshot, Family::History, 0x33, number, before).peekable();
         let mut items = Vec::new();
         let mut last: Option<Vec<u8>> = None;
         for _ in 0..look_max {
@@ -181,13 +201,14 @@ impl Store {
     }
 
     /// Rows of one kind of an account, the last first, those before a cursor only.
-    fn backwards(
+    fn backwards<'a>(
         &self,
+        snapshot: &'a Snapshot<'_>,
         family: Family,
         tag: u8,
         number: AccountNumber,
         before: Option<&[u8]>,
-    ) -> impl Iterator<Item = Result<Pair, rocksdb::Error>> + '_ {
+    ) -> impl Iterator<Item = Result<Pair, rocksdb::Error>> + use<'a> {
         let start = prefix(tag, number);
         let mut upper = start.clone();
         match before {
@@ -197,7 +218,7 @@ impl Store {
         let mut options = ReadOptions::default();
         options.set_iterate_lower_bound(start);
         options.set_iterate_upper_bound(upper.clone());
-        self.db.iterator_cf_opt(self.family(family), options, IteratorMode::From(&upper, Direction::Reverse))
+        snapshot.iterator_cf_opt(self.family(family), options, IteratorMode::From(&upper, Direction::Reverse))
     }
 
     /// The records about an interaction, the oldest first, from `from` on.
@@ -211,24 +232,39 @@ impl Store {
         from: Sequence,
         limit: usize,
     ) -> Result<Vec<Record>, Error> {
-        let mut start = prefix(0x31, account);
-        start.extend(id.0.as_bytes());
-        let mut options = ReadOptions::default();
-        options.set_iterate_range(rocksdb::PrefixRange(start.as_slice()));
-        let from = Key::Timeline(account, id, from).encode();
-        let mode = IteratorMode::From(&from, Direction::Forward);
-        let rows = self.db.iterator_cf_opt(self.family(Family::History), options, mode).take(limit);
-        rows.map(|row| decode_tagged(0x31, &row.map_err(Error::Read)?.1)).collect()
+        self.history(account, id, &Key::Timeline(account, id, from), limit)
     }
 
-    /// The decisions about an interaction, in the order in which they were asked for.
+    /// The decisions about an interaction, in the order in which they were asked for, from `from` on.
     ///
     /// # Errors
     /// [`Error::Read`], [`Error::Damaged`] or [`Error::NewerRow`].
-    pub fn decisions(&self, number: AccountNumber, id: InteractionId) -> Result<Vec<DecisionRow>, Error> {
-        let mut start = prefix(0x32, number);
+    pub fn decisions(
+        &self,
+        account: AccountNumber,
+        id: InteractionId,
+        from: CallId,
+        limit: usize,
+    ) -> Result<Vec<DecisionRow>, Error> {
+        self.history(account, id, &Key::Decision(account, id, from), limit)
+    }
+
+    /// Rows of one kind about an interaction, from a key on.
+    fn history<T: DeserializeOwned>(
+        &self,
+        account: AccountNumber,
+        id: InteractionId,
+        from: &Key<'_>,
+        limit: usize,
+    ) -> Result<Vec<T>, Error> {
+        let mut start = prefix(from.tag(), account);
         start.extend(id.0.as_bytes());
-        self.scan(Family::History, &start, |_, value| decode_tagged(0x32, value))
+        let mut options = ReadOptions::default();
+        options.set_iterate_range(rocksdb::PrefixRange(start));
+        let first = from.encode();
+        let mode = IteratorMode::From(&first, Direction::Forward);
+        let rows = self.db.iterator_cf_opt(self.family(from.family()), options, mode).take(limit);
+        rows.map(|row| decode(from, &row.map_err(Error::Read)?.1)).collect()
     }
 
     /// What a submit with this key gave.
@@ -253,7 +289,8 @@ impl Store {
     ) -> Result<Found<OutboxMessage>, Error> {
         let mut items = Vec::new();
         let mut last = None;
-        let mut rows = self.backwards(Family::Content, 0x22, account, before);
+        let snapshot = self.db.snapshot();
+        let mut rows = self.backwards(&snapshot, Family::Content, 0x22, account, before);
         for _ in 0..look_max {
             let Some(row) = rows.next() else { return Ok(Found { items, next: None }) };
             let (key, value) = row.map_err(Error::Read)?;
@@ -283,10 +320,16 @@ impl Store {
     /// [`Error::Read`], [`Error::Damaged`] or [`Error::NewerRow`].
     pub fn deliveries(&self, number: AccountNumber, message: u64) -> Result<Vec<DeliveryRow>, Error> {
         let mut rows = Vec::new();
+        let snapshot = self.db.snapshot();
         for (family, tag) in [(Family::State, 0x13), (Family::History, 0x35)] {
             let mut start = prefix(tag, number);
             start.extend(message.to_be_bytes());
-            rows.extend(self.scan(family, &start, |key, value| Ok((delivery_key(key)?, decode_tagged(tag, value)?)))?);
+            let mut options = ReadOptions::default();
+            options.set_iterate_range(rocksdb::PrefixRange(start));
+            for row in snapshot.iterator_cf_opt(self.family(family), options, IteratorMode::Start) {
+                let (key, value) = row.map_err(Error::Read)?;
+                rows.push((delivery_key(&key)?, decode_tagged(tag, &value)?));
+            }
         }
         Ok(rows)
     }

@@ -42,6 +42,17 @@ pub struct IdempotencyRow {
     pub at: UnixMillis,
 }
 
+impl IdempotencyRow {
+    /// How long a key is remembered.
+    const REMEMBERED_MS: u64 = 24 * 60 * 60 * 1000;
+
+    /// Whether the key is free again.
+    #[must_use]
+    pub fn is_over(&self, now: UnixMillis) -> bool {
+        self.at.plus(Self::REMEMBERED_MS) <= now
+    }
+}
+
 /// A strategy's decision with all that it saw, so that it can be run again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DecisionRow {

@@ -3,6 +3,7 @@
 //! The only place that takes bytes for native code. An image is named by its SHA-256 and compared with it each time, so
 //! what is mapped is what this server (or one of the same version) compiled. The folder must be the server's alone.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -36,7 +37,7 @@ impl Images {
     }
 
     /// Forgets every file that is not one of `images`. A mapped one stays mapped.
-    pub(super) fn retain(&self, images: &[Digest]) -> io::Result<()> {
+    pub(super) fn retain(&self, images: &BTreeSet<Digest>) -> io::Result<()> {
         for entry in fs::read_dir(&self.folder)? {
             let path = entry?.path();
             let named = path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse::<Digest>().ok());
@@ -83,7 +84,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let images = Images::open(folder.path()).unwrap();
         let (used, unused) = (images.keep(b"used").unwrap(), images.keep(b"unused").unwrap());
-        images.retain(&[digest(b"used")]).unwrap();
+        images.retain(&BTreeSet::from([digest(b"used")])).unwrap();
         assert!(used.exists() && !unused.exists());
     }
 }

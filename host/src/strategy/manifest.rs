@@ -102,10 +102,14 @@ fn bounds(manifest: &Manifest) -> Result<(), String> {
 
 fn hyphenated(what: &str, name: &str) -> Result<(), String> {
     length(what, name, 1, NAME_BYTES_MAX)?;
-    if name.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-')) {
-        return Ok(());
+    if !name.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-')) {
+        return Err(format!("{what} is made of a-z, 0-9 and '-', unlike `{name}`"));
     }
-    Err(format!("{what} is made of a-z, 0-9 and '-', unlike `{name}`"))
+    // Or no connector could be called so.
+    if name.starts_with('-') {
+        return Err(format!("{what} begins with a letter or a digit, unlike `{name}`"));
+    }
+    Ok(())
 }
 
 fn length(what: &str, text: &str, min: usize, max: usize) -> Result<(), String> {
@@ -149,6 +153,10 @@ mod tests {
         assert_eq!(bounds(&manifest()), Ok(()));
         assert_eq!(fault(|m| m.name.clear()), "its name is empty");
         assert_eq!(fault(|m| m.name = "Test".into()), "its name is made of a-z, 0-9 and '-', unlike `Test`");
+        assert_eq!(
+            fault(|m| m.outcomes[0].name = "-ok".into()),
+            "an outcome's name begins with a letter or a digit, unlike `-ok`"
+        );
         assert_eq!(fault(|m| m.version.clear()), "its version is empty");
         assert_eq!(fault(|m| m.outcomes.clear()), "it declares no outcome");
         assert_eq!(

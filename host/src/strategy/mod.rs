@@ -35,6 +35,7 @@ mod snapshot;
 mod thread;
 mod trap;
 
+use std::collections::BTreeSet;
 use std::num::NonZero;
 use std::path::PathBuf;
 
@@ -109,7 +110,7 @@ impl Runtime {
     ///
     /// # Errors
     /// Where the folder cannot be read or a file not be deleted.
-    pub fn retain_images(&self, images: &[Digest]) -> std::io::Result<()> {
+    pub fn retain_images(&self, images: &BTreeSet<Digest>) -> std::io::Result<()> {
         self.images.retain(images)
     }
 }

@@ -1,7 +1,8 @@
 //! The threads that strategies run on: few, of low priority, and shared fairly between deployments.
 //!
-//! Each deployment has a queue of its own; threads take from the queues in turn. A deployment whose calls take long never
-//! gets the last free thread, so that a slow strategy delays nobody but itself. The queues together are bounded.
+//! Each deployment has a queue of its own; threads take from the queues in turn. Deployments whose calls take long never
+//! get the last free thread, however many they are, so that slow strategies delay only each other. The queues together are
+//! bounded.
 //!
 //! Cheap under load: a thread that is done takes the next call without sleeping, and a submission wakes somebody only
 //! where somebody sleeps.
@@ -65,7 +66,7 @@ impl Pool {
             queues: HashMap::new(),
             turns: VecDeque::new(),
             threads: threads.get(),
-            running: 0,
+            running: Vec::with_capacity(threads.get()),
             sleeping: 0,
             called: 0,
             waiting: 0,
@@ -112,7 +113,7 @@ impl Pool {
     /// Calls that run now.
     #[must_use]
     pub fn running(&self) -> usize {
-        self.shared.lock().running
+        self.shared.lock().running.len()
     }
 }
 
@@ -182,11 +183,13 @@ fn run(job: Job) {
 
 /// What waits and what runs.
 struct State {
-    queues: HashMap<u64, Queue>,
+    /// By deployment; none is empty.
+    queues: HashMap<u64, VecDeque<Job>>,
     /// Deployments with calls that wait, each once, the next to serve first.
     turns: VecDeque<u64>,
     threads: usize,
-    running: usize,
+    /// The deployment of each call that runs.
+    running: Vec<Arc<Deployment>>,
     sleeping: usize,
     /// Of those that sleep, how many were called and have not got up yet.
     called: usize,
@@ -195,21 +198,14 @@ struct State {
     closed: bool,
 }
 
-/// One deployment's.
-#[derive(Default)]
-struct Queue {
-    jobs: VecDeque<Job>,
-    running: usize,
-}
-
 impl State {
     fn push(&mut self, job: Job) {
         let id = job.deployment.id;
         let queue = self.queues.entry(id).or_default();
-        if queue.jobs.is_empty() {
+        if queue.is_empty() {
             self.turns.push_back(id);
         }
-        queue.jobs.push_back(job);
+        queue.push_back(job);
         self.waiting += 1;
     }
 
@@ -221,22 +217,28 @@ impl State {
         let turn = self.turns.iter().position(|id| self.may_run(*id))?;
         let id = self.turns.remove(turn)?;
         let queue = self.queues.get_mut(&id)?;
-        let job = queue.jobs.pop_front()?;
-        queue.running += 1;
-        if !queue.jobs.is_empty() {
+        let job = queue.pop_front()?;
+        if queue.is_empty() {
+            self.queues.remove(&id);
+        } else {
             self.turns.push_back(id);
         }
-        self.running += 1;
+        self.running.push(Arc::clone(&job.deployment));
         self.waiting -= 1;
         Some((job, !self.turns.is_empty()))
     }
 
-    /// A slow deployment leaves a thread to the others, where there is more than one.
+    /// Slow deployments together leave a thread to the others, where there is more than one. How slow one is, its first
+    /// call shows, which runs in any case.
     fn may_run(&self, id: u64) -> bool {
-        let Some(queue) = self.queues.get(&id) else { return false };
-        let leaves_one = queue.running + 1 < self.threads.max(2);
-        leaves_one
-            || queue.jobs.front().is_none_or(|job| job.deployment.typical().is_some_and(|typical| typical < SLOW))
+        let Some(job) = self.queues.get(&id).and_then(VecDeque::front) else { return false };
+        let is_slow = |deployment: &Deployment| deployment.typical().is_none_or(|typical| typical >= SLOW);
+        if !is_slow(&job.deployment) {
+            return true;
+        }
+        let slow = self.running.iter().filter(|deployment| is_slow(deployment)).count();
+        let is_first = || job.deployment.typical().is_none() && self.running.iter().all(|running| running.id != id);
+        slow + 1 < self.threads.max(2) || is_first()
     }
 
     /// Whether to wake somebody: nobody is called twice, for that costs a system call each time.
@@ -247,11 +249,8 @@ impl State {
     }
 
     fn ended(&mut self, id: u64) {
-        self.running -= 1;
-        let Some(queue) = self.queues.get_mut(&id) else { return };
-        queue.running -= 1;
-        if queue.running == 0 && queue.jobs.is_empty() {
-            self.queues.remove(&id);
+        if let Some(place) = self.running.iter().position(|running| running.id == id) {
+            self.running.swap_remove(place);
         }
     }
 }

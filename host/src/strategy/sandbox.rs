@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use signalbox_engine::{Entry, Request, UnixMillis};
+use signalbox_engine::{Entry, Request, UnixMillis, limits};
 use wasmtime::component::{HasSelf, Linker};
 use wasmtime::{Engine, ResourceLimiter, Store, StoreContextMut, UpdateDeadline};
 
@@ -22,11 +22,14 @@ pub const LOG_BYTES_MAX: usize = 64 * 1024;
 /// Imports that a strategy may call in one call, `log` apart.
 pub const QUESTIONS_MAX: usize = 1000;
 
-/// Text that may cross in those, both ways together.
+/// What may cross in those, both ways together: text, and 64 bytes for each question and each field of one.
 pub const QUESTION_BYTES_MAX: usize = 256 * 1024;
 
 /// What may come out of a sandbox at a time before the server stops copying.
 const CROSSING_BYTES_MAX: usize = 512 * 1024;
+
+/// What a question costs beside its text, and each field in it, so that empty ones are bounded too.
+const QUESTION_COST_BYTES: usize = 64;
 
 /// What a line of log costs beside its text, so that empty lines are bounded too.
 const LINE_COST_BYTES: usize = 16;
@@ -240,15 +243,16 @@ impl Time {
 
 impl Question {
     fn bytes(&self) -> usize {
-        match self {
+        let text = match self {
             Self::Statistic { name, statistic, .. } => name.len() + statistic.len(),
             Self::Lookup { table, key } => table.len() + key.len(),
             Self::IsOpen { calendar, .. } | Self::NextOpening { calendar, .. } => calendar.len(),
             Self::Render { name, language, fields } => {
-                let fields: usize = fields.iter().map(|field| field.key.len() + field.value.len()).sum();
-                name.len() + language.as_ref().map_or(0, String::len) + fields
+                let cost = |field: &Entry| QUESTION_COST_BYTES + field.key.len() + field.value.len();
+                name.len() + language.as_ref().map_or(0, String::len) + fields.iter().map(cost).sum::<usize>()
             }
-        }
+        };
+        QUESTION_COST_BYTES + text
     }
 }
 
@@ -327,6 +331,10 @@ impl responses::Host for Sandbox {
         language: Option<String>,
         fields: Vec<types::EntryResult>,
     ) -> wasmtime::Result<Option<responses::Rendered>> {
+        if fields.len() > limits::ENTRIES_MAX {
+            let why = format!("it gave a standard response more than {} fields", limits::ENTRIES_MAX);
+            return Err(Stop::Limit(why).into());
+        }
         let fields = fields.into_iter().map(|field| Entry { key: field.key, value: field.value }).collect();
         let rendered = |(subject, body): RenderedText| responses::Rendered { subject, body };
         match self.ask(Question::Render { name, language, fields })? {

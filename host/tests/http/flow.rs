@@ -3,8 +3,11 @@
 use axum::body::Body;
 use axum::http::Request;
 use serde_json::{Value, json};
+use signalbox::store::{Batch, DecisionRow};
+use signalbox::strategy::Recorded;
+use signalbox_engine::{CallId, Facts, Failure, UnixMillis};
 
-use super::{Answer, Server};
+use super::{Answer, Server, name};
 
 fn types(timeline: &Value) -> Vec<&str> {
     timeline["items"].as_array().unwrap().iter().map(|entry| entry["type"].as_str().unwrap()).collect()
@@ -216,4 +219,35 @@ async fn a_parked_interaction_is_resumed_by_an_operator() {
     assert_eq!((wrong.status.as_u16(), wrong.code()), (404, "element-unknown"));
     let resumed = server.expect("operator", &path, json!({"element": "end"}), 200).await;
     assert_eq!(resumed["state"], "completed");
+}
+
+#[tokio::test]
+async fn decisions_come_in_pages_that_make_the_whole() {
+    let server = Server::start().await;
+    server.put_workflow("support", "billing").await;
+    let id = server.submit("support", "Where is my order?").await;
+    let (store, number) = (server.accounts.store(), server.accounts.get("acme").unwrap().number());
+    let mut batch = Batch::new(number);
+    for call in 1..=3 {
+        let row = DecisionRow {
+            call: CallId(call),
+            deployment: name("screening-1"),
+            workflow: name("support"),
+            element: name("screen"),
+            visit: 1,
+            now: UnixMillis(0),
+            facts: Facts::default(),
+            result: Err(Failure::Trap("unreachable".into())),
+            recorded: Recorded::default().encode(),
+            answered_at: UnixMillis(0),
+        };
+        batch.decision(store, id.parse().unwrap(), &row);
+    }
+    store.commit(batch).unwrap();
+    let calls = |page: &Value| page["items"].as_array().unwrap().iter().map(|d| d["call"].clone()).collect::<Vec<_>>();
+    let page = server.expect("operator", &format!("GET /interactions/{id}/decisions?limit=2"), Value::Null, 200).await;
+    assert_eq!(calls(&page), [1, 2]);
+    let rest = format!("GET /interactions/{id}/decisions?limit=2&cursor={}", page["next"].as_str().unwrap());
+    let rest = server.expect("operator", &rest, Value::Null, 200).await;
+    assert_eq!((calls(&rest), &rest["next"]), (vec![json!(3)], &Value::Null));
 }

@@ -36,8 +36,8 @@ pub(super) fn check(source: &str) -> Result<(), ConditionError> {
                 return Err(refuse(
                     source,
                     at,
-                    "names in back-quotes are not known here: put the name in quotes, as in `interaction.user_data['a-b']` \
-                     or `skill('a-b')`",
+                    "names in back-quotes are not known here: put the name in quotes, as in \
+                     `interaction.user_data['a-b']` or `skill('a-b')`",
                 ));
             }
             c if c.is_ascii_alphabetic() || c == '_' => {

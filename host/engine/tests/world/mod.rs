@@ -177,6 +177,7 @@ impl World {
                     answer: Answer { result: Err(failure) },
                 }
             }
+            ["lose", i] => Command::ContentLost { interaction: the(i), why: "a row is damaged".into() },
             ["time", i] => Command::TimerDue { interaction: the(i) },
             ["data", i, entry] => Command::SetUserData { interaction: the(i), entries: vec![parse_entry(entry)] },
             ["cancel", i] => Command::Cancel { interaction: the(i), reason: "test".into(), by: by() },

@@ -105,6 +105,12 @@ impl Guest for Hostile {
                     black_box(statistics::value(statistics::ObjectKind::Queue, "billing", "waiting"));
                 }
             }
+            "empty-fields" => {
+                let fields = vec![Entry { key: String::new(), value: String::new() }; n];
+                for _ in 0..1000 {
+                    black_box(responses::render("hello", None, &fields));
+                }
+            }
             "long-question" => reason = tables::lookup(&"x".repeat(n), "key").unwrap_or_default(),
             "questions" => reason = questions(&request),
             "unsuitable" => return Err(Failure::Unsuitable(argument.into())),

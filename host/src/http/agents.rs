@@ -1,0 +1,700 @@
+//! What agents do: log in, become ready, answer offers, work on interactions and pass them on. Over plain HTTP here, over
+//! a session in `session.rs`; both end in [`Act`].
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use axum::Json as Answer;
+use serde::{Deserialize, Serialize};
+use signalbox_engine::{
+    Account, AgentAction, Attention, Command, Connection, Event, InteractionId, Live, Name, OfferAnswer, OfferId,
+    Pending, Readiness, Record, Rejection, Sequence, Speaker, State as Where, StateKind, Target, UnixMillis,
+};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::auth::{Caller, Follow, Grant, Look, Operate, Settle, Submit};
+use super::body::{Json, Parameters};
+use super::cursor::Page;
+use super::interaction::{InteractionDetail, OfferView};
+use super::{Problem, State};
+use crate::lane::{self, Lane, Snapshot};
+
+pub(super) fn routes() -> OpenApiRouter<State> {
+    OpenApiRouter::new()
+        .routes(routes!(states))
+        .routes(routes!(state))
+        .routes(routes!(log_in))
+        .routes(routes!(log_out))
+        .routes(routes!(ready))
+        .routes(routes!(not_ready))
+        .routes(routes!(accept))
+        .routes(routes!(decline))
+        .routes(routes!(hold))
+        .routes(routes!(retrieve))
+        .routes(routes!(workbin))
+        .routes(routes!(finish_wrap_up))
+        .routes(routes!(transfer))
+        .routes(routes!(move_to))
+        .routes(routes!(assign))
+        .routes(routes!(say))
+        .routes(routes!(close))
+        .routes(routes!(position))
+}
+
+/// Where an agent logs in.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Entrance {
+    /// The place where it sits.
+    #[schema(value_type = Option<String>)]
+    pub(super) place: Option<Name>,
+    /// The media types that it takes. Empty: all.
+    #[schema(value_type = Vec<String>)]
+    pub(super) media_types: BTreeSet<Name>,
+}
+
+/// When an agent logs out.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Exit {
+    /// Once its work is done. Otherwise it is refused while the agent has work.
+    pub(super) after_work: bool,
+}
+
+/// Why an agent is not ready.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Pause {
+    /// Reason code, one of the account's where it has any.
+    #[schema(value_type = String)]
+    pub(super) reason: Name,
+    /// Once its work is done.
+    #[serde(default)]
+    pub(super) after_work: bool,
+}
+
+/// Why an offer is declined.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Refusal {
+    /// In words; at most 8 KiB.
+    pub(super) reason: String,
+}
+
+/// How after-contact work ended.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct WrapUpEnd {
+    /// Disposition code. Left out: the one that was given when the contact ended.
+    pub(super) disposition: Option<String>,
+}
+
+/// Where an interaction is transferred to.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Transfer {
+    /// An agent, somebody of a group or with skills, or a queue.
+    pub(super) to: Target,
+}
+
+/// Where an interaction is moved to.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Move {
+    /// The queue.
+    #[schema(value_type = String)]
+    queue: Name,
+}
+
+/// Who is given an interaction.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Assign {
+    /// The agent, who is logged in.
+    #[schema(value_type = String)]
+    agent: Name,
+}
+
+/// What somebody says in an interaction.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Words {
+    /// 1 byte to 64 KiB.
+    pub(super) text: String,
+}
+
+/// Why the customer closes it.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Closing {
+    /// In words, 1 byte to 8 KiB. Left out: `closed by the customer`.
+    #[serde(default = "Closing::reason")]
+    reason: String,
+}
+
+impl Closing {
+    fn reason() -> String {
+        "closed by the customer".to_owned()
+    }
+}
+
+/// An agent's state, as the API shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+enum AgentState {
+    /// Not logged in.
+    LoggedOut,
+    /// Wants no work.
+    NotReady,
+    /// Wants work and has none.
+    Ready,
+    /// Works on something.
+    Busy,
+    /// Does after-contact work, and nothing else.
+    WrapUp,
+}
+
+/// How things stand for an agent.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct AgentView {
+    /// Its name.
+    #[schema(value_type = String)]
+    name: Name,
+    /// Its state.
+    state: AgentState,
+    /// Since when it is ready, not ready, or logged in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>)]
+    since_ms: Option<UnixMillis>,
+    /// Why it is not ready.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    reason: Option<Name>,
+    /// What it does once its work is done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pending: Option<Pending>,
+    /// Where it sits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    place: Option<Name>,
+    /// The media types that it takes; empty for all.
+    #[schema(value_type = Vec<String>)]
+    media_types: BTreeSet<Name>,
+    /// A session is open.
+    connected: bool,
+    /// The share of its capacity that is in use, 0 to 100.
+    load_percent: u8,
+    /// The last command that this counts in.
+    sequence: u64,
+    /// Offers that are open.
+    offers: Vec<OfferView>,
+    /// What it has in hand, its workbin and its wrap-ups included.
+    work: Vec<AgentWork>,
+}
+
+/// An interaction in an agent's hands.
+#[derive(Debug, Serialize, ToSchema)]
+struct AgentWork {
+    /// Its identifier.
+    #[schema(value_type = String, format = "uuid")]
+    interaction: InteractionId,
+    /// `assigned` or `wrap-up`.
+    state: StateKind,
+    /// Its medium.
+    #[schema(value_type = String)]
+    media_type: Name,
+    /// Since when.
+    #[schema(value_type = u64)]
+    since_ms: UnixMillis,
+    /// How it is attended to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attention: Option<Attention>,
+}
+
+impl AgentView {
+    pub(super) fn new(name: Name, snapshot: Snapshot) -> Self {
+        let Snapshot { sequence, login, load_percent, work } = snapshot;
+        let mine = |live: &Live| live.agent() == Some(&name);
+        let offers = work.iter().flat_map(|(id, live)| live.offers().map(move |offer| (*id, offer)));
+        let offers = offers.filter(|(_, offer)| offer.agent == name).map(|(id, offer)| OfferView::new(id, offer));
+        let offers = offers.collect();
+        let in_hand: Vec<_> = work.iter().filter(|(_, live)| mine(live)).collect();
+        let busy = in_hand.iter().any(|(_, live)| is_active(live));
+        let wraps_up = in_hand.iter().any(|(_, live)| matches!(live.state, Where::WrapUp(_)));
+        let state = match &login {
+            None => AgentState::LoggedOut,
+            Some(_) if busy => AgentState::Busy,
+            Some(_) if wraps_up => AgentState::WrapUp,
+            Some(login) if login.readiness == Readiness::Ready => AgentState::Ready,
+            Some(_) => AgentState::NotReady,
+        };
+        let work = in_hand.into_iter().map(|(id, live)| AgentWork {
+            interaction: *id,
+            state: live.state.kind(),
+            media_type: live.media_type.clone(),
+            since_ms: live.since,
+            attention: match &live.state {
+                Where::Assigned(assignment) => Some(assignment.attention),
+                _ => None,
+            },
+        });
+        let work = work.collect();
+        let since_ms = login.as_ref().map(|login| login.since);
+        let reason = login.as_ref().and_then(|login| match &login.readiness {
+            Readiness::NotReady { reason } => Some(reason.clone()),
+            Readiness::Ready => None,
+        });
+        let connected = login.as_ref().is_some_and(|login| login.connection == Connection::Open);
+        let (pending, place, media_types) =
+            login.map(|login| (login.pending, login.place, login.media_types)).unwrap_or_default();
+        let sequence = sequence.0;
+        Self {
+            name,
+            state,
+            since_ms,
+            reason,
+            pending,
+            place,
+            media_types,
+            connected,
+            load_percent,
+            sequence,
+            offers,
+            work,
+        }
+    }
+}
+
+fn is_active(live: &Live) -> bool {
+    matches!(&live.state, Where::Assigned(assignment) if assignment.attention != Attention::Workbin)
+}
+
+/// Somebody who acts for an agent: the agent itself, by a token of its name, or an operator.
+pub(super) struct Act {
+    lane: Arc<Lane>,
+    agent: Name,
+    by: String,
+    for_anyone: bool,
+}
+
+impl<G: Grant> Caller<G> {
+    /// The agent that a path names, if the caller may act for it.
+    ///
+    /// # Errors
+    /// `agent-unknown`, or `agent-of-another` where a token with the role `agent` alone has another name.
+    pub(super) fn acting(&self, parameters: &Parameters) -> Result<Act, Problem> {
+        let agent: Name = parameters.get("agent")?;
+        if !self.lane.published().configuration.agents.contains_key(&agent) {
+            return Err(Problem::unknown("agent", &agent));
+        }
+        let (by, for_anyone) = (self.by(), self.acts_for_anyone());
+        if !for_anyone && agent != by.as_str() {
+            return Err(Problem::agent_of_another(agent.as_str(), &by));
+        }
+        Ok(Act { lane: Arc::clone(&self.lane), agent, by, for_anyone })
+    }
+
+    async fn view(&self, agent: Name) -> Result<AgentView, Problem> {
+        let asked = agent.clone();
+        let snapshot = self.lane.ask(move |account: &Account| Snapshot::of(account, &asked)).await?;
+        Ok(AgentView::new(agent, snapshot))
+    }
+}
+
+impl Act {
+    /// The agent.
+    pub(super) fn agent(&self) -> &Name {
+        &self.agent
+    }
+
+    pub(super) fn lane(&self) -> &Arc<Lane> {
+        &self.lane
+    }
+
+    /// Asks for another state of the agent.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub(super) async fn become_(&self, action: AgentAction) -> Result<Record, Problem> {
+        let command = Command::Agent { agent: self.agent.clone(), action, by: self.by.clone() };
+        Ok(self.lane.command(command).await?)
+    }
+
+    /// Answers an offer.
+    ///
+    /// # Errors
+    /// `offer-ended`, with how it ended where that can be found out.
+    pub(super) async fn answer(&self, state: &State, offer: OfferName, answer: OfferAnswer) -> Result<(), Problem> {
+        let OfferName { interaction, offer } = offer;
+        let command = Command::AnswerOffer { interaction, offer, agent: self.agent.clone(), answer };
+        match self.lane.command(command).await {
+            Err(lane::Error::Rejected(Rejection::OfferEnded { .. })) => {
+                let number = self.lane.number();
+                let from = Sequence(offer.0);
+                let records = state.read(move |store| store.timeline(number, interaction, from, RECORDS_MAX)).await?;
+                let ends = records.iter().flat_map(|record| &record.events).filter_map(|event| match event {
+                    Event::OfferEnded { offer: ended, how, .. } if *ended == offer => Some(how.name()),
+                    _ => None,
+                });
+                Err(Problem::offer_ended(ends.last()))
+            }
+            result => Ok(result.map(drop)?),
+        }
+    }
+
+    /// Does something with an interaction.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub(super) async fn with(&self, command: impl FnOnce(String, bool) -> Command) -> Result<Record, Problem> {
+        Ok(self.lane.command(command(self.by.clone(), self.for_anyone)).await?)
+    }
+}
+
+/// Records behind the one that made an offer that are looked through for how it ended.
+const RECORDS_MAX: usize = 1000;
+
+/// An offer as it is named: `INTERACTION:NUMBER`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct OfferName {
+    pub(super) interaction: InteractionId,
+    pub(super) offer: OfferId,
+}
+
+impl std::str::FromStr for OfferName {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let fault = "an offer is named INTERACTION:NUMBER";
+        let (interaction, number) = text.split_once(':').ok_or(fault)?;
+        let interaction = interaction.parse().map_err(|_| fault)?;
+        Ok(Self { interaction, offer: OfferId(number.parse().map_err(|_| fault)?) })
+    }
+}
+
+/// Lists how things stand for all agents who are logged in.
+#[utoipa::path(
+    get,
+    path = "/v1/accounts/{account}/agent-states",
+    security(("token" = ["client", "agent", "designer", "approver", "operator"])),
+    responses((status = 200, description = "All of them.", body = Page<AgentView>))
+)]
+async fn states(caller: Caller<Look>) -> Result<Answer<Page<AgentView>>, Problem> {
+    let look = |account: &Account| {
+        let logins = account.logins();
+        logins.map(|(agent, _)| (agent.clone(), Snapshot::of(account, agent))).collect::<Vec<_>>()
+    };
+    let snapshots = caller.lane.ask(look).await?;
+    Ok(Answer(Page::whole(snapshots.into_iter().map(|(agent, snapshot)| AgentView::new(agent, snapshot)))))
+}
+
+/// Shows how things stand for an agent: its state, its offers and its work.
+#[utoipa::path(
+    get,
+    path = "/v1/accounts/{account}/agents/{agent}/state",
+    security(("token" = ["agent", "operator"])),
+    responses((status = 200, description = "The agent.", body = AgentView))
+)]
+async fn state(caller: Caller<Settle>, parameters: Parameters) -> Result<Answer<AgentView>, Problem> {
+    let act = caller.acting(&parameters)?;
+    caller.view(act.agent).await.map(Answer)
+}
+
+/// Logs an agent in, not ready at first.
+#[utoipa::path(
+    post,
+    path = "/v1/accounts/{account}/agents/{agent}/login",
+    security(("token" = ["agent", "operator"])),
+    request_body = Entrance,
+    responses((status = 200, description = "It is logged in.", body = AgentView))
+)]
+async fn log_in(
+    caller: Caller<Settle>,
+    parameters: Parameters,
+    Json(Entrance { place, media_types }): Json<Entrance>,
+) -> Result<Answer<AgentView>, Problem> {
+    let act = caller.acting(&parameters)?;
+    act.become_(AgentAction::LogIn { place, media_types, connected: false }).await?;
+    caller.view(act.agent).await.map(Answer)
+}
+
+/// Logs an agent out.
+#[utoipa::path(
+    post,
+    path = "/v1/accounts/{account}/agents/{agent}/logout",
+    security(("token" = ["agent", "operator"])),
+    request_body = Exit,
+    responses((status = 200, description = "It is logged out, or will be.", body = AgentView))
+)]
+async fn log_out(
+    caller: Caller<Settle>,
+    parameters: Parameters,
+    Json(Exit { after_work }): Json<Exit>,
+) -> Result<Answer<AgentView>, Problem> {
+    let act = caller.acting(&parameters)?;
+    act.become_(AgentAction::LogOut { after_work }).await?;
+    caller.view(act.agent).await.map(Answer)
+}
+
+/// Makes an agent ready for offers.
+#[utoipa::path(
+    post,
+    path = "/v1/accounts/{account}/agents/{agent}/ready",
+    security(("token" = ["agent", "operator"])),
+    responses((status = 200, description = "It is ready.", body = AgentView))
+)]
+async fn ready(caller: Caller<Settle>, parameters: Parameters) -> Result<Answer<AgentView>, Problem> {
+    let act = caller.acting(&parameters)?;
+    act.become_(AgentAction::Ready).await?;
+    caller.view(act.agent).await.map(Answer)
+}
+
+/// Makes an agent not ready; offers that are open are revoked.
+#[utoipa::path(
+    post,
+    path = "/v1/accounts/{account}/agents/{agent}/not-ready",
+    security(("token" = ["agent", "operator"])),
+    request_body = Pause,
+    responses((status = 200, description = "It is not ready, or will not be.", body = AgentView))
+)]
+async fn not_ready(
+    caller: Caller<Settle>,
+    parameters: Parameters,
+    Json(Pause { reason, after_work }): Json<Pause>,
+) -> Result<Answer<AgentView>, Problem> {
+    let act = caller.acting(&parameters)?;
+    act.become_(AgentAction::NotReady { reason, after_work }).await?;
+    caller.view(act.agent).await.map(Answer)
+}
+
+/// Accepts an offer.
+#[utoipa::path(
+    post,
+    path = "/v1/accounts/{account}/agents/{agent}/offers/{offer}/accept",
+    security(("token" = ["agent", "operator"])),
+    responses((status = 200, description = "The interaction is the agent's.", body = InteractionDetail))
+)]
+async fn accept(caller: Caller<Settle>, parameters: Parameters) -> Result<Answer<InteractionDetail>, Problem> {
+    let (act, offer) = (caller.acting(&parameters)?, parameters.get::<OfferName>("offer")?);
+    act.answer(&caller.state, offer, OfferAnswer::Accept).await?;
+    caller.interaction(offer.interaction).await.map(Answer)
+}
+
+/// Declines an offer.
+#[utoipa::path(
+    post,
+    path = "/v1/accounts/{account}/agents/{agent}/offers/{offer}/decline",
+    security(("token" = ["agent", "operator"])),
+    request_body = Refusal,
+    responses((status = 200, description = "It is offered to others.", body = AgentView))
+)]
+async fn decline(
+    caller: Caller<Settle>,
+    parameters: Parameters,
+    Json(Refusal { reason }): Json<Refusal>,
+) -> Result<Answer<AgentView>, Problem> {
+    let act = caller.acting(&parameters)?;
+    act.answer(&caller.state, parameters.get("offer")?, OfferAnswer::Decline { reason }).await?;
+    caller.view(act.agent).await.map(Answer)
+}
+
+impl<G: Grant> Caller<G> {
+    async fn attend(
+        &self,
+        parameters: &Parameters,
+        attention: Attention,
+    ) -> Result<Answer<InteractionDetail>, Problem> {
+        let interaction = parameters.get("interaction")?;
+        let (by, for_anyone) = (self.by(), self.acts_for_anyone());
+        self.acted(interaction, Command::Attend { interaction, attention, by, for_anyone }).await
+    }
+}
+
+/// Puts an assigned interaction on hold.
+#[utoipa::path(
+    post,
+    path = "/v1/accounts/{account}/interactions/{interaction}/hold",
+    security(("token" = ["agent", "operator"])),
+    responses((status = 200, description = "It is on hold.", body = InteractionDetail))
+)]
+async fn hold(caller: Caller<Settle>, parameters: Parameters) -> Result<Answer<InteractionDetail>, Problem> {
+    caller.attend(&parameters, Attention::Held).await
+}
+
+/// Takes an assigned interaction back from hold, or out of the workbin.
+#[utoipa::path(
+    post,
+    path = "/v1/accounts/{account}/interactions/{interaction}/retrieve",
+    security(("token" = ["agent", "operator"])),
+    responses((status = 200, description = "It is worked on.", body = InteractionDetail))
+)]
+async fn retrieve(caller: Caller<Settle>, parameters: Parameters) -> Result<Answer<InteractionDetail>, Problem> {
+    caller.attend(&parameters, Attention::Active).await
+}
+
+/// Puts an assigned interaction into its agent's workbin, where it takes up no capacity.
+#[utoipa::path(
+    post,
+    path = "/v1/accounts/{account}/interactions/{interaction}/workbin",
+    security(("token" = ["agent", "operator"])),
+    responses((status = 200, description = "It is in the workbin.", body = InteractionDetail))
+)]
+async fn workbin(caller: Caller<Settle>, parameters: Parameters) -> Result<Answer<InteractionDetail>, Problem> {
+    caller.attend(&parameters, Attention::Workbin).await
+}
+
+/// Ends after-contact work; the interaction's workflow goes on.
+#[utoipa::path(
+    post,
+    path = "/v1/accounts/{account}/interactions/{interaction}/finish-wrap-up",
+    security(("token" = ["agent", "operator"])),
+    request_body = WrapUpEnd,
+    responses((status = 200, description = "The work is done.", body = InteractionDetail))
+)]
+async fn finish_wrap_up(
+    caller: Caller<Settle>,
+    parameters: Parameters,
+    Json(WrapUpEnd { disposition }): Json<WrapUpEnd>,
+) -> Result<Answer<InteractionDetail>, Problem> {
+    let interaction = parameters.get("interaction")?;
+    let (by, for_anyone) = (caller.by(), caller.acts_for_anyone());
+    caller.acted(interaction, Command::FinishWrapUp { interaction, disposition, by, for_anyone }).await
+}
+
+/// Holds an assigned interaction out to another agent, or puts it into another queue with its age.
+#[utoipa::path(
+    post,
+    path = "/v1/accounts/{account}/interactions/{interaction}/transfer",
+    security(("token" = ["agent", "operator"])),
+    request_body = Transfer,
+    responses((status = 200, description = "It is offered, or in the queue.", body = InteractionDetail))
+)]
+async fn transfer(
+    caller: Caller<Settle>,
+    parameters: Parameters,
+    Json(Transfer { to }): Json<Transfer>,
+) -> Result<Answer<InteractionDetail>, Problem> {
+    let interaction = parameters.get("interaction")?;
+    let (by, for_anyone) = (caller.by(), caller.acts_for_anyone());
+    caller.acted(interaction, Command::Transfer { interaction, to, by, for_anyone }).await
+}
+
+/// Puts an interaction into another queue, whoever has it; its age stays.
+#[utoipa::path(
+    post,
+    path = "/v1/accounts/{account}/interactions/{interaction}/move",
+    security(("token" = ["operator"])),
+    request_body = Move,
+    responses((status = 200, description = "It waits there.", body = InteractionDetail))
+)]
+async fn move_to(
+    caller: Caller<Operate>,
+    parameters: Parameters,
+    Json(Move { queue }): Json<Move>,
+) -> Result<Answer<InteractionDetail>, Problem> {
+    let interaction = parameters.get("interaction")?;
+    let by = caller.by();
+    caller.acted(interaction, Command::Move { interaction, queue, by }).await
+}
+
+/// Gives an interaction to an agent who is logged in, whatever its capacity.
+#[utoipa::path(
+    post,
+    path = "/v1/accounts/{account}/interactions/{interaction}/assign",
+    security(("token" = ["operator"])),
+    request_body = Assign,
+    responses((status = 200, description = "It is the agent's.", body = InteractionDetail))
+)]
+async fn assign(
+    caller: Caller<Operate>,
+    parameters: Parameters,
+    Json(Assign { agent }): Json<Assign>,
+) -> Result<Answer<InteractionDetail>, Problem> {
+    let interaction = parameters.get("interaction")?;
+    let by = caller.by();
+    caller.acted(interaction, Command::Assign { interaction, agent, by }).await
+}
+
+/// Says something in an interaction: a token with the role `client` for the customer, others for the agent who has it.
+#[utoipa::path(
+    post,
+    path = "/v1/accounts/{account}/interactions/{interaction}/messages",
+    security(("token" = ["client", "agent", "operator"])),
+    request_body = Words,
+    responses((status = 200, description = "It is in the timeline.", body = InteractionDetail))
+)]
+async fn say(
+    caller: Caller<Follow>,
+    parameters: Parameters,
+    Json(Words { text }): Json<Words>,
+) -> Result<Answer<InteractionDetail>, Problem> {
+    let interaction = parameters.get("interaction")?;
+    let (by, for_anyone) = (caller.by(), caller.acts_for_anyone());
+    let speaker = if caller.is_client() { Speaker::Customer } else { Speaker::Agent };
+    caller.acted(interaction, Command::Say { interaction, speaker, text, by, for_anyone }).await
+}
+
+/// Closes an interaction for the customer: what nobody has worked on is abandoned, what an agent works on is done.
+#[utoipa::path(
+    post,
+    path = "/v1/accounts/{account}/interactions/{interaction}/close",
+    security(("token" = ["client"])),
+    request_body = Closing,
+    responses((status = 200, description = "It is closed.", body = InteractionDetail))
+)]
+async fn close(
+    caller: Caller<Submit>,
+    parameters: Parameters,
+    Json(Closing { reason }): Json<Closing>,
+) -> Result<Answer<InteractionDetail>, Problem> {
+    let interaction = parameters.get("interaction")?;
+    let by = caller.by();
+    caller.acted(interaction, Command::Close { interaction, reason, by }).await
+}
+
+/// Where an interaction stands in its queue.
+#[derive(Debug, Serialize, ToSchema)]
+struct Place {
+    /// The queue.
+    #[schema(value_type = String)]
+    queue: Name,
+    /// 1 for the next one. Left out from 10,000 on, and while it is offered to an agent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    position: Option<usize>,
+    /// How many wait there.
+    length: usize,
+    /// When it came into the queue.
+    #[schema(value_type = u64)]
+    since_ms: UnixMillis,
+}
+
+/// Furthest position that is counted: the lane counts.
+const POSITION_MAX: usize = 10_000;
+
+/// Shows where an interaction stands in its queue.
+#[utoipa::path(
+    get,
+    path = "/v1/accounts/{account}/interactions/{interaction}/position",
+    security(("token" = ["client", "agent", "operator"])),
+    responses((status = 200, description = "Its place.", body = Place))
+)]
+async fn position(caller: Caller<Follow>, parameters: Parameters) -> Result<Answer<Place>, Problem> {
+    let id: InteractionId = parameters.get("interaction")?;
+    let look = move |account: &Account| {
+        let live = account.live(id)?;
+        let Some(place) = live.position().filter(|_| live.agent().is_none()) else {
+            return Some(Err(live.state.kind()));
+        };
+        let queue = place.queue.as_str();
+        let position = account.queue(queue).take(POSITION_MAX).position(|waiting| waiting == id).map(|n| n + 1);
+        let (queue, length) = (place.queue.clone(), account.queue_len(queue));
+        Some(Ok(Place { queue, position, length, since_ms: place.since }))
+    };
+    match caller.lane.ask(look).await? {
+        Some(Ok(place)) => Ok(Answer(place)),
+        Some(Err(state)) => Err(Rejection::StateWrong { state: state.name(), wanted: "queued or offered" }.into()),
+        None => Err(Problem::unknown("interaction", id)),
+    }
+}

@@ -1,0 +1,286 @@
+//! An agent's session over a WebSocket: it is told of offers and of what happens to its work, and acts.
+//!
+//! The first frame says how things stand; then comes an `update` for every command that is about the agent, in order and
+//! none twice. A session that was cut off begins anew with how things stand: an offer that is still open is there, under
+//! the same identifier. Frames are JSON texts:
+//!
+//! - from the server: `{"type":"state","agent":{…}}`, `{"type":"update","sequence":7,"at_ms":…,"events":[…]}`,
+//!   `{"type":"queues","queues":[…]}` where a queue that the agent may serve has changed, `{"type":"done","id":…}` and
+//!   `{"type":"problem","id":…,"problem":{…}}` in answer to what the agent asked.
+//! - from the agent: `{"id":…,"do":"login"|"logout"|"ready"|"not-ready"|"accept"|"decline"|"hold"|"retrieve"|"workbin"|
+//!   "complete"|"finish-wrap-up"|"release"|"transfer"|"say", …}` with the fields of the route of that name; `id` is any
+//!   JSON value and comes back.
+
+use std::time::Duration;
+
+use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
+use axum::response::Response;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use signalbox_engine::{
+    Account, AgentAction, Attention, Command, Connection, InteractionId, Name, OfferAnswer, Speaker,
+};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::agents::{Act, AgentView, Entrance, Exit, OfferName, Pause, Refusal, Transfer, Words, WrapUpEnd};
+use super::auth::{Caller, Settle};
+use super::body::Parameters;
+use super::timeline;
+use super::{Problem, State};
+use crate::lane::{Session, Update};
+
+/// Bytes of a frame that an agent sends.
+const FRAME_BYTES_MAX: usize = 128 << 10;
+/// Pause between two signs of life that the server asks for.
+const PING_EVERY: Duration = Duration::from_secs(10);
+/// Time without a sign of life after which a session is cut off.
+const SILENCE_MAX: Duration = Duration::from_secs(30);
+/// Time that one frame may take to leave the server. Whoever does not read is cut off.
+const WRITE_MAX: Duration = Duration::from_secs(10);
+/// Pause between two looks at the queues' lengths.
+const QUEUES_EVERY: Duration = Duration::from_secs(2);
+/// Sessions of one server at the same time.
+pub(super) const SESSIONS_MAX: usize = 5000;
+
+pub(super) fn routes() -> OpenApiRouter<State> {
+    OpenApiRouter::new().routes(routes!(session))
+}
+
+/// Opens a session of an agent: a WebSocket whose frames are JSON texts. A browser that cannot send the header
+/// `Authorization` gives the token as the second of the sub-protocols `signalbox, TOKEN`.
+#[utoipa::path(
+    get,
+    path = "/v1/accounts/{account}/agents/{agent}/session",
+    security(("token" = ["agent", "operator"])),
+    responses((status = 101, description = "The session is open."))
+)]
+async fn session(
+    caller: Caller<Settle>,
+    parameters: Parameters,
+    upgrade: WebSocketUpgrade,
+) -> Result<Response, Problem> {
+    let act = caller.acting(&parameters)?;
+    let room = caller.state.room_for_session().ok_or_else(Problem::sessions_full)?;
+    let state = caller.state.clone();
+    let upgrade = upgrade.max_message_size(FRAME_BYTES_MAX).max_frame_size(FRAME_BYTES_MAX);
+    Ok(upgrade.protocols(["signalbox"]).on_upgrade(move |socket| async move {
+        let _room = room;
+        Open { act, state, socket, heard: Instant::now() }.run().await;
+    }))
+}
+
+/// A session that is open.
+struct Open {
+    act: Act,
+    state: State,
+    socket: WebSocket,
+    heard: Instant,
+}
+
+/// Why a session ends.
+struct Ended;
+
+/// What an agent asks for. The fields are those of the routes.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "do", rename_all = "kebab-case")]
+enum Request {
+    Login(Entrance),
+    Logout(Exit),
+    Ready,
+    NotReady(Pause),
+    Accept {
+        offer: String,
+    },
+    Decline {
+        offer: String,
+        #[serde(flatten)]
+        refusal: Refusal,
+    },
+    Hold {
+        interaction: InteractionId,
+    },
+    Retrieve {
+        interaction: InteractionId,
+    },
+    Workbin {
+        interaction: InteractionId,
+    },
+    Complete {
+        interaction: InteractionId,
+        disposition: String,
+    },
+    FinishWrapUp {
+        interaction: InteractionId,
+        #[serde(flatten)]
+        end: WrapUpEnd,
+    },
+    Release {
+        interaction: InteractionId,
+    },
+    Transfer {
+        interaction: InteractionId,
+        #[serde(flatten)]
+        transfer: Transfer,
+    },
+    Say {
+        interaction: InteractionId,
+        #[serde(flatten)]
+        words: Words,
+    },
+}
+
+impl Open {
+    async fn run(mut self) {
+        match self.act.lane().join(self.act.agent().clone()).await {
+            Ok((mut session, snapshot)) => {
+                let logged_in = snapshot.login.as_ref().is_some_and(|login| login.connection != Connection::Open);
+                let view = AgentView::new(self.act.agent().clone(), snapshot);
+                if self.send(json!({"type": "state", "agent": view})).await.is_ok() {
+                    if logged_in {
+                        // Refused only where it has logged out meanwhile.
+                        let _ = self.act.become_(AgentAction::Connect).await;
+                    }
+                    let _: Result<(), Ended> = self.serve(&mut session).await;
+                }
+            }
+            Err(error) => {
+                let problem = Problem::from(error);
+                let _: Result<(), Ended> = self.send(json!({"type": "problem", "problem": problem.body()})).await;
+            }
+        }
+        let frame = CloseFrame { code: close_code::NORMAL, reason: "the session ended".into() };
+        // Whoever has gone away does not read it.
+        let _ = tokio::time::timeout(WRITE_MAX, self.socket.send(Message::Close(Some(frame)))).await;
+    }
+
+    async fn serve(&mut self, session: &mut Session) -> Result<(), Ended> {
+        let mut pings = interval(PING_EVERY);
+        let mut looks = interval(QUEUES_EVERY);
+        pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut lengths = Vec::new();
+        loop {
+            tokio::select! {
+                update = session.next() => match update {
+                    Some(update) => self.tell(&update).await?,
+                    None => return Err(Ended),
+                },
+                frame = self.socket.recv() => {
+                    self.heard = Instant::now();
+                    match frame {
+                        Some(Ok(Message::Text(text))) => self.answer(text.as_str()).await?,
+                        Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                        Some(Ok(Message::Binary(_))) => {
+                            let problem = Problem::json_malformed("a frame is a JSON text");
+                            self.send(json!({"type": "problem", "problem": problem.body()})).await?;
+                        }
+                        Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(Ended),
+                    }
+                },
+                _ = pings.tick() => self.write(Message::Ping(Vec::new().into())).await?,
+                _ = looks.tick() => self.queues(&mut lengths).await?,
+                () = sleep_until(self.heard + SILENCE_MAX) => return Err(Ended),
+            }
+        }
+    }
+
+    async fn tell(&mut self, update: &Update) -> Result<(), Ended> {
+        let events: Vec<Value> = update.events.iter().map(timeline::shown).collect();
+        let frame = json!({"type": "update", "sequence": update.sequence, "at_ms": update.at, "events": events});
+        self.send(frame).await
+    }
+
+    /// Tells how many wait in the queues, where that has changed.
+    async fn queues(&mut self, known: &mut Vec<(Name, usize)>) -> Result<(), Ended> {
+        let look = |account: &Account| {
+            let queues = account.configuration().queues.keys().take(QUEUES_SHOWN_MAX);
+            queues.map(|queue| (queue.clone(), account.queue_len(queue.as_str()))).collect::<Vec<_>>()
+        };
+        let Ok(lengths) = self.act.lane().ask(look).await else { return Ok(()) };
+        if lengths == *known {
+            return Ok(());
+        }
+        let shown: Vec<Value> =
+            lengths.iter().map(|(queue, length)| json!({"queue": queue, "length": length})).collect();
+        *known = lengths;
+        self.send(json!({"type": "queues", "queues": shown})).await
+    }
+
+    async fn answer(&mut self, text: &str) -> Result<(), Ended> {
+        let (id, result) = match serde_json::from_str::<Value>(text) {
+            Err(error) => (Value::Null, Err(Problem::json_malformed(error.to_string()))),
+            Ok(mut value) => {
+                let id = value.as_object_mut().and_then(|fields| fields.remove("id")).unwrap_or_default();
+                let result = match serde_json::from_value::<Request>(value) {
+                    Ok(request) => carry_out(&self.act, &self.state, request).await,
+                    Err(error) => Err(Problem::json_invalid(error.to_string())),
+                };
+                (id, result)
+            }
+        };
+        let frame = match result {
+            Ok(()) => json!({"type": "done", "id": id}),
+            Err(problem) => json!({"type": "problem", "id": id, "problem": problem.body()}),
+        };
+        self.send(frame).await
+    }
+
+    async fn send(&mut self, frame: Value) -> Result<(), Ended> {
+        self.write(Message::Text(frame.to_string().into())).await
+    }
+
+    async fn write(&mut self, message: Message) -> Result<(), Ended> {
+        match tokio::time::timeout(WRITE_MAX, self.socket.send(message)).await {
+            Ok(Ok(())) => Ok(()),
+            _ => Err(Ended),
+        }
+    }
+}
+
+/// Queues whose lengths a session is told of.
+const QUEUES_SHOWN_MAX: usize = 100;
+
+/// Does what an agent asks for.
+async fn carry_out(act: &Act, state: &State, request: Request) -> Result<(), Problem> {
+    let offer = |text: &str| text.parse::<OfferName>().map_err(|why| Problem::value_invalid("offer", why));
+    match request {
+        Request::Login(Entrance { place, media_types }) => {
+            act.become_(AgentAction::LogIn { place, media_types, connected: true }).await?;
+        }
+        Request::Logout(Exit { after_work }) => drop(act.become_(AgentAction::LogOut { after_work }).await?),
+        Request::Ready => drop(act.become_(AgentAction::Ready).await?),
+        Request::NotReady(Pause { reason, after_work }) => {
+            act.become_(AgentAction::NotReady { reason, after_work }).await?;
+        }
+        Request::Accept { offer: named } => act.answer(state, offer(&named)?, OfferAnswer::Accept).await?,
+        Request::Decline { offer: named, refusal: Refusal { reason } } => {
+            act.answer(state, offer(&named)?, OfferAnswer::Decline { reason }).await?;
+        }
+        Request::Hold { interaction } => attend(act, interaction, Attention::Held).await?,
+        Request::Retrieve { interaction } => attend(act, interaction, Attention::Active).await?,
+        Request::Workbin { interaction } => attend(act, interaction, Attention::Workbin).await?,
+        Request::Complete { interaction, disposition } => {
+            act.with(|by, for_anyone| Command::Complete { interaction, disposition, by, for_anyone }).await?;
+        }
+        Request::FinishWrapUp { interaction, end: WrapUpEnd { disposition } } => {
+            act.with(|by, for_anyone| Command::FinishWrapUp { interaction, disposition, by, for_anyone }).await?;
+        }
+        Request::Release { interaction } => {
+            act.with(|by, for_anyone| Command::Release { interaction, by, for_anyone }).await?;
+        }
+        Request::Transfer { interaction, transfer: Transfer { to } } => {
+            act.with(|by, for_anyone| Command::Transfer { interaction, to, by, for_anyone }).await?;
+        }
+        Request::Say { interaction, words: Words { text } } => {
+            let speaker = Speaker::Agent;
+            act.with(|by, for_anyone| Command::Say { interaction, speaker, text, by, for_anyone }).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn attend(act: &Act, interaction: InteractionId, attention: Attention) -> Result<(), Problem> {
+    act.with(|by, for_anyone| Command::Attend { interaction, attention, by, for_anyone }).await.map(drop)
+}
