@@ -61,7 +61,7 @@ pub use live::{
 };
 pub use login::{Connection, Login, Pending, Readiness};
 pub use matching::{Due, Work};
-pub use observe::{AgentStand, Fact, Move, Observed, Observing, Standing, Subject, census};
+pub use observe::{AgentStand, Fact, Move, Observed, Observing, Standing, Subject, begin, census};
 pub use rejection::Rejection;
 pub use response::{Rendered, Response, ResponseText};
 pub use segment::{Case, Segment, Slice};

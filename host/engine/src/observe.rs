@@ -166,6 +166,26 @@ pub fn census(account: &Account) -> impl Iterator<Item = Observed> + '_ {
     })
 }
 
+/// All statistics, as if they were put at a moment: where what was observed before is lost.
+#[must_use]
+pub fn begin(account: &Account, at: UnixMillis) -> Observed {
+    let mut observed = Observed::default();
+    for statistic in account.configuration().statistics.values() {
+        let fact = put(account, at, &Document::Statistic(Arc::clone(statistic)), &mut observed);
+        observed.facts.extend(fact.map(|fact| (at, fact)));
+    }
+    agents(account, at, &mut observed);
+    observed
+}
+
+/// How every agent stands who is logged in.
+fn agents(account: &Account, at: UnixMillis, observed: &mut Observed) {
+    for (agent, _) in account.logins() {
+        let stand = agent_stand(account, agent);
+        observed.facts.push((at, Fact::Agent { agent: agent.clone(), stand }));
+    }
+}
+
 /// Half of an observation: what a record means, as far as that follows from how the account was before it.
 #[derive(Debug)]
 pub struct Observing<'a> {
@@ -217,11 +237,7 @@ impl<'a> Observing<'a> {
             observed.facts.extend(fact.map(|fact| (at, fact)));
         }
         if self.begins {
-            for (agent, _) in account.logins() {
-                let stand = agent_stand(account, agent);
-                observed.facts.push((at, Fact::Agent { agent: agent.clone(), stand }));
-            }
-            return;
+            return agents(account, at, observed);
         }
         for (agent, was) in self.agents {
             let mut stand = agent_stand(account, &agent);

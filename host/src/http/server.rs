@@ -8,8 +8,8 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::State;
 use super::auth::Watcher;
+use super::{State, now};
 use crate::stats::Families;
 
 pub(super) fn routes() -> OpenApiRouter<State> {
@@ -41,7 +41,7 @@ async fn health() -> Answer<Health> {
 async fn metrics(watcher: Watcher) -> impl IntoResponse {
     let mut families = Families::default();
     for lane in watcher.lanes {
-        lane.stats().prometheus(lane.name(), &mut families);
+        lane.stats().prometheus(lane.name(), now(), &mut families);
     }
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], families.render())
 }

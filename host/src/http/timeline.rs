@@ -201,6 +201,7 @@ fn text(event: &Event) -> String {
         Event::AgentNotReady { agent, reason, .. } => format!("{agent} is not ready: {reason}."),
         Event::AgentPending { agent, .. } => format!("{agent} will leave after this."),
         Event::AgentConnection { agent, .. } => format!("The connection of {agent} changed."),
+        Event::Marked { marks, .. } => format!("{} filters of statistics find something in it.", marks.len()),
         Event::AgentRests { agent, .. } => format!("{agent} rests from offers."),
     }
 }
@@ -247,6 +248,7 @@ fn kind_text(kind: DocumentKind) -> &'static str {
         DocumentKind::AgentGroup => "agent group",
         DocumentKind::PlaceGroup => "place group",
         DocumentKind::AgentRules => "set of rules",
+        DocumentKind::Statistic => "statistic",
     }
 }
 

@@ -7,6 +7,7 @@
 //! after it gives the same figures.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -17,7 +18,7 @@ use signalbox_engine::{
 
 use super::definition::{
     ABANDONED_LATER, ACTIVE_MS, ANSWERED_LATER, ANSWERED_WITHIN, ARRIVED, HANDLE_MS, READY_MS, WORKED, amounts,
-    counts_agent, counts_state, happenings, is_of_place, passes, total, wants_census,
+    counts_agent, counts_state, happenings, is_of_place, passes, total,
 };
 use super::series::{Series, Total};
 
@@ -272,7 +273,7 @@ impl Definition {
     }
 }
 
-/// What the folder keeps of its own accord beside [`Fold::fold`].
+/// Folding.
 impl Fold {
     /// Until where it has folded.
     pub(super) fn sequence(&self) -> Sequence {
@@ -282,6 +283,23 @@ impl Fold {
     /// The names of all that are defined.
     pub(super) fn names(&self) -> impl Iterator<Item = &Name> {
         self.by_name.keys()
+    }
+
+    /// The names that come after one, in order.
+    pub(super) fn names_after(&self, after: Option<&str>) -> impl Iterator<Item = &Name> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.by_name.range::<str, _>((from, Bound::Unbounded)).map(|(name, _)| name)
+    }
+
+    /// Whether what is defined is what these facts define.
+    pub(super) fn defines(&self, facts: &[(UnixMillis, Fact)]) -> bool {
+        let defined = facts.iter().filter_map(|(_, fact)| match fact {
+            Fact::Defined(statistic) => Some(statistic),
+            _ => None,
+        });
+        let mut count = 0;
+        defined.inspect(|_| count += 1).all(|statistic| self.statistic(statistic.name.as_str()) == Some(statistic))
+            && count == self.by_name.len()
     }
 
     /// A statistic's definition.
@@ -296,11 +314,26 @@ impl Fold {
     /// Folds what was observed, up to a record.
     ///
     /// Where a definition counts interactions as they stand, all of them have to be counted next.
+    #[cfg(test)]
     pub(super) fn fold(&mut self, sequence: Sequence, observed: &Observed) {
-        for (at, fact) in &observed.facts {
+        self.facts(&observed.subjects, &observed.facts);
+        if !super::definition::wants_census(&observed.facts) {
+            self.moved(observed);
+        }
+        self.folded(sequence);
+    }
+
+    /// Everything until a record is folded.
+    pub(super) fn folded(&mut self, sequence: Sequence) {
+        self.sequence = sequence;
+    }
+
+    /// Folds facts.
+    pub(super) fn facts(&mut self, subjects: &[Subject], facts: &[(UnixMillis, Fact)]) {
+        for (at, fact) in facts {
             match fact {
                 Fact::Happened { subject, what, ms, outcome } => {
-                    if let Some(subject) = observed.subjects.get(*subject as usize) {
+                    if let Some(subject) = subjects.get(*subject as usize) {
                         self.happened(*at, subject, *what, *ms, outcome.as_deref());
                     }
                 }
@@ -315,15 +348,11 @@ impl Fold {
                     self.undefine(name);
                     if self.by_name.is_empty() {
                         // From now on nothing is observed: what is known grows old.
-                        *self = Self::default();
+                        *self = Self { sequence: self.sequence, ..Self::default() };
                     }
                 }
             }
         }
-        if !wants_census(&observed.facts) {
-            self.moved(observed);
-        }
-        self.sequence = sequence;
     }
 
     /// Begins to count anew how interactions stand.
