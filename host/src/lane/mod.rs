@@ -16,6 +16,7 @@ mod clock;
 mod deliveries;
 mod effects;
 mod grants;
+mod loaders;
 mod mailbox;
 mod sessions;
 #[cfg(test)]

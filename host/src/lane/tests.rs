@@ -11,7 +11,7 @@ use rand::{Rng, SeedableRng};
 use signalbox_engine::{
     Account, Action, Binding, CallId, Category, Command, Decision, Delivery, DeliveryKey, DeliveryState, Deployment,
     Destination, Digest, Document, Entry, Facts, Failure, InteractionId, Live, Manifest, Message, Name, OnFailure,
-    Outcome, Reply, Request as Asked, Share, Submission, UnixMillis, Webhook, Workflow,
+    Outcome, Reply, Request as Asked, Share, State, StateKind, Submission, UnixMillis, Webhook, Workflow,
 };
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -476,7 +476,7 @@ fn the_figures_of_a_queue_hold_over_a_restart_and_for_what_is_put_back() {
     rig.command(Command::Take { queue: name("line"), by: "ana".into() });
     let first = rig.submitted[0];
     rig.now = UnixMillis(4_000);
-    rig.command(Command::Release { interaction: first, by: "ana".into() });
+    rig.command(Command::Release { interaction: first, by: "ana".into(), for_anyone: false });
     assert_eq!(figures(&rig), [2.0, 3.0, 1.0, 0.0]);
     for interaction in rig.submitted.clone() {
         rig.command(Command::Cancel { interaction, reason: "test".into(), by: "ana".into() });
