@@ -242,7 +242,7 @@ pub(crate) fn match_due(account: &Account, due: &Due, now: UnixMillis) -> Result
 
 fn offer(account: &Account, id: InteractionId, agent: Name, queue: Option<&Name>, now: UnixMillis) -> Event {
     let timeout = queue_of(account, queue).map_or(Queue::OFFER_TIMEOUT_MS, |queue| queue.offer_timeout_ms);
-    let offer = Offer { id: OfferId(account.sequence().next().0), agent, expires: now.plus(timeout) };
+    let offer = Offer { id: OfferId(account.sequence().next().0), agent, expires: now.plus(timeout), since: now };
     Event::Offered { id, offer }
 }
 

@@ -12,7 +12,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::LazyLock;
 
-use jiff::civil::{Date, DateTime};
+use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 use jiff::{Span, Timestamp, ToSpan};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -30,7 +30,7 @@ const HOURS_MAX: usize = 100;
 /// Most exceptions.
 const EXCEPTIONS_MAX: usize = 2000;
 
-static ZONES: LazyLock<TimeZoneDatabase> = LazyLock::new(TimeZoneDatabase::bundled);
+pub(crate) static ZONES: LazyLock<TimeZoneDatabase> = LazyLock::new(TimeZoneDatabase::bundled);
 
 /// Opening hours in a time zone. What is made is valid: there is no other way to one than [`Calendar::new`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -285,6 +285,12 @@ fn minute_of(at: DateTime) -> u16 {
 impl TimeOfDay {
     /// The end of the day.
     const MIDNIGHT: Self = Self(24 * 60);
+
+    /// On the clock; none for the end of the day.
+    pub(crate) fn time(self) -> Option<Time> {
+        let (hour, minute) = (i8::try_from(self.0 / 60).ok()?, i8::try_from(self.0 % 60).ok()?);
+        Time::new(hour, minute, 0, 0).ok()
+    }
 }
 
 impl FromStr for TimeOfDay {

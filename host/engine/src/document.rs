@@ -16,6 +16,7 @@ use crate::id::{Digest, Name, UnixMillis};
 use crate::live::Wants;
 use crate::response::Response;
 use crate::staff::{Agent, AgentChoice, AgentGroup, AgentRules, Place, PlaceGroup, SkillType};
+use crate::statistic::{Asked, Statistic};
 use crate::workflow::{Flow, Workflow};
 
 /// A binary that was uploaded: a strategy version, or an asset of one. Its bytes are kept as a blob.
@@ -287,6 +288,8 @@ pub enum Document {
     Endpoint(Arc<Endpoint>),
     /// Rules of callbacks.
     CallbackRules(Arc<CallbackRules>),
+    /// A statistic.
+    Statistic(Arc<Statistic>),
 }
 
 /// Kinds of documents, in the order in which they are loaded.
@@ -328,6 +331,8 @@ pub enum DocumentKind {
     Endpoint,
     /// See [`Document::CallbackRules`].
     CallbackRules,
+    /// See [`Document::Statistic`].
+    Statistic,
 }
 
 /// What a document is found by.
@@ -388,6 +393,7 @@ impl Document {
             Self::AgentRules(_) => key(DocumentKind::AgentRules, &AgentRules::name()),
             Self::Endpoint(endpoint) => key(DocumentKind::Endpoint, &endpoint.name),
             Self::CallbackRules(rules) => key(DocumentKind::CallbackRules, &rules.name),
+            Self::Statistic(statistic) => key(DocumentKind::Statistic, &statistic.name),
         }
     }
 }
@@ -433,6 +439,10 @@ pub struct Configuration {
     pub endpoints: BTreeMap<Name, Arc<Endpoint>>,
     /// By name.
     pub callback_rules: BTreeMap<Name, Arc<CallbackRules>>,
+    /// By name. There are many: a copy shares what is not changed.
+    pub statistics: imbl::OrdMap<Name, Arc<Statistic>>,
+    /// What the statistics ask for.
+    pub(crate) asked: Asked,
 }
 
 impl Configuration {
@@ -497,6 +507,12 @@ impl Configuration {
             Document::AgentRules(rules) => self.agent_rules = rules,
             Document::Endpoint(e) => drop(self.endpoints.insert(e.name.clone(), e)),
             Document::CallbackRules(r) => drop(self.callback_rules.insert(r.name.clone(), r)),
+            Document::Statistic(statistic) => {
+                self.asked.add(&statistic);
+                if let Some(before) = self.statistics.insert(statistic.name.clone(), statistic) {
+                    self.asked.take(&before);
+                }
+            }
         }
     }
 
@@ -536,6 +552,11 @@ impl Configuration {
             DocumentKind::AgentRules => self.agent_rules = Arc::default(),
             DocumentKind::Endpoint => drop(self.endpoints.remove(name)),
             DocumentKind::CallbackRules => drop(self.callback_rules.remove(name)),
+            DocumentKind::Statistic => {
+                if let Some(before) = self.statistics.remove(name) {
+                    self.asked.take(&before);
+                }
+            }
         }
     }
 
@@ -565,5 +586,6 @@ impl Configuration {
             .chain(std::iter::once(Document::AgentRules(Arc::clone(&self.agent_rules))))
             .chain(self.endpoints.values().cloned().map(Document::Endpoint))
             .chain(self.callback_rules.values().cloned().map(Document::CallbackRules))
+            .chain(self.statistics.values().cloned().map(Document::Statistic))
     }
 }

@@ -17,6 +17,7 @@ use crate::outgoing;
 use crate::rejection::Rejection;
 use crate::staff::AgentRules;
 use crate::staffing;
+use crate::statistic;
 use crate::validate::validate;
 use crate::workflow::{ElementKind, Flow, Workflow};
 
@@ -82,6 +83,10 @@ pub(crate) fn put(account: &Account, document: Document, by: String) -> Result<V
         Document::CallbackRules(rules) => {
             rules.check(configuration)?;
             Document::CallbackRules(rules)
+        }
+        Document::Statistic(statistic) => {
+            statistic::check(configuration, &statistic)?;
+            Document::Statistic(statistic)
         }
         other @ (Document::Upload(_)
         | Document::Calendar(..)
@@ -252,14 +257,19 @@ fn room(configuration: &Configuration, document: &Document) -> Result<(), Reject
         DocumentKind::AgentRules => ("sets of rules", 0),
         DocumentKind::Endpoint => ("endpoints", configuration.endpoints.len()),
         DocumentKind::CallbackRules => ("sets of callback rules", configuration.callback_rules.len()),
+        DocumentKind::Statistic => ("statistics", configuration.statistics.len()),
+    };
+    let limit = match key.kind {
+        DocumentKind::Statistic => limits::STATISTICS_MAX,
+        _ => limits::DOCUMENTS_MAX,
     };
     // A workflow is put without its version.
     let stands = match key.kind {
         DocumentKind::Workflow => configuration.workflows.contains_key(&key.name),
         _ => contains(configuration, &key),
     };
-    if held >= limits::DOCUMENTS_MAX && !stands {
-        return Err(Rejection::Full { what, limit: limits::DOCUMENTS_MAX });
+    if held >= limit && !stands {
+        return Err(Rejection::Full { what, limit });
     }
     Ok(())
 }
@@ -287,6 +297,7 @@ fn contains(configuration: &Configuration, key: &DocumentKey) -> bool {
         DocumentKind::AgentRules => AgentRules::name() == name,
         DocumentKind::Endpoint => configuration.endpoints.contains_key(name),
         DocumentKind::CallbackRules => configuration.callback_rules.contains_key(name),
+        DocumentKind::Statistic => configuration.statistics.contains_key(name),
     }
 }
 
@@ -359,6 +370,7 @@ fn user_of(account: &Account, key: &DocumentKey) -> Option<String> {
             |kind| matches!(kind, ElementKind::Call { endpoint, .. } if *endpoint == key.name),
         ),
         DocumentKind::AgentRules
+        | DocumentKind::Statistic
         | DocumentKind::Binding
         | DocumentKind::Response
         | DocumentKind::Token

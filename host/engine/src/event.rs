@@ -14,6 +14,7 @@ use crate::endpoint::EndpointFailure;
 use crate::id::{CallId, InteractionId, Name, Sequence, UnixMillis};
 use crate::live::{Attention, Offer, OfferId, QueuePosition, Wants};
 use crate::login::{Connection, Pending};
+use crate::statistic::Mark;
 
 /// What one accepted command did: a row of the journal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -505,6 +506,13 @@ pub enum Event {
         /// Who said so.
         by: String,
     },
+    /// What statistics' filters find in it has changed.
+    Marked {
+        /// Which.
+        id: InteractionId,
+        /// In order.
+        marks: Vec<Mark>,
+    },
 }
 
 /// How an offer ended.
@@ -620,6 +628,7 @@ impl Event {
             | Self::CallbackBooked { id, .. }
             | Self::CallbackRescheduled { id, .. }
             | Self::CallbackAttempted { id, .. }
+            | Self::Marked { id, .. }
             | Self::Began { id } => Some(*id),
             Self::MessageQueued { message, .. } => message.interaction,
             Self::DocumentPut { .. }
@@ -689,6 +698,7 @@ impl Event {
             Self::CallbackBooked { .. } => "callback.booked",
             Self::CallbackRescheduled { .. } => "callback.rescheduled",
             Self::CallbackAttempted { .. } => "callback.attempted",
+            Self::Marked { .. } => "interaction.marked",
         }
     }
 }

@@ -27,6 +27,7 @@ mod id;
 mod live;
 mod login;
 mod matching;
+mod observe;
 mod outgoing;
 mod rejection;
 mod response;
@@ -35,6 +36,7 @@ mod skill_expression;
 mod slots;
 mod staff;
 mod staffing;
+mod statistic;
 mod topic;
 mod transcript;
 mod validate;
@@ -67,12 +69,16 @@ pub use live::{
 };
 pub use login::{Connection, Login, Pending, Readiness};
 pub use matching::{Due, Work};
+pub use observe::{AgentStand, Fact, Move, Observed, Observing, Standing, Subject, begin, census};
 pub use rejection::Rejection;
 pub use response::{Rendered, Response, ResponseText};
 pub use segment::{Case, Segment, Slice};
 pub use skill_expression::{SkillExpression, SkillExpressionError};
 pub use slots::{Slot, SlotSettings, SlotSettingsError, slot_at, slots};
 pub use staff::{Agent, AgentChoice, AgentGroup, AgentRules, Place, PlaceGroup, SecondLogin, SkillType};
+pub use statistic::{
+    AgentState, Aggregate, Filter, Happening, Mark, Measure, ObjectKind, Profile, Reset, Span, StatObject, Statistic,
+};
 pub use topic::TOPICS;
 pub use transcript::{Said, Transcript};
 pub use validate::{Fault, validate};
@@ -140,6 +146,16 @@ pub mod limits {
     pub const TRANSCRIPT_MAX: usize = 500;
     /// Bytes of those texts.
     pub const TRANSCRIPT_BYTES_MAX: usize = 256 * 1024;
+    /// Statistics of one account.
+    pub const STATISTICS_MAX: usize = 20_000;
+    /// Different conditions in the filters of an account's statistics: the lane asks them all.
+    pub const STATISTIC_CONDITIONS_MAX: usize = 64;
+    /// Steps of a sliding window.
+    pub const STATISTIC_STEPS_MAX: u64 = 1440;
+    /// Bounds of a distribution.
+    pub const STATISTIC_BOUNDS_MAX: usize = 32;
+    /// What a selection holds.
+    pub const STATISTIC_SELECTION_MAX: u32 = 1000;
     /// Names of deleted deployments that are kept, so that none is used again: about 100 bytes each.
     pub const RETIRED_MAX: usize = 100_000;
     /// Entries of one table.

@@ -10,6 +10,7 @@ use crate::decision::Target;
 use crate::event::{Event, OfferEnd, Park};
 use crate::id::{CallId, InteractionId, Name, Sequence, UnixMillis};
 use crate::staff::AgentChoice;
+use crate::statistic::Mark;
 
 /// A place in a workflow.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +21,10 @@ pub struct Frame {
     pub version: u32,
     /// Index of the element.
     pub element: u16,
+    /// When it entered the workflow.
+    pub since: UnixMillis,
+    /// When it entered the element.
+    pub entered_at: UnixMillis,
 }
 
 /// How often an interaction entered an element since it came or was resumed.
@@ -83,6 +88,8 @@ pub struct Offer {
     pub agent: Name,
     /// When it expires.
     pub expires: UnixMillis,
+    /// When it was made.
+    pub since: UnixMillis,
 }
 
 /// An agent who did not accept, and the command by which it had become ready.
@@ -135,6 +142,8 @@ pub struct WrapUp {
     pub disposition: String,
     /// When it ends by itself.
     pub until: UnixMillis,
+    /// The queue that it came out of.
+    pub queue: Option<Name>,
 }
 
 /// What a live interaction waits for.
@@ -283,6 +292,8 @@ pub struct Live {
     pub refusals: Vec<Refusal>,
     /// What makes it a callback.
     pub callback: Option<Box<Callback>>,
+    /// What statistics' filters have found in it.
+    pub marks: Vec<Mark>,
 }
 
 /// One interaction that has ended, as it is kept.
@@ -321,6 +332,7 @@ impl Live {
             target: None,
             refusals: Vec::new(),
             callback: None,
+            marks: Vec::new(),
         }
     }
 
@@ -427,11 +439,12 @@ impl Live {
     pub(crate) fn apply(&mut self, event: &Event, at: UnixMillis) {
         match event {
             Event::WorkflowEntered { workflow, version, start, .. } => {
-                self.frames.push(Frame { workflow: workflow.clone(), version: *version, element: *start });
+                let (workflow, version, element) = (workflow.clone(), *version, *start);
+                self.frames.push(Frame { workflow, version, element, since: at, entered_at: at });
             }
             Event::WorkflowLeft { .. } => drop(self.frames.pop()),
             Event::WorkflowsLeft { .. } => self.frames.clear(),
-            Event::Entered { element, index, .. } => self.enter(element, *index),
+            Event::Entered { element, index, .. } => self.enter(element, *index, at),
             Event::CallRequested { call, deployment, visit, attempt, .. } => {
                 self.become_(
                     State::Routing { call: *call, deployment: deployment.clone(), visit: *visit, attempt: *attempt },
@@ -511,7 +524,8 @@ impl Live {
                 }
             }
             Event::WrapUpStarted { agent, disposition, until, .. } => {
-                let wrap_up = WrapUp { agent: agent.clone(), disposition: disposition.clone(), until: *until };
+                let queue = self.position().map(|position| position.queue.clone());
+                let wrap_up = WrapUp { agent: agent.clone(), disposition: disposition.clone(), until: *until, queue };
                 self.become_(State::WrapUp(Box::new(wrap_up)), at);
             }
             Event::Scheduled { until, .. } => self.become_(State::Scheduled { until: *until }, at),
@@ -532,6 +546,7 @@ impl Live {
                     callback.outcome = Some(*outcome);
                 }
             }
+            Event::Marked { marks, .. } => self.marks.clone_from(marks),
             Event::Parked { park, .. } => self.become_(State::Parked(Box::new(park.clone())), at),
             Event::Resumed { version, .. } => {
                 // A loop passes several elements: each of them may be entered as often as before.
@@ -587,9 +602,10 @@ impl Live {
         self.since = at;
     }
 
-    fn enter(&mut self, element: &Name, index: u16) {
+    fn enter(&mut self, element: &Name, index: u16, at: UnixMillis) {
         let Some(frame) = self.frames.last_mut() else { return };
         frame.element = index;
+        frame.entered_at = at;
         let workflow = &frame.workflow;
         match self.visits.iter_mut().find(|v| v.element == *element && v.workflow == *workflow) {
             Some(visit) => visit.count = visit.count.saturating_add(1),
@@ -620,9 +636,11 @@ pub(crate) fn intern(live: &mut Live, names: &mut std::collections::BTreeSet<Nam
         State::Assigned(assignment) => share(&mut assignment.position.queue),
         State::Routing { deployment, .. } => share(deployment),
         State::Calling { endpoint, .. } => share(endpoint),
-        State::Moving | State::Waiting { .. } | State::Scheduled { .. } | State::WrapUp(_) | State::Parked(_) => {}
+        State::WrapUp(wrap_up) => wrap_up.queue.iter_mut().for_each(share),
+        State::Moving | State::Waiting { .. } | State::Scheduled { .. } | State::Parked(_) => {}
     }
     live.visits.shrink_to_fit();
+    live.marks.shrink_to_fit();
     live.frames.shrink_to_fit();
 }
 

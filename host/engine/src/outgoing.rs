@@ -22,7 +22,9 @@ pub(crate) fn announce(account: &Account, events: &mut Vec<Event>, sequence: Seq
     let messages: Vec<Event> = events
         .iter()
         .enumerate()
-        .filter(|(_, event)| event.interaction().is_some() && !matches!(event, Event::MessageQueued { .. }))
+        // What concerns the server's own bookkeeping is nobody's news.
+        .filter(|(_, event)| !matches!(event, Event::MessageQueued { .. } | Event::Marked { .. }))
+        .filter(|(_, event)| event.interaction().is_some())
         .filter_map(|(n, event)| {
             let webhooks = webhooks_for(account, event.name());
             if webhooks.is_empty() {

@@ -232,5 +232,6 @@ fn kind_word(kind: DocumentKind) -> &'static str {
         DocumentKind::AgentRules => "set of rules",
         DocumentKind::Endpoint => "endpoint",
         DocumentKind::CallbackRules => "set of callback rules",
+        DocumentKind::Statistic => "statistic",
     }
 }

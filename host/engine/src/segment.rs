@@ -228,7 +228,7 @@ pub(crate) fn pick(hash_key: &[&[u8]], weights: impl Iterator<Item = u32> + Clon
 /// FNV-1a of 64 bits over the parts, each preceded by its length, and then the finaliser of MurmurHash3, for the high
 /// bits of FNV-1a hardly depend on the last bytes. Never change it: every share would be dealt anew.
 /// <http://www.isthe.com/chongo/tech/comp/fnv/>, <https://github.com/aappleby/smhasher>.
-fn hash(parts: &[&[u8]]) -> u64 {
+pub(crate) fn hash(parts: &[&[u8]]) -> u64 {
     let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
     let mut take = |byte: u8| hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
     for part in parts {

@@ -1,7 +1,7 @@
 //! Types of the messages that webhooks can ask for.
 
 /// Each with what it tells; `*` stands for all of them.
-pub const TOPICS: [(&str, &str); 36] = [
+pub const TOPICS: [(&str, &str); 42] = [
     ("acknowledgement", "a receipt to the customer"),
     ("reply", "an answer to the customer"),
     ("forward", "an interaction, to an address outside"),
@@ -35,6 +35,12 @@ pub const TOPICS: [(&str, &str); 36] = [
     ("interaction.began", "that moment has come"),
     ("offer.made", "it is held out to an agent"),
     ("offer.ended", "an offer was accepted, declined, expired, was revoked, or came to nothing"),
+    ("interaction.marked", "what statistics' filters find in it has changed"),
+    ("callback.booked", "it was booked as a callback"),
+    ("callback.rescheduled", "a callback was booked for another moment"),
+    ("callback.attempted", "an attempt to call somebody back has ended"),
+    ("endpoint.called", "an application outside is asked"),
+    ("endpoint.answered", "an application outside answered, or did not"),
     ("strategy.called", "a strategy is asked"),
     ("strategy.answered", "a strategy decided"),
     ("strategy.failed", "a strategy gave no decision"),
@@ -56,7 +62,7 @@ mod tests {
         let source = include_str!("event.rs");
         let names = source.split("=> \"").skip(1).filter_map(|rest| rest.split('"').next());
         let told: BTreeSet<&str> =
-            names.filter(|n| ["interaction.", "offer.", "strategy."].iter().any(|of| n.starts_with(of))).collect();
+            names.filter(|n| ["interaction.", "callback.", "endpoint.", "offer.", "strategy."].iter().any(|of| n.starts_with(of))).collect();
         assert!(told.len() > 20, "{told:?}");
         let known: BTreeSet<&str> = TOPICS.iter().map(|(topic, _)| *topic).skip(3).collect();
         assert_eq!(told, known);

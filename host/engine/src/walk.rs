@@ -171,12 +171,40 @@ impl<'a> Draft<'a> {
     }
 
     /// The events, and the contents that changed.
-    pub(crate) fn finish(self, contents: &mut Vec<(InteractionId, Content)>) -> Vec<Event> {
+    pub(crate) fn finish(mut self, contents: &mut Vec<(InteractionId, Content)>) -> Vec<Event> {
+        self.mark();
         if self.content_changed {
             contents.push((self.id, self.content));
         }
         contents.extend(self.copies);
         self.events
+    }
+
+    /// Notes what statistics' filters find in what is new or has changed. It stands before whatever else happened, so that
+    /// all of it counts under the new marks.
+    fn mark(&mut self) {
+        let asked = &self.account.configuration().asked;
+        // Marks that nobody asks for any more stay until the next change; nothing looks at them.
+        if !asked.has_marks() {
+            return;
+        }
+        let outside = || Name::new("none").unwrap_or_else(|e| panic!("`none` is a name: {e}"));
+        let workflow = self.live.frames.last().map_or_else(outside, |frame| frame.workflow.clone());
+        let own = self.content_changed.then_some((self.id, &self.content));
+        let copies = self.copies.iter().map(|(id, content)| (*id, content));
+        let mut found = Vec::new();
+        for (id, content) in own.into_iter().chain(copies) {
+            let marks = asked.marks(id, &workflow, content, self.now);
+            let before = if id == self.id { self.live.marks.as_slice() } else { &[] };
+            if marks != before {
+                found.push((id, marks));
+            }
+        }
+        for (id, marks) in found {
+            let is_new = |event: &Event| matches!(event, Event::Submitted { id: of, .. } if *of == id);
+            let at = self.events.iter().position(is_new).map_or(0, |i| i + 1);
+            self.events.insert(at, Event::Marked { id, marks });
+        }
     }
 
     pub(crate) fn content(&self) -> &Content {

@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
+use signalbox_engine::Name;
 use utoipa::ToSchema;
 
 use super::Problem;
@@ -57,6 +58,16 @@ pub(super) fn decode<const N: usize>(cursor: Option<&str>) -> Result<Option<[u8;
             bytes.try_into().map_err(|_| Problem::cursor_invalid())
         })
         .transpose()
+}
+
+/// Where a list goes on whose keys are names.
+///
+/// # Errors
+/// `cursor-invalid` where it does not come from such a list.
+pub(super) fn decode_name(cursor: &str) -> Result<Name, Problem> {
+    let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| Problem::cursor_invalid())?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| Problem::cursor_invalid())?;
+    Name::new(text).map_err(|_| Problem::cursor_invalid())
 }
 
 #[cfg(test)]

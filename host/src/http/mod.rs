@@ -33,6 +33,7 @@ mod serve;
 mod server;
 mod session;
 mod staff;
+mod statistics;
 mod strategies;
 mod submit;
 mod tables;
@@ -75,6 +76,7 @@ struct Shared {
     accounts: Arc<Accounts>,
     bodies: Arc<Semaphore>,
     sessions: Arc<Semaphore>,
+    streams: Arc<Semaphore>,
     installs: Arc<Semaphore>,
     installs_waiting: Arc<Semaphore>,
     documents: [Mutex<()>; DOCUMENT_LOCKS],
@@ -88,6 +90,7 @@ impl State {
             accounts,
             bodies: Arc::new(Semaphore::new(BODIES_KIB_MAX)),
             sessions: Arc::new(Semaphore::new(session::SESSIONS_MAX)),
+            streams: Arc::new(Semaphore::new(statistics::STREAMS_MAX)),
             installs: Arc::new(Semaphore::new(INSTALLS_MAX)),
             installs_waiting: Arc::new(Semaphore::new(INSTALLS_MAX + INSTALLS_WAITING_MAX)),
             documents: std::array::from_fn(|_| Mutex::new(())),
@@ -107,6 +110,11 @@ impl State {
     /// Room for one more session of an agent; none where there are as many as may be.
     fn room_for_session(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.0.sessions).try_acquire_owned().ok()
+    }
+
+    /// Room for one more stream of figures; none where there are as many as may be.
+    fn room_for_stream(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.0.streams).try_acquire_owned().ok()
     }
 
     /// Held from the reading of a document to the writing of what was made of it. Whoever writes documents holds it.
@@ -159,6 +167,7 @@ fn routes() -> (Router<State>, OpenApi) {
         ("places", staff::places::routes()),
         ("place-groups", staff::place_groups::routes()),
         ("skills", staff::skills::routes()),
+        ("statistics", statistics::routes()),
         ("workflows", workflows::routes()),
         ("bindings", bindings::routes()),
         ("strategies", strategies::routes()),

@@ -304,6 +304,11 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "sessions-full", detail).retry_after(5)
     }
 
+    pub(super) fn streams_full() -> Self {
+        let detail = "as many streams of figures are open as the server holds";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "streams-full", detail).retry_after(5)
+    }
+
     pub(super) fn last_administrator() -> Self {
         let detail = "without this token nobody could administer the server";
         Self::new(StatusCode::CONFLICT, "token-last-administrator", detail)
@@ -371,6 +376,7 @@ fn noun(kind: DocumentKind) -> &'static str {
         DocumentKind::AgentRules => "agent-rules",
         DocumentKind::Endpoint => "endpoint",
         DocumentKind::CallbackRules => "callback-rules",
+        DocumentKind::Statistic => "statistic",
     }
 }
 

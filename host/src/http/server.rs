@@ -10,7 +10,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::auth::Watcher;
-use super::{Problem, State};
+use super::{Problem, State, now};
 use crate::stats::Families;
 
 pub(super) fn routes() -> OpenApiRouter<State> {
@@ -49,7 +49,7 @@ async fn health(extract::State(state): extract::State<State>) -> Result<Answer<H
 async fn metrics(watcher: Watcher) -> impl IntoResponse {
     let mut families = Families::default();
     for lane in watcher.lanes {
-        lane.stats().prometheus(lane.name(), &mut families);
+        lane.stats().prometheus(lane.name(), now(), &mut families);
     }
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], families.render())
 }

@@ -214,6 +214,7 @@ fn text(event: &Event) -> String {
         Event::AgentNotReady { agent, reason, .. } => format!("{agent} is not ready: {reason}."),
         Event::AgentPending { agent, .. } => format!("{agent} will leave after this."),
         Event::AgentConnection { agent, .. } => format!("The connection of {agent} changed."),
+        Event::Marked { marks, .. } => format!("{} filters of statistics find something in it.", marks.len()),
         Event::AgentRests { agent, .. } => format!("{agent} rests from offers."),
         Event::EndpointCalled { endpoint, attempt: 0, .. } => format!("Asked the application {endpoint}."),
         Event::EndpointCalled { endpoint, attempt, .. } => {
@@ -275,6 +276,7 @@ fn kind_text(kind: DocumentKind) -> &'static str {
         DocumentKind::AgentRules => "set of rules",
         DocumentKind::Endpoint => "endpoint",
         DocumentKind::CallbackRules => "set of callback rules",
+        DocumentKind::Statistic => "statistic",
     }
 }
 

@@ -26,11 +26,14 @@ impl Grants for AccountGrants {
             ObjectKind::Workflow => "workflow",
             ObjectKind::MediaType => "media-type",
             ObjectKind::Strategy => "strategy",
-            ObjectKind::Agent | ObjectKind::AgentGroup | ObjectKind::Place | ObjectKind::PlaceGroup => return None,
+            ObjectKind::Agent => "agent",
+            ObjectKind::AgentGroup => "agent-group",
+            ObjectKind::Place => "place",
+            ObjectKind::PlaceGroup => "place-group",
         };
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let now = UnixMillis(u64::try_from(now.as_millis()).unwrap_or(u64::MAX));
-        self.stats.value(kind, name, statistic, now)
+        self.stats.granted(kind, name, statistic, now)
     }
 
     fn lookup(&self, table: &str, key: &str) -> Option<String> {

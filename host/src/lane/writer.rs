@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use signalbox_engine::{
     self as engine, Account, AgentAction, CallId, Command, Configuration, Content, DeliveryKey, Digest, DocumentKind,
-    Ended, Event, Facts, InteractionId, Name, Record, Transcript, UnixMillis,
+    Ended, Event, Facts, InteractionId, Name, Observed, Observing, Record, Transcript, UnixMillis,
 };
 use tokio::sync::oneshot;
 
@@ -19,7 +19,7 @@ use super::grants::AccountGrants;
 use super::sessions::{Joining, Sessions};
 use super::{Answer, Error, Idempotency, Look, Published, Request, Shared, Submitted};
 use crate::outbox::Attempt;
-use crate::stats::LogLine;
+use crate::stats::{CheckpointPart, LogLine, Saved};
 use crate::store::{self, AccountNumber, Batch, DecisionRow, Head, IdempotencyRow, Store};
 use crate::strategy::{Grants, Level, Recorded};
 
@@ -101,6 +101,8 @@ struct Work {
     /// Agents whom each record is about, for those who have sessions.
     concerned: Vec<BTreeSet<Name>>,
     configuration_changed: bool,
+    /// What the records mean to statistics.
+    observed: Observed,
 }
 
 impl Writer {
@@ -140,6 +142,14 @@ impl Writer {
         self.endpoints.reset(&self.account);
         self.publish();
         self.shared.stats.reset(&self.account);
+        match self.store.statistics(self.shared.number) {
+            Ok((checkpoint, observed)) => self.shared.stats.restore(&self.account, Saved { checkpoint, observed }),
+            // Routing goes on without figures.
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(account = %self.shared.name, error, "the statistics cannot be loaded");
+            }
+        }
     }
 
     fn publish(&self) {
@@ -234,6 +244,7 @@ impl Writer {
             joins: Vec::new(),
             concerned: Vec::new(),
             configuration_changed: false,
+            observed: Observed::default(),
         };
         let mut answers = answers.into_iter();
         while let Some(answer) = answers.next() {
@@ -450,7 +461,11 @@ impl Writer {
         let record = decided.record;
         let binaries = let_go(self.account.configuration(), &record);
         work.concerned.push(self.sessions.concerned(&self.account, &record));
+        let observing = Observing::before(&self.account, &record, &mut work.observed);
         let ended = self.account.apply(&record);
+        if let Some(observing) = observing {
+            observing.after(&self.account, &mut work.observed);
+        }
         for agent in self.account.take_logins_touched() {
             work.batch.login(&self.store, agent.as_str(), self.account.login(agent.as_str()));
         }
@@ -544,8 +559,16 @@ impl Writer {
         let looks = std::mem::take(&mut work.looks);
         let joins = std::mem::take(&mut work.joins);
         let concerned = std::mem::take(&mut work.concerned);
+        let observed = std::mem::take(&mut work.observed);
         work.keys.clear();
         if !records.is_empty() {
+            if !observed.facts.is_empty() {
+                batch.observed(&self.store, self.account.sequence(), &observed);
+            }
+            let part = self.shared.stats.checkpoint_part();
+            if let Some(CheckpointPart { sequence, index, bytes, last }) = part.clone() {
+                batch.checkpoint(&self.store, sequence, index, bytes, last);
+            }
             batch.head(&self.store, Head { sequence: self.account.sequence(), epoch: self.epoch });
             if let Err(error) = self.store.commit(batch) {
                 looks.into_iter().for_each(|look| look(Err(failure(&error))));
@@ -558,6 +581,10 @@ impl Writer {
             let queues = self.account.take_queues_touched();
             let folded: Vec<&Record> = records.iter().collect();
             self.shared.stats.fold(&self.account, &folded, &ended, queues);
+            if let Some(part) = &part {
+                self.shared.stats.checkpoint_written(part);
+            }
+            self.shared.stats.observe(&self.account, observed);
         }
         self.sessions.tell(&records, &concerned);
         looks.into_iter().for_each(|look| look(Ok(&self.account)));

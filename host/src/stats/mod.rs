@@ -1,20 +1,36 @@
 //! The stat server: figures folded from committed events, never by stopping the engine.
 //!
-//! A lane folds each record once, after its commit; anybody reads. It decides nothing and stores nothing: after a start the
-//! totals begin at zero and the current figures are counted from the account.
+//! It decides nothing. There are two kinds of figures:
+//! - **Statistics** that operators define (`signalbox_engine::Statistic`: object, measure, time profile, filter, with the
+//!   formulas). What each record means to them is found by the engine's `observe.rs`; the lane hands it on after the
+//!   commit, a thread folds it (`folder.rs`, `fold.rs`, `series.rs`), anybody reads. They survive a restart: what was
+//!   observed is written with the commit, and now and then a checkpoint takes its place.
+//! - The server's own figures, below. A lane folds each record once, after its commit. Nothing is stored: after a start the
+//!   totals begin at zero and the current figures are counted from the account.
 //!
-//! Written out for Prometheus in `prometheus.rs`. Read by strategies through the import `statistics`, by the names in
-//! [`REFERENCE`].
+//! Written out for Prometheus in `prometheus.rs`. Read by strategies through the import `statistics`: a defined statistic by
+//! its object and its name, the server's own by the names in [`REFERENCE`], which come first.
 
+mod definition;
+mod fold;
+mod folder;
 mod prometheus;
+mod series;
+#[cfg(test)]
+mod tests;
 
+pub use fold::{Bucket, Figure};
+pub use folder::{CheckpointPart, Saved};
 pub use prometheus::Families;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use signalbox_engine::{Account, CallId, Ended, Event, InteractionId, Name, Record, State, StateKind, UnixMillis};
+use signalbox_engine::{
+    self as engine, Account, CallId, Ended, Event, InteractionId, Name, ObjectKind, Observed, Record, State, StateKind,
+    UnixMillis,
+};
 
 /// The statistics that strategies can ask for, by what they are about. In Markdown.
 pub const REFERENCE: &str = "\
@@ -39,6 +55,7 @@ const LOG_LINES_MAX: usize = 500;
 #[derive(Debug, Default)]
 pub struct Stats {
     figures: Mutex<Figures>,
+    folder: folder::Folder,
 }
 
 /// A line that a strategy logged, and the call that it came from.
@@ -105,6 +122,88 @@ struct DeploymentFigures {
     timed: u64,
 }
 
+/// Defined statistics.
+impl Stats {
+    /// Figures of one account. The thread that folds its statistics does `prepare` first.
+    #[must_use]
+    pub fn new(prepare: fn()) -> Self {
+        Self { figures: Mutex::default(), folder: folder::Folder::new(prepare) }
+    }
+
+    /// Hands on what was observed of what has been committed. `account` is as it is after it.
+    pub(crate) fn observe(&self, account: &Account, observed: Observed) {
+        if !observed.is_empty() {
+            self.folder.observe(account.sequence(), observed, || engine::census(account));
+        }
+    }
+
+    /// Goes back to what is in the store, for an account that was just loaded.
+    pub(crate) fn restore(&self, account: &Account, saved: Saved) {
+        let defined = !account.configuration().statistics.is_empty() || self.folder.fold().names().next().is_some();
+        if defined || saved.checkpoint.is_some() || !saved.observed.is_empty() {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            let now = UnixMillis(u64::try_from(now.as_millis()).unwrap_or(u64::MAX));
+            self.folder.restore(saved, engine::begin(account, now), engine::census(account));
+        }
+    }
+
+    /// What the next commit should take along of a checkpoint.
+    pub(crate) fn checkpoint_part(&self) -> Option<CheckpointPart> {
+        self.folder.checkpoint_part()
+    }
+
+    /// A part of a checkpoint was committed.
+    pub(crate) fn checkpoint_written(&self, part: &CheckpointPart) {
+        self.folder.written(part);
+    }
+
+    /// A statistic at a moment; none where there is none of that name.
+    #[must_use]
+    pub fn figure(&self, name: &str, now: UnixMillis) -> Option<Figure> {
+        self.folder.fold().figure(name, now)
+    }
+
+    /// Statistics from one name on, by name.
+    #[must_use]
+    pub fn list(&self, after: Option<&str>, limit: usize, now: UnixMillis) -> Vec<Figure> {
+        let fold = self.folder.fold();
+        let names: Vec<Name> = fold.names_after(after).take(limit).cloned().collect();
+        names.iter().filter_map(|name| fold.figure(name.as_str(), now)).collect()
+    }
+
+    /// A figure that a strategy asks for: one of the server's own, or a statistic of that object by its name; any statistic
+    /// by its name where the kind is `statistic`. None where there is no such thing, or it has no one value.
+    #[must_use]
+    pub fn granted(&self, kind: &str, name: &str, statistic: &str, now: UnixMillis) -> Option<f64> {
+        if kind == "statistic" {
+            return self.figure(name, now)?.value;
+        }
+        self.value(kind, name, statistic, now).or_else(|| {
+            let fold = self.folder.fold();
+            let object = &fold.statistic(statistic)?.object;
+            let is = kind_word(object.kind) == kind && object.name.as_ref().is_some_and(|of| *of == name);
+            if is { fold.figure(statistic, now)?.value } else { None }
+        })
+    }
+}
+
+/// As in the API.
+fn kind_word(kind: ObjectKind) -> &'static str {
+    match kind {
+        ObjectKind::Agent => "agent",
+        ObjectKind::AgentGroup => "agent-group",
+        ObjectKind::Place => "place",
+        ObjectKind::PlaceGroup => "place-group",
+        ObjectKind::Queue => "queue",
+        ObjectKind::MediaType => "media-type",
+        ObjectKind::Workflow => "workflow",
+        ObjectKind::Element => "element",
+        ObjectKind::Strategy => "strategy",
+        ObjectKind::Account => "account",
+    }
+}
+
+/// The server's own figures.
 impl Stats {
     fn figures(&self) -> MutexGuard<'_, Figures> {
         self.figures.lock().unwrap_or_else(PoisonError::into_inner)

@@ -2,10 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
+use std::time::Duration;
 
-use signalbox_engine::Name;
+use signalbox_engine::{Name, UnixMillis};
 
-use super::Stats;
+use super::{Bucket, Stats};
+
+/// Statistics that are written out at once.
+const PAGE: usize = 500;
 
 /// Samples gathered by family, so that each family stands together under its help text whatever account they are of.
 #[derive(Debug, Default)]
@@ -14,7 +18,7 @@ pub struct Families {
 }
 
 /// Every family: name, type, help.
-const FAMILIES: [(&str, &str, &str); 16] = [
+const FAMILIES: [(&str, &str, &str); 18] = [
     ("signalbox_commands_total", "counter", "Commands committed since start."),
     ("signalbox_commits_total", "counter", "Synced commits since start."),
     ("signalbox_deliveries_pending", "gauge", "Messages that wait to be delivered to webhooks."),
@@ -22,6 +26,8 @@ const FAMILIES: [(&str, &str, &str); 16] = [
     ("signalbox_queue_entered_total", "counter", "Interactions that came into a queue since start."),
     ("signalbox_queue_taken_total", "counter", "Interactions taken out of a queue since start."),
     ("signalbox_queue_waiting", "gauge", "Interactions that wait in a queue."),
+    ("signalbox_statistic", "gauge", "A statistic that was defined, in its unit."),
+    ("signalbox_statistic_bucket", "gauge", "Of a distribution: how many were at most as long as `le` seconds."),
     ("signalbox_strategy_calls_total", "counter", "Strategy calls requested since start, by deployment."),
     ("signalbox_strategy_calls_waiting", "gauge", "Strategy calls whose answer is awaited."),
     ("signalbox_strategy_failures_total", "counter", "Strategy calls without a decision since start, by kind."),
@@ -60,7 +66,8 @@ fn escape(value: &str) -> String {
 
 impl Stats {
     /// Writes the figures in Prometheus' text format, as samples of their families.
-    pub fn prometheus(&self, account: &Name, out: &mut Families) {
+    pub fn prometheus(&self, account: &Name, now: UnixMillis, out: &mut Families) {
+        self.defined(account, now, out);
         let figures = self.figures();
         let label = |name: &str, value: &str| format!("account=\"{account}\",{name}=\"{}\"", escape(value));
         let own = format!("account=\"{account}\"");
@@ -93,6 +100,32 @@ impl Stats {
             }
             for (kind, count) in &of.failures {
                 out.add("signalbox_strategy_failures_total", &format!("{labels},kind=\"{kind}\""), *count);
+            }
+        }
+    }
+
+    /// The statistics that were defined and have a value.
+    fn defined(&self, account: &Name, now: UnixMillis, out: &mut Families) {
+        let mut after: Option<Name> = None;
+        loop {
+            // In parts, so that nobody else waits long.
+            let page = self.list(after.as_ref().map(Name::as_str), PAGE, now);
+            for figure in &page {
+                let labels = format!("account=\"{account}\",statistic=\"{}\",unit=\"{}\"", figure.name, figure.unit);
+                if let Some(value) = figure.value {
+                    out.add("signalbox_statistic", &labels, value);
+                }
+                let mut sum = 0;
+                for Bucket { up_to_ms, count } in figure.buckets.iter().flatten() {
+                    sum += count;
+                    let bound = up_to_ms
+                        .map_or_else(|| "+Inf".to_owned(), |ms| Duration::from_millis(ms).as_secs_f64().to_string());
+                    out.add("signalbox_statistic_bucket", &format!("{labels},le=\"{bound}\""), sum);
+                }
+            }
+            match page.last() {
+                Some(last) if page.len() == PAGE => after = Some(last.name.clone()),
+                _ => return,
             }
         }
     }

@@ -5,10 +5,10 @@
 use rocksdb::WriteBatch;
 use signalbox_engine::{
     Delivery, DeliveryKey, DeliveryState, Digest, Document, DocumentKey, Ended, Facts, InteractionId, Live, Login,
-    Message, Name, OutboxMessage, Record,
+    Message, Name, Observed, OutboxMessage, Record, Sequence,
 };
 
-use super::row::{encode, encode_document};
+use super::row::{CheckpointRow, encode, encode_document};
 use super::{AccountNumber, AccountRow, DecisionRow, Head, IdempotencyRow, Key, Store};
 
 /// Rows to be written together.
@@ -161,5 +161,25 @@ impl Batch {
     /// Takes a binary away.
     pub fn remove_blob(&mut self, store: &Store, digest: Digest) {
         self.delete(store, &Key::Blob(self.account, digest));
+    }
+
+    /// What statistics observed of the records until this one.
+    pub fn observed(&mut self, store: &Store, sequence: Sequence, observed: &Observed) {
+        self.put(store, &Key::Observed(self.account, sequence), &encode(observed));
+    }
+
+    /// A part of a checkpoint of the statistics. With the last, what it takes the place of is taken away: what was observed
+    /// until then, and older checkpoints.
+    pub fn checkpoint(&mut self, store: &Store, sequence: Sequence, part: u32, bytes: Vec<u8>, last: bool) {
+        let key = Key::Checkpoint(self.account, sequence, part);
+        self.put(store, &key, &encode(&CheckpointRow { last, bytes }));
+        if last {
+            let none = Sequence(0);
+            let family = store.family(key.family());
+            let observed = Key::Observed(self.account, none)..Key::Observed(self.account, sequence.next());
+            self.rows.delete_range_cf(family, observed.start.encode(), observed.end.encode());
+            let older = Key::Checkpoint(self.account, none, 0)..Key::Checkpoint(self.account, sequence, 0);
+            self.rows.delete_range_cf(family, older.start.encode(), older.end.encode());
+        }
     }
 }

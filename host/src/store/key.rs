@@ -64,6 +64,10 @@ pub enum Key<'a> {
     Retired(AccountNumber, &'a str),
     /// `15` · n · agent: an agent who is logged in. State.
     Login(AccountNumber, &'a str),
+    /// `16` · n · sequence u64: what statistics observed of the records until there. State.
+    Observed(AccountNumber, Sequence),
+    /// `17` · n · sequence u64 · part u32: a part of a checkpoint of the statistics. State.
+    Checkpoint(AccountNumber, Sequence, u32),
     /// `20` · n · interaction 16: the message as it came. Content.
     Message(AccountNumber, InteractionId),
     /// `21` · n · interaction 16: the facts about it. Content.
@@ -99,7 +103,9 @@ impl Key<'_> {
             | Self::Live(..)
             | Self::Delivery(..)
             | Self::Retired(..)
-            | Self::Login(..) => Family::State,
+            | Self::Login(..)
+            | Self::Observed(..)
+            | Self::Checkpoint(..) => Family::State,
             Self::Message(..) | Self::Facts(..) | Self::Outbox(..) | Self::Contact(..) => Family::Content,
             Self::Record(..)
             | Self::Timeline(..)
@@ -123,6 +129,8 @@ impl Key<'_> {
             Self::Delivery(..) => 0x13,
             Self::Retired(..) => 0x14,
             Self::Login(..) => 0x15,
+            Self::Observed(..) => 0x16,
+            Self::Checkpoint(..) => 0x17,
             Self::Message(..) => 0x20,
             Self::Facts(..) => 0x21,
             Self::Outbox(..) => 0x22,
@@ -150,6 +158,8 @@ impl Key<'_> {
             | Self::Delivery(n, ..)
             | Self::Retired(n, _)
             | Self::Login(n, _)
+            | Self::Observed(n, _)
+            | Self::Checkpoint(n, ..)
             | Self::Contact(n, _)
             | Self::Message(n, _)
             | Self::Facts(n, _)
@@ -189,7 +199,11 @@ impl Key<'_> {
                 bytes.extend(webhook.as_bytes());
             }
             Self::Outbox(_, message) => bytes.extend(message.to_be_bytes()),
-            Self::Record(_, sequence) => bytes.extend(sequence.0.to_be_bytes()),
+            Self::Record(_, sequence) | Self::Observed(_, sequence) => bytes.extend(sequence.0.to_be_bytes()),
+            Self::Checkpoint(_, sequence, part) => {
+                bytes.extend(sequence.0.to_be_bytes());
+                bytes.extend(part.to_be_bytes());
+            }
             Self::Timeline(_, id, Sequence(n)) | Self::Decision(_, id, CallId(n)) => {
                 bytes.extend(id.0.as_bytes());
                 bytes.extend(n.to_be_bytes());
@@ -248,6 +262,7 @@ fn kind_byte(kind: DocumentKind) -> u8 {
         DocumentKind::AgentRules => 16,
         DocumentKind::Endpoint => 17,
         DocumentKind::CallbackRules => 18,
+        DocumentKind::Statistic => 19,
     }
 }
 
@@ -276,6 +291,12 @@ mod tests {
             Key::Retired(number(1), "b"),
             Key::Login(number(1), "ann"),
             Key::Login(number(1), "bob"),
+            Key::Observed(number(1), Sequence(255)),
+            Key::Observed(number(1), Sequence(256)),
+            Key::Checkpoint(number(1), Sequence(255), 256),
+            Key::Checkpoint(number(1), Sequence(256), 0),
+            Key::Checkpoint(number(1), Sequence(256), 255),
+            Key::Checkpoint(number(1), Sequence(256), 256),
             Key::Message(number(1), id(1)),
             Key::Facts(number(1), id(1)),
             Key::Outbox(number(1), 9),

@@ -4,11 +4,11 @@ use rocksdb::{Direction, IteratorMode, ReadOptions, Snapshot};
 use serde::de::DeserializeOwned;
 use signalbox_engine::{
     Account, CallId, Content, Delivery, DeliveryKey, Digest, Document, Ended, Facts, InteractionId, Live, Message,
-    Name, OutboxMessage, Record, Sequence,
+    Name, Observed, OutboxMessage, Record, Sequence,
 };
 
 use super::key::{interaction, name, number, prefix, rest};
-use super::row::{decode, decode_document, decode_tagged};
+use super::row::{CheckpointRow, decode, decode_document, decode_tagged};
 use super::{AccountNumber, AccountRow, DecisionRow, Error, Family, Head, IdempotencyRow, Key, Store};
 
 /// An interaction as its row says: live or ended.
@@ -45,6 +45,9 @@ pub type Cursor = Vec<u8>;
 
 /// The bytes of a key and its value.
 type Pair = (Box<[u8]>, Box<[u8]>);
+
+/// What is kept of an account's statistics: the newest checkpoint that is whole, and what was observed since, in order.
+pub type StatisticsRows = (Option<Vec<u8>>, Vec<(Sequence, Observed)>);
 
 /// A delivery and how far it is.
 pub type DeliveryRow = (DeliveryKey, Delivery);
@@ -140,6 +143,44 @@ impl Store {
             Ok(())
         })?;
         Ok(Some((account, head)))
+    }
+
+    /// What is kept of an account's statistics.
+    ///
+    /// # Errors
+    /// [`Error::Read`], [`Error::Damaged`] or [`Error::NewerRow`].
+    pub fn statistics(&self, account: AccountNumber) -> Result<StatisticsRows, Error> {
+        let damaged = || Error::Damaged("key of a checkpoint".into());
+        let mut whole: Option<(Sequence, Vec<u8>)> = None;
+        let mut growing: (Sequence, u32, Vec<u8>) = (Sequence(0), 0, Vec::new());
+        self.each(Family::State, &prefix(0x17, account), |key, value| {
+            let sequence = number(rest(key)).map(Sequence).ok_or_else(damaged)?;
+            let part = rest(key).get(8..12).and_then(|part| part.try_into().ok()).map(u32::from_be_bytes);
+            if sequence != growing.0 {
+                growing = (sequence, 0, Vec::new());
+            }
+            // One whose writing was cut off lacks its end; what a longer one left behind it lies beyond the last.
+            if part.ok_or_else(damaged)? == growing.1 {
+                let row: CheckpointRow = decode_tagged(0x17, value)?;
+                growing.1 += 1;
+                growing.2.extend(row.bytes);
+                if row.last {
+                    whole = Some((sequence, std::mem::take(&mut growing.2)));
+                    growing.1 = u32::MAX;
+                }
+            }
+            Ok(())
+        })?;
+        let from = whole.as_ref().map_or(Sequence(0), |(sequence, _)| *sequence);
+        let mut observed = Vec::new();
+        self.each(Family::State, &prefix(0x16, account), |key, value| {
+            let sequence = number(rest(key)).map(Sequence).ok_or_else(damaged)?;
+            if sequence > from {
+                observed.push((sequence, decode_tagged(0x16, value)?));
+            }
+            Ok(())
+        })?;
+        Ok((whole.map(|(_, bytes)| bytes), observed))
     }
 
     /// What an interaction holds.

@@ -78,6 +78,15 @@ pub struct DecisionRow {
     pub answered_at: UnixMillis,
 }
 
+/// A part of a checkpoint of the statistics.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct CheckpointRow {
+    /// With it the checkpoint is whole.
+    pub(super) last: bool,
+    /// As the stat server encodes it.
+    pub(super) bytes: Vec<u8>,
+}
+
 /// Encodes a compact row.
 pub(super) fn encode<T: Serialize>(value: &T) -> Vec<u8> {
     postcard::to_extend(value, vec![COMPACT])

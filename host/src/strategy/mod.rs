@@ -55,6 +55,7 @@ pub use manifest::{ASSET_BYTES_MAX, Asset};
 pub use pool::{Full, Job, Pool};
 pub use record::{Answer, Granted, Level, LogLine, Question, Recorded, Unreadable};
 pub use sandbox::{LOG_BYTES_MAX, QUESTION_BYTES_MAX, QUESTIONS_MAX};
+pub use thread::lower_priority;
 
 /// Memory of a call where nobody says otherwise.
 pub const MEMORY_BYTES_MAX: usize = 64 << 20;

@@ -12,7 +12,7 @@ pub(super) const CALLING: i32 = 10;
 pub(super) const COMPILING: i32 = 15;
 
 /// Lowers the priority of the calling thread, for good. Where the system refuses, the thread goes on as it was.
-pub(super) fn lower_priority(nice: i32) {
+pub fn lower_priority(nice: i32) {
     // SAFETY: `setpriority` takes plain numbers and touches no memory of ours. On Linux, "process 0" is the calling
     // thread alone.
     let refused = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, nice) } != 0;

@@ -383,6 +383,7 @@ impl World {
         Some(match event {
             Event::Submitted { id, .. } => format!("submitted {}", short(id)),
             Event::WorkflowEntered { .. } => return None,
+            Event::Marked { marks, .. } => format!("marked {}", marks.len()),
             Event::Entered { element, by: Some(by), .. } => format!("at {element} by {by}"),
             Event::Entered { element, .. } => format!("at {element}"),
             Event::WorkflowLeft { outcome, .. } => format!("back by {outcome}"),

@@ -1,0 +1,155 @@
+//! What may be put as a statistic, and when a total begins anew.
+
+#![allow(clippy::unwrap_used)]
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use signalbox_engine::{
+    Account, Command, Document, DocumentKey, DocumentKind, Name, Queue, Rejection, Reset, Statistic, UnixMillis, decide,
+};
+
+fn run(account: &mut Account, command: Command) -> Result<(), Rejection> {
+    let decided = decide(account, command, None, UnixMillis(0))?;
+    account.apply(&decided.record);
+    Ok(())
+}
+
+fn put(account: &mut Account, statistic: Value) -> Result<(), Rejection> {
+    let statistic: Statistic = serde_json::from_value(statistic).unwrap();
+    run(account, Command::Put { document: Document::Statistic(Arc::new(statistic)), by: "test".into() })
+}
+
+fn account() -> Account {
+    let mut account = Account::default();
+    let queue = Document::Queue(Queue::new(Name::new("line").unwrap()));
+    run(&mut account, Command::Put { document: queue, by: "test".into() }).unwrap();
+    let agent = json!({"name": "ana"});
+    let agent = Document::Agent(Arc::new(serde_json::from_value(agent).unwrap()));
+    run(&mut account, Command::Put { document: agent, by: "test".into() }).unwrap();
+    account
+}
+
+#[test]
+fn a_definition_that_does_not_fit_together_is_refused() {
+    let line = json!({"kind": "queue", "name": "line"});
+    let ana = json!({"kind": "agent", "name": "ana"});
+    let answered = json!({"kind": "number", "of": "answered"});
+    let waiting = json!({"kind": "interactions-now", "state": "queued"});
+    let growing = |zone: &str, at: &str| json!({"kind": "growing", "reset": {"at": at, "time_zone": zone}});
+    let sliding = |window: u64, step: u64| json!({"kind": "sliding", "window_ms": window, "step_ms": step});
+    let table = [
+        (&line, &answered, None, None, "ok"),
+        (&line, &waiting, None, Some(json!({"media_type": "chat", "category": "a", "condition": "true"})), "ok"),
+        (&line, &answered, Some(growing("Europe/Berlin", "00:00")), None, "ok"),
+        (&line, &answered, Some(sliding(144_000, 100)), None, "ok"),
+        (&ana, &json!({"kind": "occupancy"}), Some(json!({"kind": "since-login"})), None, "ok"),
+        (&json!({"kind": "queue", "name": "other"}), &answered, None, None, "queue-unknown"),
+        (&json!({"kind": "agent", "name": "bob"}), &answered, None, None, "agent-unknown"),
+        (&json!({"kind": "agent-group", "name": "all"}), &answered, None, None, "group-unknown"),
+        (&json!({"kind": "place", "name": "d1"}), &answered, None, None, "place-unknown"),
+        (&json!({"kind": "place-group", "name": "d1"}), &answered, None, None, "group-unknown"),
+        (&json!({"kind": "workflow", "name": "w"}), &answered, None, None, "workflow-unknown"),
+        (&json!({"kind": "element", "name": "e", "workflow": "w"}), &answered, None, None, "workflow-unknown"),
+        (&json!({"kind": "strategy", "name": "s"}), &answered, None, None, "deployment-unknown"),
+        (&json!({"kind": "media-type", "name": "new"}), &answered, None, None, "ok"),
+        (&json!({"kind": "account", "name": "x"}), &answered, None, None, "invalid object.name"),
+        (&json!({"kind": "queue"}), &answered, None, None, "invalid object.name"),
+        (&json!({"kind": "element", "name": "e"}), &answered, None, None, "invalid object.workflow"),
+        (&line, &json!({"kind": "occupancy"}), None, None, "invalid measure"),
+        (&line, &json!({"kind": "interactions-now", "state": "completed"}), None, None, "invalid measure.state"),
+        (&ana, &waiting, None, None, "invalid measure.state"),
+        (&ana, &json!({"kind": "agents-now", "state": "ready", "reason": "x"}), None, None, "invalid measure.reason"),
+        (&ana, &json!({"kind": "expected-wait"}), None, None, "invalid measure"),
+        (&line, &json!({"kind": "time", "of": "handle", "value": "max"}), None, None, "invalid measure.value"),
+        (
+            &line,
+            &json!({"kind": "distribution", "of": "wait", "bounds_ms": []}),
+            None,
+            None,
+            "invalid measure.bounds_ms",
+        ),
+        (
+            &line,
+            &json!({"kind": "distribution", "of": "wait", "bounds_ms": [2, 2]}),
+            None,
+            None,
+            "invalid measure.bounds_ms",
+        ),
+        (&line, &waiting, Some(sliding(1000, 100)), None, "invalid profile"),
+        (&line, &answered, Some(sliding(1050, 100)), None, "invalid profile.window_ms"),
+        (&line, &answered, Some(sliding(144_100, 100)), None, "invalid profile.window_ms"),
+        (&line, &answered, Some(sliding(10, 10)), None, "invalid profile.step_ms"),
+        (&line, &answered, Some(json!({"kind": "selection", "last": 0})), None, "invalid profile.last"),
+        (
+            &line,
+            &json!({"kind": "expected-wait"}),
+            Some(json!({"kind": "selection", "last": 9})),
+            None,
+            "invalid profile",
+        ),
+        (&line, &answered, Some(json!({"kind": "since-login"})), None, "invalid profile"),
+        (&line, &answered, Some(growing("Mars/Base", "00:00")), None, "invalid profile.reset.time_zone"),
+        (&line, &answered, Some(growing("UTC", "24:00")), None, "invalid profile.reset.at"),
+        (&line, &answered, None, Some(json!({"condition": "interaction.nonsense"})), "invalid filter.condition"),
+        (&line, &answered, None, Some(json!({"category": ""})), "invalid filter.category"),
+        (&ana, &json!({"kind": "load"}), None, Some(json!({"media_type": "chat"})), "invalid filter"),
+    ];
+    for (object, measure, profile, filter, wanted) in table {
+        let mut statistic = json!({"name": "n", "object": object, "measure": measure});
+        profile.into_iter().for_each(|profile| statistic["profile"] = profile);
+        filter.into_iter().for_each(|filter| statistic["filter"] = filter);
+        let found = match put(&mut account(), statistic.clone()) {
+            Ok(()) => "ok".to_owned(),
+            Err(Rejection::Invalid { field, .. }) => format!("invalid {field}"),
+            Err(rejection) => rejection.code().to_owned(),
+        };
+        assert_eq!(found, wanted, "{statistic}");
+    }
+}
+
+#[test]
+fn conditions_are_bounded_and_one_text_counts_once() {
+    let mut account = account();
+    let condition = |n: usize| format!("interaction.priority > {n}");
+    let statistic = |name: String, n: usize| {
+        json!({"name": name, "object": {"kind": "account"}, "measure": {"kind": "number", "of": "submitted"},
+            "filter": {"condition": condition(n)}})
+    };
+    for n in 0..64 {
+        put(&mut account, statistic(format!("s{n}"), n)).unwrap();
+        put(&mut account, statistic(format!("t{n}"), n)).unwrap();
+    }
+    assert_eq!(put(&mut account, statistic("more".into(), 64)).unwrap_err().code(), "full");
+    for name in ["s7", "t7"] {
+        let name = Name::new(name).unwrap();
+        let key = DocumentKey { kind: DocumentKind::Statistic, name, element: None, version: 0 };
+        run(&mut account, Command::Remove { key, by: "test".into() }).unwrap();
+    }
+    put(&mut account, statistic("more".into(), 64)).unwrap();
+}
+
+#[test]
+fn a_reset_is_right_where_clocks_are_changed() {
+    const HOUR: u64 = 3_600_000;
+    let berlin =
+        |at: &str| -> Reset { serde_json::from_value(json!({"at": at, "time_zone": "Europe/Berlin"})).unwrap() };
+    // 2026-03-29 00:00 in Berlin; at 02:00 it becomes 03:00. 2026-10-25 00:00; at 03:00 it becomes 02:00.
+    let (spring, autumn) = (1_774_738_800_000, 1_792_879_200_000);
+    let table = [
+        ("00:00", spring, spring, spring + 23 * HOUR),
+        ("00:00", spring - 1, spring - 24 * HOUR, spring),
+        ("00:00", spring + 23 * HOUR - 1, spring, spring + 23 * HOUR),
+        // 02:30 does not come: an hour later on the wall, where the clock would show 03:30.
+        ("02:30", spring + 3 * HOUR, spring + 5 * HOUR / 2, spring + 51 * HOUR / 2),
+        ("02:30", spring + 2 * HOUR, spring - 43 * HOUR / 2, spring + 5 * HOUR / 2),
+        ("00:00", autumn, autumn, autumn + 25 * HOUR),
+        // 02:30 comes twice: the first time.
+        ("02:30", autumn + 3 * HOUR, autumn + 5 * HOUR / 2, autumn + 55 * HOUR / 2),
+        ("02:30", autumn + 4 * HOUR, autumn + 5 * HOUR / 2, autumn + 55 * HOUR / 2),
+    ];
+    for (at, now, last, next) in table {
+        let found = berlin(at).around(UnixMillis(now));
+        assert_eq!(found, (UnixMillis(last), UnixMillis(next)), "{at} at {now}");
+    }
+}

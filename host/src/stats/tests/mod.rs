@@ -1,0 +1,5 @@
+//! Figures as tables, and against a recount.
+
+mod recount;
+mod tables;
+mod world;
