@@ -226,7 +226,7 @@ async fn check(client: &Client, ids: &BTreeSet<String>) -> Result<()> {
             }
             "offer.ended" => {
                 let agent = offers.remove(&text("offer")).with_context(|| format!("{entry} ends no open offer"))?;
-                *ends.entry(entry["how"]["outcome"].as_str().unwrap_or_default().to_owned()).or_default() += 1;
+                *ends.entry(entry["outcome"].as_str().unwrap_or_default().to_owned()).or_default() += 1;
                 add(agent, -1);
             }
             "interaction.assigned" => {

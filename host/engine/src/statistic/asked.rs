@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Filter, Happening, Mark, ObjectKind, Statistic};
+use super::{Happening, Mark, ObjectKind, Statistic};
 use crate::condition::Condition;
 use crate::content::Content;
 use crate::id::{InteractionId, Name, UnixMillis};
