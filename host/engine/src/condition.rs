@@ -116,18 +116,49 @@ impl Condition {
         content: &Content,
         now: UnixMillis,
     ) -> Result<bool, ConditionError> {
-        let mut context = Context::with_env(Arc::clone(&ENV));
-        let members = self.members.iter().map(|member| (*member, self::member(member, id, content)));
-        context.add_variable_as_val(INTERACTION, Box::new(SortedMap::new(members)));
-        context.add_variable_as_val(NOW, number(now.0));
-        context.add_variable_as_val(WORKFLOW, Box::new(CelString::from(workflow.as_str())));
-        let answer = Value::resolve_val(self.program.expression(), &context)
+        self.holds(&context(&self.members, id, workflow, content, now))
+    }
+
+    /// Which of several hold for an interaction; those that fail do not. What they see is made once for all.
+    pub(crate) fn all_that_hold<'a, K>(
+        conditions: impl Iterator<Item = (K, &'a Self)> + Clone,
+        id: InteractionId,
+        workflow: &Name,
+        content: &Content,
+        now: UnixMillis,
+    ) -> Vec<K> {
+        if conditions.clone().next().is_none() {
+            return Vec::new();
+        }
+        let members: BTreeSet<&'static str> = conditions.clone().flat_map(|(_, it)| &it.members).copied().collect();
+        let context = context(&members, id, workflow, content, now);
+        conditions.filter(|(_, it)| it.holds(&context) == Ok(true)).map(|(key, _)| key).collect()
+    }
+
+    fn holds(&self, context: &Context<'_, '_>) -> Result<bool, ConditionError> {
+        let answer = Value::resolve_val(self.program.expression(), context)
             .map_err(|error| ConditionError::Failed(failure(&error)))?;
         match answer.downcast_ref::<CelBool>() {
             Some(answer) => Ok(*answer.inner()),
             None => Err(ConditionError::NotBoolean(answer.get_type().name().to_owned())),
         }
     }
+}
+
+/// What conditions see of an interaction.
+fn context<'a>(
+    members: &BTreeSet<&'static str>,
+    id: InteractionId,
+    workflow: &'a Name,
+    content: &'a Content,
+    now: UnixMillis,
+) -> Context<'a, 'a> {
+    let mut context = Context::with_env(Arc::clone(&ENV));
+    let members = members.iter().map(|member| (*member, self::member(member, id, content)));
+    context.add_variable_as_val(INTERACTION, Box::new(SortedMap::new(members)));
+    context.add_variable_as_val(NOW, number(now.0));
+    context.add_variable_as_val(WORKFLOW, Box::new(CelString::from(workflow.as_str())));
+    context
 }
 
 /// Parses what is short and flat enough for the parser; what it means is not looked at.

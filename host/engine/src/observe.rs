@@ -17,15 +17,15 @@ use crate::event::{Event, OfferEnd, Record};
 use crate::id::{InteractionId, Name, Sequence, UnixMillis};
 use crate::live::{Live, State, StateKind};
 use crate::login::Readiness;
-use crate::statistic::{AgentState, Happening, Mark, ObjectKind, Statistic};
+use crate::statistic::{AgentState, Asked, Happening, Mark, ObjectKind, Statistic};
 
 /// Whom something about an interaction concerns.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subject {
     /// Its medium.
     pub media_type: Name,
-    /// The workflows that it is in and the element of each, the outermost first.
-    pub frames: Vec<(Name, Name)>,
+    /// The workflows that it is in and the element of each, the outermost first. Shared, for it is copied a lot.
+    pub frames: Arc<[(Name, Name)]>,
     /// The queue that it is in or came out of.
     pub queue: Option<Name>,
     /// The agent who is concerned.
@@ -181,7 +181,7 @@ pub fn begin(account: &Account, at: UnixMillis) -> Observed {
 /// How every agent stands who is logged in.
 fn agents(account: &Account, at: UnixMillis, observed: &mut Observed) {
     for (agent, _) in account.logins() {
-        let stand = agent_stand(account, agent);
+        let stand = agent_stand(account, agent, stands_since(account, agent));
         observed.facts.push((at, Fact::Agent { agent: agent.clone(), stand }));
     }
 }
@@ -203,8 +203,8 @@ impl<'a> Observing<'a> {
         if begins && !record.events.iter().any(defines) {
             return None;
         }
-        let stands = account.configuration().asked.counts_standing();
-        let mut walk = Walk { account, at: record.at, observed, lives: BTreeMap::new(), agents: BTreeMap::new() };
+        let (asked, at) = (&account.configuration().asked, record.at);
+        let mut walk = Walk { account, asked, at, observed, lives: BTreeMap::new(), agents: BTreeMap::new() };
         for (i, event) in record.events.iter().enumerate() {
             walk.touch(event);
             if let Some(id) = event.interaction() {
@@ -212,7 +212,7 @@ impl<'a> Observing<'a> {
                 walk.event(id, event, next);
             }
         }
-        let agents = walk.finish(stands);
+        let agents = walk.finish();
         Some(Self { record, agents, begins })
     }
 
@@ -240,16 +240,10 @@ impl<'a> Observing<'a> {
             return agents(account, at, observed);
         }
         for (agent, was) in self.agents {
-            let mut stand = agent_stand(account, &agent);
-            // Since when is known only where it changes: until then it is the folder that knows.
-            let same = |a: &AgentStand, b: &AgentStand| {
-                (a.state, &a.reason, &a.place, a.logged_in_at) == (b.state, &b.reason, &b.place, b.logged_in_at)
-            };
-            match (&was, &mut stand) {
-                (None, None) => continue,
-                (Some(was), Some(is)) if same(was, is) && was.load_percent == is.load_percent => continue,
-                (_, Some(is)) => is.since = at,
-                _ => {}
+            let stand = agent_stand(account, &agent, at);
+            // Where only the load has changed, the folder knows since when the rest stands.
+            if was == stand {
+                continue;
             }
             observed.facts.push((at, Fact::Agent { agent, stand }));
         }
@@ -304,38 +298,44 @@ fn member(account: &Account, at: UnixMillis, agent: &Name, observed: &mut Observ
 }
 
 /// How an agent stands; none where it is not logged in.
-fn agent_stand(account: &Account, agent: &Name) -> Option<AgentStand> {
+fn agent_stand(account: &Account, agent: &Name, since: UnixMillis) -> Option<AgentStand> {
     let login = account.login(agent.as_str())?;
     let work = account.work(agent.as_str());
     let wrap_up = work.map_or(0, |work| work.wrap_up.len());
     let offered = work.map_or(0, |work| work.offered.len());
     let active = work.map_or(0, |work| work.count() as usize).saturating_sub(wrap_up + offered);
-    let idle_since = login.since.max(login.idle_since);
-    let (state, reason, since) = match &login.readiness {
-        _ if active > 0 => {
-            let held = work.into_iter().flat_map(|work| &work.assigned);
-            let since = held.filter_map(|id| account.live(*id)).map(|live| live.since).min();
-            (AgentState::Busy, None, since.unwrap_or(idle_since))
-        }
-        _ if wrap_up > 0 => {
-            let held = work.into_iter().flat_map(|work| &work.wrap_up);
-            let since = held.filter_map(|id| account.live(*id)).map(|live| live.since).min();
-            (AgentState::WrapUp, None, since.unwrap_or(idle_since))
-        }
-        Readiness::Ready => (AgentState::Ready, None, idle_since),
-        Readiness::NotReady { reason } => (AgentState::NotReady, Some(reason.clone()), idle_since),
+    let (state, reason) = match &login.readiness {
+        _ if active > 0 => (AgentState::Busy, None),
+        _ if wrap_up > 0 => (AgentState::WrapUp, None),
+        Readiness::Ready => (AgentState::Ready, None),
+        Readiness::NotReady { reason } => (AgentState::NotReady, Some(reason.clone())),
     };
     let (place, logged_in_at) = (login.place.clone(), login.logged_in_at);
     Some(AgentStand { place, state, reason, since, logged_in_at, load_percent: account.load_percent(agent) })
 }
 
-/// Whom an interaction concerns as it stands.
-fn subject(account: &Account, live: &Live) -> Subject {
+/// Since when an agent has been in its state, as far as the account knows.
+fn stands_since(account: &Account, agent: &Name) -> UnixMillis {
+    let Some(login) = account.login(agent.as_str()) else { return UnixMillis::default() };
+    let work = account.work(agent.as_str());
+    let first =
+        |held: &BTreeSet<InteractionId>| held.iter().filter_map(|id| account.live(*id)).map(|it| it.since).min();
+    let busy = work.and_then(|work| first(&work.assigned).or_else(|| first(&work.wrap_up)));
+    busy.unwrap_or_else(|| login.since.max(login.idle_since))
+}
+
+/// The workflows that an interaction is in, and the element of each.
+fn frames(account: &Account, live: &Live) -> Arc<[(Name, Name)]> {
     let frames = live.frames.iter().filter_map(|frame| {
         let flow = account.configuration().flow(frame.workflow.as_str(), frame.version)?;
         let element = flow.workflow.elements.get(usize::from(frame.element))?;
         Some((frame.workflow.clone(), element.id.clone()))
     });
+    frames.collect()
+}
+
+/// Whom an interaction concerns as it stands.
+fn subject(account: &Account, live: &Live, frames: Arc<[(Name, Name)]>) -> Subject {
     let (queue, deployment) = match &live.state {
         State::WrapUp(wrap_up) => (wrap_up.queue.clone(), None),
         State::Routing { deployment, .. } => (None, Some(deployment.clone())),
@@ -344,7 +344,7 @@ fn subject(account: &Account, live: &Live) -> Subject {
     let agent = live.agent().cloned();
     let place = agent.as_ref().and_then(|agent| place(account, agent));
     let (media_type, marks) = (live.media_type.clone(), live.marks.clone());
-    Subject { media_type, frames: frames.collect(), queue, agent, place, deployment, marks }
+    Subject { media_type, frames, queue, agent, place, deployment, marks }
 }
 
 fn place(account: &Account, agent: &Name) -> Option<Name> {
@@ -356,7 +356,8 @@ fn standing(account: &Account, live: &Live, observed: &mut Observed) -> Standing
         State::Queued(position) => position.since,
         _ => live.since,
     };
-    Standing { subject: observed.subject(subject(account, live)), state: live.state.kind(), since }
+    let subject = subject(account, live, frames(account, live));
+    Standing { subject: observed.subject(subject), state: live.state.kind(), since }
 }
 
 /// Who has an interaction, and since when.
@@ -384,6 +385,7 @@ fn hold(live: &Live) -> Hold {
 /// Follows one record.
 struct Walk<'a> {
     account: &'a Account,
+    asked: &'a Asked,
     at: UnixMillis,
     observed: &'a mut Observed,
     lives: BTreeMap<InteractionId, Followed>,
@@ -393,10 +395,19 @@ struct Walk<'a> {
 /// An interaction on its way through a record.
 struct Followed {
     live: Option<Live>,
-    /// As it stood before.
+    /// As it stood before, where that is asked for.
     was: Option<Standing>,
     /// It has entered a workflow, and its first element not yet.
     begins: bool,
+    /// Found out when it is first asked for, and anew after it has moved.
+    frames: Option<Arc<[(Name, Name)]>>,
+}
+
+impl Followed {
+    fn subject(&mut self, account: &Account, live: &Live) -> Subject {
+        let frames = self.frames.get_or_insert_with(|| frames(account, live));
+        subject(account, live, Arc::clone(frames))
+    }
 }
 
 impl Walk<'_> {
@@ -423,13 +434,16 @@ impl Walk<'_> {
 
     fn touch_agent(&mut self, agent: &Name) {
         if !self.agents.contains_key(agent) {
-            self.agents.insert(agent.clone(), agent_stand(self.account, agent));
+            self.agents.insert(agent.clone(), agent_stand(self.account, agent, self.at));
         }
     }
 
     fn happened(&mut self, subject: &Subject, what: Happening, ms: Option<u64>, outcome: Option<&str>) {
-        let subject = self.observed.subject(subject.clone());
-        self.observed.facts.push((self.at, Fact::Happened { subject, what, ms, outcome: outcome.map(str::to_owned) }));
+        if self.asked.looks_at(what) {
+            let subject = self.observed.subject(subject.clone());
+            let outcome = outcome.map(str::to_owned);
+            self.observed.facts.push((self.at, Fact::Happened { subject, what, ms, outcome }));
+        }
     }
 
     fn since(&self, since: UnixMillis) -> Option<u64> {
@@ -438,14 +452,12 @@ impl Walk<'_> {
 
     /// One event of an interaction.
     fn event(&mut self, id: InteractionId, event: &Event, next: Option<&Event>) {
-        let mut followed = match self.lives.remove(&id) {
-            Some(followed) => followed,
-            None => {
-                let live = self.account.live(id).cloned();
-                let was = live.as_ref().map(|live| standing(self.account, live, self.observed));
-                Followed { live, was, begins: false }
-            }
-        };
+        let mut followed = self.lives.remove(&id).unwrap_or_else(|| {
+            let live = self.account.live(id).cloned();
+            let stands = live.as_ref().filter(|_| self.asked.counts_standing());
+            let was = stands.map(|live| standing(self.account, live, self.observed));
+            Followed { live, was, begins: false, frames: None }
+        });
         if let Event::Submitted { media_type, priority, hops, .. } = event {
             let mut live = Live::new(media_type.clone(), *priority, *hops, self.at);
             // It counts under what is found in it from the first.
@@ -454,66 +466,76 @@ impl Walk<'_> {
             {
                 live.apply(marked, self.at);
             }
-            self.happened(&subject(self.account, &live), Happening::Submitted, None, None);
+            self.happened(&followed.subject(self.account, &live), Happening::Submitted, None, None);
+            followed.frames = None;
             followed.live = Some(live);
         } else if let Some(live) = followed.live.take() {
             if let Some(agent) = live.agent() {
                 self.touch_agent(&agent.clone());
             }
-            followed.live = self.step(live, &mut followed.begins, event);
+            followed.live = self.step(live, &mut followed, event);
         }
         self.lives.insert(id, followed);
     }
 
     /// What an event means to an interaction, and how it is afterwards; none where it has ended.
-    fn step(&mut self, mut live: Live, begins: &mut bool, event: &Event) -> Option<Live> {
-        let ended = match event {
-            Event::Completed { disposition, .. } => Some((Happening::Completed, Some(disposition.as_str()))),
-            Event::Cancelled { .. } => Some((Happening::Cancelled, None)),
-            Event::Abandoned { .. } => Some((Happening::Abandoned, None)),
-            _ => None,
-        };
-        if let Some((what, disposition)) = ended {
-            let before = subject(self.account, &live);
-            self.released(&before, &hold(&live), None, matches!(event, Event::Abandoned { .. }));
-            let life = self.since(live.submitted_at);
-            self.happened(&before, what, life, disposition);
-            self.happened(&before, Happening::Ended, life, Some(what_name(what)));
-            self.left_workflows(&live, &before, 0, None);
-            return None;
-        }
-        let changes_hold = matches!(
-            event,
+    fn step(&mut self, live: Live, followed: &mut Followed, event: &Event) -> Option<Live> {
+        match event {
+            Event::Completed { disposition, .. } => {
+                self.ended(&live, followed, Happening::Completed, Some(disposition), "completed");
+                None
+            }
+            Event::Cancelled { .. } => {
+                self.ended(&live, followed, Happening::Cancelled, None, "cancelled");
+                None
+            }
+            Event::Abandoned { .. } => {
+                self.ended(&live, followed, Happening::Abandoned, None, "abandoned");
+                None
+            }
             Event::Queued { .. }
-                | Event::Taken { .. }
-                | Event::Released { .. }
-                | Event::Assigned { .. }
-                | Event::WrapUpStarted { .. }
-                | Event::WorkDone { .. }
-                | Event::Entered { .. }
-                | Event::WorkflowEntered { .. }
-                | Event::WorkflowLeft { .. }
-                | Event::WorkflowsLeft { .. }
-                | Event::Parked { .. }
-                | Event::Waiting { .. }
-                | Event::Scheduled { .. }
-                | Event::CallRequested { .. }
-                | Event::Answered { .. }
-                | Event::Failed { .. }
-        );
-        if !changes_hold {
-            self.offered(&live, event);
-            live.apply(event, self.at);
-            return Some(live);
+            | Event::Taken { .. }
+            | Event::Released { .. }
+            | Event::Assigned { .. }
+            | Event::WrapUpStarted { .. }
+            | Event::WorkDone { .. }
+            | Event::Entered { .. }
+            | Event::WorkflowEntered { .. }
+            | Event::WorkflowLeft { .. }
+            | Event::WorkflowsLeft { .. }
+            | Event::Parked { .. }
+            | Event::Waiting { .. }
+            | Event::Scheduled { .. }
+            | Event::CallRequested { .. }
+            | Event::Answered { .. }
+            | Event::Failed { .. } => Some(self.moved(live, followed, event)),
+            other => {
+                self.offered(&live, followed, other);
+                let mut live = live;
+                live.apply(other, self.at);
+                Some(live)
+            }
         }
-        let before = subject(self.account, &live);
+    }
+
+    fn ended(&mut self, live: &Live, followed: &mut Followed, what: Happening, disposition: Option<&str>, how: &str) {
+        let before = followed.subject(self.account, live);
+        self.released(&before, &hold(live), None, what == Happening::Abandoned);
+        let life = self.since(live.submitted_at);
+        self.happened(&before, what, life, disposition);
+        self.happened(&before, Happening::Ended, life, Some(how));
+        self.left_workflows(live, &before, 0, None);
+    }
+
+    /// An event by which an interaction may come into other hands, or to another place.
+    fn moved(&mut self, mut live: Live, followed: &mut Followed, event: &Event) -> Live {
+        let before = followed.subject(self.account, &live);
         let (held, since) = (hold(&live), live.since);
         match event {
-            Event::Entered { by, .. } if !*begins => {
-                let entered_at = live.frame().map(|frame| frame.entered_at);
-                if let Some(entered_at) = entered_at {
+            Event::Entered { by, .. } if !followed.begins => {
+                if let Some(frame) = live.frame() {
                     let outcome = by.as_ref().map(Name::as_str);
-                    self.happened(&before, Happening::ElementLeft, self.since(entered_at), outcome);
+                    self.happened(&before, Happening::ElementLeft, self.since(frame.entered_at), outcome);
                 }
             }
             Event::WorkflowLeft { outcome, .. } => {
@@ -521,47 +543,57 @@ impl Walk<'_> {
                 self.left_workflows(&live, &before, depth, Some(outcome.as_str()));
             }
             Event::WorkflowsLeft { .. } => self.left_workflows(&live, &before, 0, None),
-            _ => {}
-        }
-        live.apply(event, self.at);
-        // It is moved on from where it waited, which no event of its own says.
-        if matches!(event, Event::Entered { .. }) {
-            live.state = State::Moving;
-        }
-        let is = hold(&live);
-        if is != held {
-            let after = subject(self.account, &live);
-            let requeued = matches!(event, Event::Released { .. });
-            self.released(&before, &held, Some((&after, &is)), false);
-            self.taken(&after, &held, &is, requeued);
-        }
-        match event {
-            Event::WorkflowEntered { .. } => {
-                let after = subject(self.account, &live);
-                self.happened(&after, Happening::WorkflowEntered, None, None);
-                *begins = true;
-            }
-            Event::Entered { .. } => {
-                let after = subject(self.account, &live);
-                self.happened(&after, Happening::ElementEntered, None, None);
-                *begins = false;
-            }
-            Event::CallRequested { .. } => {
-                let after = subject(self.account, &live);
-                self.happened(&after, Happening::CallRequested, None, None);
-            }
             Event::Answered { outcome, .. } => {
                 self.happened(&before, Happening::CallAnswered, self.since(since), Some(outcome));
             }
             Event::Failed { failure, .. } => {
                 self.happened(&before, Happening::CallFailed, self.since(since), Some(failure.code()));
             }
-            Event::Parked { park, .. } => {
-                self.happened(&subject(self.account, &live), Happening::Parked, None, Some(&park.code));
+            _ => {}
+        }
+        live.apply(event, self.at);
+        match event {
+            Event::Entered { element, .. } => {
+                // It is moved on from where it waited, which no event of its own says.
+                live.state = State::Moving;
+                followed.frames = followed.frames.take().map(|frames| {
+                    let mut frames = frames.to_vec();
+                    frames.last_mut().into_iter().for_each(|(_, of)| *of = element.clone());
+                    frames.into()
+                });
+            }
+            Event::WorkflowEntered { .. } | Event::WorkflowLeft { .. } | Event::WorkflowsLeft { .. } => {
+                followed.frames = None;
             }
             _ => {}
         }
-        Some(live)
+        let is = hold(&live);
+        if is != held {
+            let after = followed.subject(self.account, &live);
+            self.released(&before, &held, Some((&after, &is)), false);
+            self.taken(&after, &held, &is, matches!(event, Event::Released { .. }));
+        }
+        let what = match event {
+            Event::WorkflowEntered { .. } => {
+                followed.begins = true;
+                Happening::WorkflowEntered
+            }
+            Event::Entered { .. } => {
+                followed.begins = false;
+                Happening::ElementEntered
+            }
+            Event::CallRequested { .. } => Happening::CallRequested,
+            Event::Parked { .. } => Happening::Parked,
+            _ => return live,
+        };
+        if self.asked.looks_at(what) {
+            let outcome = match event {
+                Event::Parked { park, .. } => Some(park.code.as_str()),
+                _ => None,
+            };
+            self.happened(&followed.subject(self.account, &live), what, None, outcome);
+        }
+        live
     }
 
     /// Whoever had it has it no more.
@@ -595,7 +627,7 @@ impl Walk<'_> {
     }
 
     /// An offer is made, or ends.
-    fn offered(&mut self, live: &Live, event: &Event) {
+    fn offered(&mut self, live: &Live, followed: &mut Followed, event: &Event) {
         let (agent, what, ms, outcome) = match event {
             Event::Offered { offer, .. } => (&offer.agent, Happening::Offered, None, None),
             Event::OfferEnded { offer, agent, how, .. } => {
@@ -612,20 +644,23 @@ impl Walk<'_> {
             }
             _ => return,
         };
-        let (agent, place) = (Some(agent.clone()), place(self.account, agent));
-        let subject = Subject { agent, place, ..subject(self.account, live) };
-        self.happened(&subject, what, ms, outcome);
+        if self.asked.looks_at(what) {
+            let (agent, place) = (Some(agent.clone()), place(self.account, agent));
+            let subject = Subject { agent, place, ..followed.subject(self.account, live) };
+            self.happened(&subject, what, ms, outcome);
+        }
     }
 
     /// Leaves the workflows from a depth on, the innermost first, each with its element.
     fn left_workflows(&mut self, live: &Live, before: &Subject, depth: usize, outcome: Option<&str>) {
         // Where a version is gone, which nothing that is in it allows, there would be no names.
-        if before.frames.len() != live.frames.len() {
+        let asked = self.asked.looks_at(Happening::ElementLeft) || self.asked.looks_at(Happening::WorkflowLeft);
+        if before.frames.len() != live.frames.len() || !asked {
             return;
         }
         for within in (depth..live.frames.len()).rev() {
             let frame = &live.frames[within];
-            let frames = before.frames[..=within].to_vec();
+            let frames = Arc::from(&before.frames[..=within]);
             let subject = Subject { frames, ..before.clone() };
             self.happened(&subject, Happening::ElementLeft, self.since(frame.entered_at), None);
             self.happened(&subject, Happening::WorkflowLeft, self.since(frame.since), outcome);
@@ -633,8 +668,8 @@ impl Walk<'_> {
     }
 
     /// How interactions stand after the record.
-    fn finish(mut self, stands: bool) -> BTreeMap<Name, Option<AgentStand>> {
-        if stands {
+    fn finish(mut self) -> BTreeMap<Name, Option<AgentStand>> {
+        if self.asked.counts_standing() {
             for (id, Followed { live, was, .. }) in std::mem::take(&mut self.lives) {
                 let to = live.map(|live| standing(self.account, &live, self.observed));
                 let same = |(a, b): (Standing, Standing)| {
@@ -647,15 +682,6 @@ impl Walk<'_> {
             }
         }
         self.agents
-    }
-}
-
-/// As in the API.
-fn what_name(what: Happening) -> &'static str {
-    match what {
-        Happening::Cancelled => "cancelled",
-        Happening::Abandoned => "abandoned",
-        _ => "completed",
     }
 }
 

@@ -6,8 +6,8 @@
 //! Invariant: a definition that was put fits together: its object has such a measure, and its profile and filter have a
 //! meaning for it.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+mod asked;
+mod check;
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
@@ -15,15 +15,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::calendar::{TimeOfDay, ZONES};
-use crate::condition::Condition;
-use crate::content::Content;
-use crate::decide::invalid;
-use crate::document::Configuration;
-use crate::id::{InteractionId, Name, UnixMillis};
-use crate::limits;
+use crate::id::{Name, UnixMillis};
 use crate::live::StateKind;
-use crate::rejection::Rejection;
 use crate::segment::hash;
+
+pub(crate) use asked::Asked;
+pub(crate) use check::check;
 
 /// A statistic as it is defined.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -413,6 +410,50 @@ impl Reset {
     }
 }
 
+impl Statistic {
+    /// The happenings that it looks at.
+    #[must_use]
+    pub fn happenings(&self) -> &[Happening] {
+        let of_agents = self.object.kind.has_agents() && self.object.kind != ObjectKind::Account;
+        use Happening as H;
+        match &self.measure {
+            Measure::Number { of, .. } => std::slice::from_ref(of),
+            Measure::Time { of, .. } | Measure::Distribution { of, .. } => match of {
+                Span::AnswerWait => &[H::Answered],
+                Span::AbandonWait => &[H::QueueAbandoned],
+                Span::Wait => &[H::Answered, H::QueueAbandoned, H::QueueLeft],
+                Span::Offer => &[
+                    H::OfferAccepted,
+                    H::OfferDeclined,
+                    H::OfferExpired,
+                    H::OfferRevoked,
+                    H::OfferCustomerGone,
+                    H::OfferDeliveryFailed,
+                ],
+                Span::OfferAnswer => &[H::OfferAccepted],
+                Span::Work => &[H::Worked],
+                Span::WrapUp => &[H::WrappedUp],
+                Span::Handle => &[H::Worked, H::WrappedUp],
+                Span::Element => &[H::ElementLeft],
+                Span::Workflow => &[H::WorkflowLeft],
+                Span::Life => &[H::Ended],
+                Span::Call => &[H::CallAnswered, H::CallFailed],
+            },
+            Measure::ServiceFactor { .. } => &[H::Answered, H::QueueAbandoned],
+            Measure::ExpectedWait => &[H::Answered, H::QueueAbandoned, H::QueueLeft],
+            Measure::Traffic if of_agents => &[H::Answered, H::Transferred, H::Worked, H::WrappedUp],
+            Measure::Traffic => &[H::Queued, H::Worked, H::WrappedUp],
+            Measure::InteractionsNow { .. }
+            | Measure::InteractionsNowTime { .. }
+            | Measure::AgentsNow { .. }
+            | Measure::AgentsNowTime { .. }
+            | Measure::AgentTime { .. }
+            | Measure::Occupancy
+            | Measure::Load => &[],
+        }
+    }
+}
+
 impl Measure {
     /// Whether it says how things stand now, so that it has no profile.
     #[must_use]
@@ -465,289 +506,5 @@ impl ObjectKind {
     #[must_use]
     pub fn has_agents(self) -> bool {
         matches!(self, Self::Agent | Self::AgentGroup | Self::Place | Self::PlaceGroup | Self::Account)
-    }
-}
-
-/// Checks a statistic.
-pub(crate) fn check(configuration: &Configuration, statistic: &Statistic) -> Result<(), Rejection> {
-    if statistic.description.len() > limits::KEY_BYTES_MAX {
-        return Err(invalid("description", format!("at most {} bytes", limits::KEY_BYTES_MAX)));
-    }
-    check_object(configuration, &statistic.object)?;
-    check_measure(statistic)?;
-    check_profile(statistic)?;
-    check_filter(configuration, statistic)
-}
-
-fn check_object(configuration: &Configuration, object: &StatObject) -> Result<(), Rejection> {
-    if (object.kind == ObjectKind::Element) != object.workflow.is_some() {
-        return Err(invalid("object.workflow", "an element is named with its workflow, and nothing else is"));
-    }
-    let name = match (&object.name, object.kind) {
-        (None, ObjectKind::Account) => return Ok(()),
-        (Some(_), ObjectKind::Account) => return Err(invalid("object.name", "the account needs no name")),
-        (None, _) => return Err(invalid("object.name", "only the account needs none")),
-        (Some(name), _) => name,
-    };
-    let known = match object.kind {
-        ObjectKind::Agent if !configuration.agents.contains_key(name) => Err(Rejection::AgentUnknown(name.clone())),
-        ObjectKind::AgentGroup if !configuration.agent_groups.contains_key(name) => {
-            Err(Rejection::GroupUnknown(name.clone()))
-        }
-        ObjectKind::Place if !configuration.places.contains_key(name) => Err(Rejection::PlaceUnknown(name.clone())),
-        ObjectKind::PlaceGroup if !configuration.place_groups.contains_key(name) => {
-            Err(Rejection::GroupUnknown(name.clone()))
-        }
-        ObjectKind::Queue if !configuration.queues.contains_key(name) => Err(Rejection::QueueUnknown(name.clone())),
-        ObjectKind::Workflow if !configuration.workflows.contains_key(name) => {
-            Err(Rejection::WorkflowUnknown(name.clone()))
-        }
-        ObjectKind::Strategy if !configuration.deployments.contains_key(name) => {
-            Err(Rejection::DeploymentUnknown(name.clone()))
-        }
-        _ => Ok(()),
-    };
-    known?;
-    // The element of any version that still stands: what is in an older one is counted too.
-    let Some(workflow) = &object.workflow else { return Ok(()) };
-    let versions = configuration.workflows.get(workflow).ok_or_else(|| Rejection::WorkflowUnknown(workflow.clone()))?;
-    if versions.values().any(|flow| flow.find(name.as_str()).is_some()) {
-        return Ok(());
-    }
-    Err(Rejection::ElementUnknown { workflow: workflow.clone(), element: name.clone() })
-}
-
-fn check_measure(statistic: &Statistic) -> Result<(), Rejection> {
-    let Statistic { measure, object, .. } = statistic;
-    if measure.is_of_agents() && !object.kind.has_agents() {
-        return Err(invalid("measure", "this is measured of agents, places, their groups, or the account"));
-    }
-    if object.kind == ObjectKind::Strategy {
-        let of_calls = match measure {
-            Measure::Number { of, .. } => {
-                matches!(of, Happening::CallRequested | Happening::CallAnswered | Happening::CallFailed)
-            }
-            Measure::Time { of, .. } | Measure::Distribution { of, .. } => *of == Span::Call,
-            Measure::InteractionsNow { state } => *state == Some(StateKind::Routing),
-            Measure::InteractionsNowTime { state, .. } => *state == StateKind::Routing,
-            _ => false,
-        };
-        if !of_calls {
-            return Err(invalid("measure", "of a strategy, only its calls are measured"));
-        }
-    }
-    let in_hand = [None, Some(StateKind::Assigned), Some(StateKind::WrapUp)];
-    match measure {
-        Measure::InteractionsNow { state }
-            if object.kind.has_agents() && object.kind != ObjectKind::Account && !in_hand.contains(state) =>
-        {
-            return Err(invalid("measure.state", "agents have interactions that are `assigned` or in `wrap-up`"));
-        }
-        Measure::InteractionsNowTime { state, .. }
-            if object.kind.has_agents() && object.kind != ObjectKind::Account && !in_hand.contains(&Some(*state)) =>
-        {
-            return Err(invalid("measure.state", "agents have interactions that are `assigned` or in `wrap-up`"));
-        }
-        Measure::InteractionsNow { state: Some(state) } | Measure::InteractionsNowTime { state, .. } => {
-            if matches!(state, StateKind::Completed | StateKind::Cancelled | StateKind::Abandoned) {
-                return Err(invalid("measure.state", "a state that an interaction can be in before it has ended"));
-            }
-        }
-        Measure::AgentsNow { state, reason: Some(_) }
-        | Measure::AgentsNowTime { state, reason: Some(_), .. }
-        | Measure::AgentTime { state, reason: Some(_), .. } => {
-            if *state != AgentState::NotReady {
-                return Err(invalid("measure.reason", "only who is not ready has a reason"));
-            }
-        }
-        Measure::Number { outcome: Some(outcome), .. } if outcome.len() > limits::KEY_BYTES_MAX => {
-            return Err(invalid("measure.outcome", format!("at most {} bytes", limits::KEY_BYTES_MAX)));
-        }
-        Measure::Time { of: Span::Handle, value: Aggregate::Min | Aggregate::Max } => {
-            return Err(invalid("measure.value", "of the handle time, `total` or `average`"));
-        }
-        Measure::ServiceFactor { answered_within_ms, abandoned_within_ms } => {
-            let bounds = [Some(*answered_within_ms), *abandoned_within_ms];
-            if bounds.into_iter().flatten().any(|ms| ms > limits::SCHEDULE_MS_MAX) {
-                return Err(invalid("measure", "thresholds of at most 366 days"));
-            }
-        }
-        Measure::ExpectedWait
-            if !matches!(object.kind, ObjectKind::Queue | ObjectKind::MediaType | ObjectKind::Account) =>
-        {
-            return Err(invalid("measure", "a wait is expected in a queue, for a media type, or in the account"));
-        }
-        Measure::Distribution { of, bounds_ms } => {
-            if *of == Span::Handle {
-                return Err(invalid("measure.of", "`work` and `wrap-up` have distributions; `handle` has none"));
-            }
-            let ascending = bounds_ms.windows(2).all(|pair| pair[0] < pair[1]);
-            if !(1..=limits::STATISTIC_BOUNDS_MAX).contains(&bounds_ms.len()) || !ascending {
-                let max = limits::STATISTIC_BOUNDS_MAX;
-                return Err(invalid("measure.bounds_ms", format!("1 to {max} bounds, ascending")));
-            }
-        }
-        _ => {}
-    }
-    Ok(())
-}
-
-fn check_profile(statistic: &Statistic) -> Result<(), Rejection> {
-    let Some(profile) = &statistic.profile else { return Ok(()) };
-    if statistic.measure.is_current() {
-        return Err(invalid("profile", "a measure of how things stand now has none"));
-    }
-    match profile {
-        Profile::Growing { reset: None } => Ok(()),
-        Profile::Growing { reset: Some(reset) } => {
-            if reset.at.time().is_none() {
-                return Err(invalid("profile.reset.at", "00:00 to 23:59"));
-            }
-            let known = ZONES.get(&reset.time_zone).is_ok_and(|zone| !zone.is_unknown());
-            if known {
-                Ok(())
-            } else {
-                Err(invalid("profile.reset.time_zone", "a name such as `Europe/Berlin` or `UTC`"))
-            }
-        }
-        Profile::Sliding { window_ms, step_ms } => {
-            if !(100..=86_400_000).contains(step_ms) {
-                return Err(invalid("profile.step_ms", "100 to 86400000"));
-            }
-            let steps = window_ms / step_ms;
-            if window_ms % step_ms != 0 || !(1..=limits::STATISTIC_STEPS_MAX).contains(&steps) {
-                let max = limits::STATISTIC_STEPS_MAX;
-                return Err(invalid("profile.window_ms", format!("1 to {max} whole steps")));
-            }
-            Ok(())
-        }
-        Profile::Selection { last } => {
-            if !(1..=limits::STATISTIC_SELECTION_MAX).contains(last) {
-                return Err(invalid("profile.last", format!("1 to {}", limits::STATISTIC_SELECTION_MAX)));
-            }
-            match statistic.measure {
-                Measure::ExpectedWait | Measure::Traffic | Measure::Occupancy => {
-                    Err(invalid("profile", "a rate is measured over time, not over the last few"))
-                }
-                _ => Ok(()),
-            }
-        }
-        Profile::SinceLogin => match statistic.object.kind {
-            ObjectKind::Agent | ObjectKind::Place => Ok(()),
-            _ => Err(invalid("profile", "`since-login` is for an agent or a place")),
-        },
-    }
-}
-
-fn check_filter(configuration: &Configuration, statistic: &Statistic) -> Result<(), Rejection> {
-    let filter = &statistic.filter;
-    if !filter.is_empty() && statistic.measure.is_of_agents() {
-        return Err(invalid("filter", "a filter is for interactions; this is measured of agents"));
-    }
-    let category = filter.category.as_deref().unwrap_or("-");
-    if category.is_empty() || category.len() > limits::KEY_BYTES_MAX {
-        return Err(invalid("filter.category", format!("1 to {} bytes", limits::KEY_BYTES_MAX)));
-    }
-    let Some(text) = &filter.condition else { return Ok(()) };
-    let condition = Condition::new(text).map_err(|error| invalid("filter.condition", error.to_string()))?;
-    let asked = &configuration.asked;
-    if asked.conditions.contains_key(text) {
-        return Ok(());
-    }
-    // All of them are asked after each command that changes what is known of an interaction: their cost is the lane's.
-    let steps = asked.conditions.values().map(|(condition, _)| condition.steps()).fold(0, u64::saturating_add);
-    if asked.conditions.len() >= limits::STATISTIC_CONDITIONS_MAX
-        || steps.saturating_add(condition.steps()) > limits::WALK_STEPS_MAX
-    {
-        let (what, limit) = ("different conditions of statistics, or as costly ones", limits::STATISTIC_CONDITIONS_MAX);
-        return Err(Rejection::Full { what, limit });
-    }
-    Ok(())
-}
-
-/// What statistics ask for that has to be found out, each once, and how many ask.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Asked {
-    categories: BTreeMap<String, usize>,
-    conditions: BTreeMap<String, (Arc<Condition>, usize)>,
-    groups: BTreeMap<(ObjectKind, Name), usize>,
-    standing: usize,
-}
-
-impl Asked {
-    /// A statistic was put.
-    pub(crate) fn add(&mut self, statistic: &Statistic) {
-        let Statistic { filter, object, measure, .. } = statistic;
-        self.standing += usize::from(measure.counts_standing());
-        if let (ObjectKind::AgentGroup | ObjectKind::PlaceGroup, Some(name)) = (object.kind, &object.name) {
-            *self.groups.entry((object.kind, name.clone())).or_default() += 1;
-        }
-        if let Some(category) = &filter.category {
-            *self.categories.entry(category.clone()).or_default() += 1;
-        }
-        if let Some(text) = &filter.condition {
-            if let Some((_, users)) = self.conditions.get_mut(text) {
-                *users += 1;
-            } else if let Ok(condition) = Condition::new(text) {
-                self.conditions.insert(text.clone(), (Arc::new(condition), 1));
-            }
-        }
-    }
-
-    /// A statistic was taken away.
-    pub(crate) fn take(&mut self, statistic: &Statistic) {
-        let Statistic { filter, object, measure, .. } = statistic;
-        self.standing -= usize::from(measure.counts_standing());
-        if let Some(name) = &object.name
-            && let Some(users) = self.groups.get_mut(&(object.kind, name.clone()))
-        {
-            *users -= 1;
-            if *users == 0 {
-                self.groups.remove(&(object.kind, name.clone()));
-            }
-        }
-        if let Some(category) = &filter.category
-            && let Some(users) = self.categories.get_mut(category)
-        {
-            *users -= 1;
-            if *users == 0 {
-                self.categories.remove(category);
-            }
-        }
-        if let Some(text) = &filter.condition
-            && let Some((_, users)) = self.conditions.get_mut(text)
-        {
-            *users -= 1;
-            if *users == 0 {
-                self.conditions.remove(text);
-            }
-        }
-    }
-
-    /// The groups that are asked for.
-    pub(crate) fn groups(&self) -> impl Iterator<Item = &(ObjectKind, Name)> {
-        self.groups.keys()
-    }
-
-    /// Whether anybody asks how interactions stand now.
-    pub(crate) fn counts_standing(&self) -> bool {
-        self.standing > 0
-    }
-
-    /// Whether what interactions hold matters to anybody.
-    pub(crate) fn has_marks(&self) -> bool {
-        !self.categories.is_empty() || !self.conditions.is_empty()
-    }
-
-    /// The marks that an interaction has, in order.
-    pub(crate) fn marks(&self, id: InteractionId, workflow: &Name, content: &Content, now: UnixMillis) -> Vec<Mark> {
-        let best = content.facts.categories.first().filter(|best| self.categories.contains_key(&best.name));
-        let category = best.map(|best| Mark::category(&best.name));
-        let holds = |condition: &Condition| condition.evaluate(id, workflow, content, now).unwrap_or(false);
-        let conditions = self.conditions.iter().filter(|(_, (condition, _))| holds(condition));
-        let mut marks: Vec<Mark> =
-            category.into_iter().chain(conditions.map(|(text, _)| Mark::condition(text))).collect();
-        marks.sort_unstable();
-        marks
     }
 }

@@ -16,6 +16,7 @@ mod output;
 mod queue;
 mod records;
 mod serve;
+mod statistic;
 mod strategy;
 mod submit;
 
@@ -66,6 +67,7 @@ enum Command {
     Submit(submit::Submit),
     Interaction(interaction::Interaction),
     Queue(queue::Queue),
+    Statistic(statistic::Statistic),
     Classifier(classifier::Classifier),
     Token(token::Token),
     Account(account::Account),
@@ -120,6 +122,7 @@ fn run(command: Command, output: &Output) -> Result<(), Error> {
         Command::Submit(command) => wait(command.run(output)),
         Command::Interaction(command) => wait(command.run(output)),
         Command::Queue(command) => wait(command.run(output)),
+        Command::Statistic(command) => wait(command.run(output)),
         Command::Token(command) => wait(command.run(output)),
         Command::Account(command) => wait(command.run(output)),
         Command::Response(command) => wait(command.run(output)),

@@ -4,9 +4,6 @@ use signalbox_engine::{AgentState, Aggregate, Fact, Happening, Mark, Measure, Na
 
 use super::series::Total;
 
-/// Every happening, in the order of their numbers.
-pub(super) const HAPPENINGS: usize = Happening::CallFailed as usize + 1;
-
 /// Classes of [`Measure::ServiceFactor`].
 pub(super) const ANSWERED_WITHIN: usize = 0;
 pub(super) const ANSWERED_LATER: usize = 1;
@@ -19,82 +16,6 @@ pub(super) const HANDLE_MS: usize = 2;
 /// Classes of [`Measure::Occupancy`]. The first is that of [`Measure::AgentTime`] too: the time in the state.
 pub(super) const ACTIVE_MS: usize = 0;
 pub(super) const READY_MS: usize = 1;
-
-/// Which happenings a measure looks at.
-pub(super) fn happenings(measure: &Measure, of_agents: bool) -> &'static [Happening] {
-    use Happening as H;
-    match measure {
-        Measure::Number { of, .. } => one(*of),
-        Measure::Time { of, .. } | Measure::Distribution { of, .. } => match of {
-            Span::AnswerWait => &[H::Answered],
-            Span::AbandonWait => &[H::QueueAbandoned],
-            Span::Wait => &[H::Answered, H::QueueAbandoned, H::QueueLeft],
-            Span::Offer => &[
-                H::OfferAccepted,
-                H::OfferDeclined,
-                H::OfferExpired,
-                H::OfferRevoked,
-                H::OfferCustomerGone,
-                H::OfferDeliveryFailed,
-            ],
-            Span::OfferAnswer => &[H::OfferAccepted],
-            Span::Work => &[H::Worked],
-            Span::WrapUp => &[H::WrappedUp],
-            Span::Handle => &[H::Worked, H::WrappedUp],
-            Span::Element => &[H::ElementLeft],
-            Span::Workflow => &[H::WorkflowLeft],
-            Span::Life => &[H::Ended],
-            Span::Call => &[H::CallAnswered, H::CallFailed],
-        },
-        Measure::ServiceFactor { .. } => &[H::Answered, H::QueueAbandoned],
-        Measure::ExpectedWait => &[H::Answered, H::QueueAbandoned, H::QueueLeft],
-        Measure::Traffic if of_agents => &[H::Answered, H::Transferred, H::Worked, H::WrappedUp],
-        Measure::Traffic => &[H::Queued, H::Worked, H::WrappedUp],
-        Measure::InteractionsNow { .. }
-        | Measure::InteractionsNowTime { .. }
-        | Measure::AgentsNow { .. }
-        | Measure::AgentsNowTime { .. }
-        | Measure::AgentTime { .. }
-        | Measure::Occupancy
-        | Measure::Load => &[],
-    }
-}
-
-fn one(of: Happening) -> &'static [Happening] {
-    const ALL: [Happening; HAPPENINGS] = [
-        Happening::Submitted,
-        Happening::Ended,
-        Happening::Completed,
-        Happening::Cancelled,
-        Happening::Abandoned,
-        Happening::Parked,
-        Happening::WorkflowEntered,
-        Happening::WorkflowLeft,
-        Happening::ElementEntered,
-        Happening::ElementLeft,
-        Happening::Queued,
-        Happening::Requeued,
-        Happening::Answered,
-        Happening::QueueLeft,
-        Happening::QueueAbandoned,
-        Happening::Offered,
-        Happening::OfferAccepted,
-        Happening::OfferDeclined,
-        Happening::OfferExpired,
-        Happening::OfferRevoked,
-        Happening::OfferCustomerGone,
-        Happening::OfferDeliveryFailed,
-        Happening::Transferred,
-        Happening::Worked,
-        Happening::WrappedUp,
-        Happening::CallRequested,
-        Happening::CallAnswered,
-        Happening::CallFailed,
-    ];
-    let at = of as usize;
-    assert_eq!(ALL[at], of, "happenings stand in the order of their numbers");
-    std::slice::from_ref(&ALL[at])
-}
 
 /// The shape of what is added up; none for what only stands as it is now.
 pub(super) fn total(measure: &Measure) -> Option<Total> {

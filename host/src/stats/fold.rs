@@ -18,7 +18,7 @@ use signalbox_engine::{
 
 use super::definition::{
     ABANDONED_LATER, ACTIVE_MS, ANSWERED_LATER, ANSWERED_WITHIN, ARRIVED, HANDLE_MS, READY_MS, WORKED, amounts,
-    counts_agent, counts_state, happenings, is_of_place, passes, total,
+    counts_agent, counts_state, is_of_place, passes, total,
 };
 use super::series::{Series, Total};
 
@@ -214,9 +214,7 @@ impl Slot {
 
     fn change(&mut self, statistic: &Statistic, change: impl Fn(&mut Vec<usize>)) {
         let measure = &statistic.measure;
-        for what in
-            happenings(measure, statistic.object.kind.has_agents() && statistic.object.kind != ObjectKind::Account)
-        {
+        for what in statistic.happenings() {
             change(self.happenings.entry(*what).or_default());
         }
         if matches!(measure, Measure::AgentTime { .. } | Measure::Occupancy) {

@@ -279,7 +279,7 @@ mod tests {
 
     fn submitted(at: u64, times: usize) -> Observed {
         let media_type = Name::new("chat").unwrap();
-        let (frames, marks) = (Vec::new(), Vec::new());
+        let (frames, marks) = ([].into(), Vec::new());
         let subject = Subject { media_type, frames, queue: None, agent: None, place: None, deployment: None, marks };
         let fact = Fact::Happened { subject: 0, what: Happening::Submitted, ms: None, outcome: None };
         Observed { subjects: vec![subject], facts: vec![(UnixMillis(at), fact); times], ..Observed::default() }
