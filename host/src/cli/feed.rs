@@ -243,10 +243,10 @@ impl Report {
                 Some(Err(error)) => Some(error),
                 None => None,
             };
-            let room = self.missing.len() < MISSING_MAX;
+            let runs = self.missing.len();
             match self.missing.last_mut() {
                 Some([_, last]) if *last == at => *last += 1,
-                _ if room => self.missing.push([at + 1, at + 1]),
+                _ if runs < MISSING_MAX => self.missing.push([at + 1, at + 1]),
                 _ => {}
             }
             let what = error.as_ref().map_or("(not sent: the server is gone)", |error| &error.what);
