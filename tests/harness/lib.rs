@@ -1,5 +1,6 @@
 //! What tests and benchmarks of the whole have in common: a real server process, clients, and the things they deploy.
 
+mod agent;
 mod client;
 mod data;
 mod load;
@@ -8,6 +9,7 @@ mod report;
 mod server;
 mod support;
 
+pub use agent::{AgentSession, offers_in};
 pub use client::Client;
 pub use data::{banking77, sms_spam};
 pub use load::{Connection, Latencies, Pace, RawClient};

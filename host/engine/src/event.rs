@@ -509,7 +509,7 @@ pub enum Event {
 
 /// How an offer ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "kebab-case", tag = "outcome")]
+#[serde(rename_all = "kebab-case")]
 pub enum OfferEnd {
     /// The agent took it.
     Accepted,

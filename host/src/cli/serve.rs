@@ -182,11 +182,11 @@ async fn administrator(accounts: &Arc<Accounts>, file: &std::path::Path) -> Resu
             made.map_err(|error| Error::new("an account cannot be made").because(&error))
         }
     };
-    let is_new = accounts.names().is_empty();
-    let system = make(SYSTEM).await?;
-    if is_new {
+    // Last the one that is always made: a first start that was cut off is finished by the next.
+    if accounts.get(SYSTEM).is_none() {
         make(MAIN).await?;
     }
+    let system = make(SYSTEM).await?;
     let has_administrator =
         system.published().configuration.tokens.values().any(|token| token.roles.contains(&Role::Administrator));
     if has_administrator {

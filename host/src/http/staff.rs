@@ -78,7 +78,7 @@ macro_rules! staff {
             }
         }
 
-        mod $module {
+        pub(super) mod $module {
             use super::*;
 
             /// Lists all of them.
@@ -134,7 +134,7 @@ macro_rules! staff {
                 caller.remove_named(<$type as Staff>::KIND, &parameters, <$type as Staff>::NOUN).await
             }
 
-            pub(super) fn routes() -> OpenApiRouter<State> {
+            pub(in crate::http) fn routes() -> OpenApiRouter<State> {
                 OpenApiRouter::new().routes(routes!(list)).routes(routes!(get, put, delete))
             }
         }
@@ -160,14 +160,9 @@ staff! {
         shared, |it| Document::PlaceGroup(Arc::new(it));
 }
 
-pub(super) fn routes() -> OpenApiRouter<State> {
-    OpenApiRouter::new()
-        .merge(agents::routes())
-        .merge(skills::routes())
-        .merge(places::routes())
-        .merge(agent_groups::routes())
-        .merge(place_groups::routes())
-        .routes(routes!(get_rules, put_rules))
+/// The rules that agents work by.
+pub(super) fn rules() -> OpenApiRouter<State> {
+    OpenApiRouter::new().routes(routes!(get_rules, put_rules))
 }
 
 /// Shows the rules that agents work by.

@@ -97,7 +97,20 @@ fn fields(event: &Event) -> Map<String, Value> {
     fields.retain(|_, value| !value.is_null());
     match event {
         Event::Offered { id, offer } => drop(fields.insert("offer".into(), json!(OfferView::new(*id, offer)))),
-        Event::OfferEnded { id, offer, .. } => drop(fields.insert("offer".into(), format!("{id}:{}", offer.0).into())),
+        Event::OfferEnded { id, offer, how, .. } => {
+            fields.insert("offer".into(), format!("{id}:{}", offer.0).into());
+            fields.insert("outcome".into(), how.name().into());
+            fields.remove("how");
+            if let OfferEnd::Declined { reason } | OfferEnd::Revoked { reason } = how {
+                fields.insert("reason".into(), reason.as_str().into());
+            }
+        }
+        Event::Queued { position, .. } => {
+            if let Ok(Value::Object(position)) = serde_json::to_value(position) {
+                fields = position;
+                fields.retain(|_, value| !value.is_null());
+            }
+        }
         _ => {}
     }
     fields
@@ -295,8 +308,8 @@ mod tests {
             "at_ms": 5,
             "type": "interaction.assigned",
             "text": "ann took it out of the queue billing.",
-            "queue": "billing",
-            "by": "ann"
+            "by": "ann",
+            "queue": "billing"
           }
         ]
         "#);

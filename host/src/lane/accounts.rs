@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 
 use super::calls::WINDOW;
 use super::effects::World;
+use super::loaders::Loaders;
 use super::writer::Writer;
 use super::{Error, Lane, Published, Shared};
 use crate::outbox::Outbox;
@@ -44,6 +45,7 @@ pub struct Options {
 pub struct Accounts {
     options: Options,
     pool: Arc<Pool>,
+    loaders: Arc<Loaders>,
     lanes: ArcSwap<BTreeMap<Name, Arc<Lane>>>,
     /// Held while an account is made, so that no two get the same number.
     making: Mutex<()>,
@@ -56,7 +58,8 @@ impl Accounts {
     /// Where a row cannot be read, or the system gives no thread.
     pub fn open(options: Options) -> anyhow::Result<Self> {
         let pool = Arc::new(Pool::new(options.threads, POOL_WAITING_MAX)?);
-        let accounts = Self { options, pool, lanes: ArcSwap::default(), making: Mutex::new(()) };
+        let loaders = Arc::new(Loaders::start()?);
+        let accounts = Self { options, pool, loaders, lanes: ArcSwap::default(), making: Mutex::new(()) };
         let mut loaded = Vec::new();
         for (name, row) in accounts.options.store.accounts()? {
             let (account, head) = accounts
@@ -150,6 +153,7 @@ impl Accounts {
             store: Arc::clone(store),
             runtime: Arc::clone(runtime),
             pool: Arc::clone(&self.pool),
+            loaders: Arc::clone(&self.loaders),
             outbox: Arc::clone(outbox),
             handle: handle.clone(),
             deployments: BTreeMap::new(),

@@ -1,8 +1,9 @@
-//! How a lane touches the world after a commit: strategies are loaded and called, messages are attempted.
+//! How a lane touches the world after a commit: strategies are loaded (`loaders.rs`) and called, messages are attempted.
 //!
 //! A trait, so that a lane can be driven step by step without a world.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use signalbox_engine::{CallId, DeliveryKey, Deployment, Digest, EndpointRequest,
 use tokio::runtime::Handle;
 
 use super::calls::Handed;
+use super::loaders::Loaders;
 use super::writer::Replies;
 use super::{Answer, Shared};
 use crate::outbox::{Attempt, Outbox};
@@ -55,6 +57,7 @@ pub(super) struct World {
     pub(super) store: Arc<Store>,
     pub(super) runtime: Arc<Runtime>,
     pub(super) pool: Arc<Pool>,
+    pub(super) loaders: Arc<Loaders>,
     pub(super) outbox: Arc<Outbox>,
     pub(super) handle: Handle,
     pub(super) deployments: BTreeMap<Name, Loading>,
@@ -136,14 +139,13 @@ impl World {
         self.deployments.insert(document.name.clone(), Loading::Asked);
         let (shared, runtime, store) = (Arc::clone(&self.shared), Arc::clone(&self.runtime), Arc::clone(&self.store));
         let document = Arc::clone(document);
-        let load = move || {
-            let result = load(&runtime, &store, shared.number, &document);
+        self.loaders.run(move || {
+            let work = AssertUnwindSafe(|| load(&runtime, &store, shared.number, &document));
+            let result = catch_unwind(work).unwrap_or_else(|_| Err("a bug in the server".into()));
             let image = result.as_ref().ok().and_then(|loaded| loaded.recompiled());
             let image = image.map(|bytes| (Digest(Sha256::digest(bytes).into()), Bytes::copy_from_slice(bytes)));
             shared.mailbox.answer(Answer::Loaded { deployment: document, result, image });
-        };
-        let thread = std::thread::Builder::new().name("load".into()).spawn(load);
-        thread.unwrap_or_else(|e| panic!("the system gives no thread to load a strategy: {e}"));
+        });
     }
 }
 

@@ -17,6 +17,7 @@ mod deliveries;
 mod effects;
 mod endpoints;
 mod grants;
+mod loaders;
 mod mailbox;
 mod sessions;
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! A lane driven step by step with a real store and no world: random commands from a seed, loaded anew at every step.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::json;
 use signalbox_engine::{
-    Account, Action, Binding, CallId, Category, Command, Decision, Delivery, DeliveryKey, DeliveryState, Deployment,
-    Destination, Digest, Document, EndpointFailure, EndpointRequest, Entry, Facts, Failure, InteractionId, Live,
-    Manifest, Message, Name, OnFailure, Outcome, Reply, Request as Asked, Share, Submission, UnixMillis, Webhook,
-    Workflow,
+    self as engine, Account, Action, AgentAction, Attention, Binding, CallId, Category, Command, Decision, Delivery,
+    DeliveryKey, DeliveryState, Deployment, Destination, Digest, Document, EndpointFailure, EndpointRequest, Entry,
+    Facts, Failure, InteractionId, Live, Manifest, Message, Name, OfferAnswer, OfferId, OnFailure, Outcome, Reply,
+    Request as Asked, Share, Speaker, State, StateKind, Submission, Target, UnixMillis, Webhook, Workflow,
 };
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -260,6 +260,10 @@ impl Rig {
         let interaction = self.submitted.get(nth).copied().unwrap_or(unknown);
         let by = || "test".to_owned();
         let queue = name(if random.random() { "desk" } else { "back" });
+        let agent = name(["ann", "bob", "cid"][random.random_range(0..3)]);
+        if random.random() {
+            return self.agent_command(random, agent, interaction);
+        }
         match random.random_range(0..9) {
             0 | 1 => Command::Take { queue, by: by() },
             2 | 3 => Command::Complete { interaction, disposition: "solved".into(), by: by(), for_anyone: false },
@@ -275,6 +279,79 @@ impl Rig {
                 Command::Put { document: binding("screen", to), by: by() }
             }
         }
+    }
+}
+
+impl Rig {
+    /// What agents, supervisors and customers do.
+    fn agent_command(&self, random: &mut StdRng, agent: Name, interaction: InteractionId) -> Command {
+        let by = || agent.to_string();
+        let account = self.writer.account();
+        let offered = account.work(agent.as_str()).and_then(|work| work.offered.first().copied());
+        let in_hand = account.work(agent.as_str()).and_then(|work| {
+            let all: Vec<_> = work.assigned.iter().chain(&work.wrap_up).collect();
+            all.get(random.random_range(0..all.len().max(1))).map(|id| **id)
+        });
+        let in_hand = in_hand.unwrap_or(interaction);
+        let for_anyone = random.random_ratio(1, 8);
+        let act = |action| Command::Agent { agent: agent.clone(), action, by: by() };
+        match random.random_range(0..30) {
+            0 | 1 => act(AgentAction::LogIn { place: None, media_types: BTreeSet::new(), connected: random.random() }),
+            2 => act(AgentAction::LogOut { after_work: random.random() }),
+            3..8 => act(AgentAction::Ready),
+            8 => act(AgentAction::NotReady { reason: name("lunch"), after_work: random.random() }),
+            9 => act(AgentAction::Connect),
+            10 => act(AgentAction::Disconnect),
+            11..19 => {
+                let interaction = offered.unwrap_or(interaction);
+                let live = account.live(interaction);
+                let offer = live.and_then(|live| live.offers().find(|o| o.agent == agent).map(|o| o.id));
+                let reason = "not mine".to_owned();
+                let yes = random.random_ratio(3, 4);
+                let answer = if yes { OfferAnswer::Accept } else { OfferAnswer::Decline { reason } };
+                Command::AnswerOffer { interaction, offer: offer.unwrap_or(OfferId(1)), agent, answer }
+            }
+            19..23 => Command::Complete { interaction: in_hand, disposition: "solved".into(), by: by(), for_anyone },
+            23 => Command::FinishWrapUp { interaction: in_hand, disposition: None, by: by(), for_anyone },
+            24 => {
+                let attention = [Attention::Active, Attention::Held, Attention::Workbin][random.random_range(0..3)];
+                Command::Attend { interaction: in_hand, attention, by: by(), for_anyone }
+            }
+            25 => {
+                let to = [Target::AgentGroup("team".into()), Target::Agent("bob".into()), Target::Queue("back".into())];
+                let to = to[random.random_range(0..3)].clone();
+                Command::Transfer { interaction: in_hand, to, by: by(), for_anyone }
+            }
+            26 => Command::Move { interaction, queue: name("desk"), by: by() },
+            27 => Command::Assign { interaction, agent: agent.clone(), by: by() },
+            28 => {
+                let speaker = if random.random() { Speaker::Agent } else { Speaker::Customer };
+                Command::Say { interaction: in_hand, speaker, text: "hello".into(), by: by(), for_anyone }
+            }
+            _ => Command::Close { interaction, reason: "left".into(), by: by() },
+        }
+    }
+
+    /// What must hold whatever happened: each interaction is at most one agent's, and agents have what interactions say.
+    fn check_agents(&self) {
+        let account = self.writer.account();
+        let mut held: BTreeMap<&Name, u32> = BTreeMap::new();
+        for (id, live) in account.lives() {
+            for agent in live.agent().into_iter().chain(live.offers().map(|offer| &offer.agent)) {
+                let workbin = matches!(&live.state, engine::State::Assigned(a) if a.attention == Attention::Workbin);
+                *held.entry(agent).or_default() += u32::from(!(workbin && live.agent() == Some(agent)));
+                let work = account.work(agent.as_str()).unwrap_or_else(|| panic!("{agent} knows nothing of {id}"));
+                let known = work.offered.contains(&id) || work.assigned.contains(&id) || work.wrap_up.contains(&id);
+                assert!(known, "{agent} does not know of {id}");
+            }
+            for offer in live.offers() {
+                assert!(account.login(offer.agent.as_str()).is_some(), "{} has an offer and is not there", offer.agent);
+            }
+        }
+        for agent in ["ann", "bob", "cid"].map(name) {
+            assert_eq!(account.agent_load(&agent), held.get(&agent).copied().unwrap_or_default(), "load of {agent}");
+        }
+        assert_eq!(account.match_due(), None, "what could be matched has been");
     }
 }
 
@@ -304,6 +381,8 @@ fn documents() -> Vec<Document> {
         types: vec!["acknowledgement".into(), "forward".into()],
     };
     let endpoint = json!({"name": "crm", "url": "http://crm.example", "secret": "0123456789abcdef", "retries": 1});
+    let group = r#"{"name": "team", "agents": ["ann", "bob", "cid"]}"#;
+    let group = Document::AgentGroup(Arc::new(serde_json::from_str(group).unwrap()));
     vec![
         Document::Endpoint(Arc::new(serde_json::from_value(endpoint).unwrap())),
         Document::Workflow(Arc::new(workflow), 0),
@@ -312,7 +391,22 @@ fn documents() -> Vec<Document> {
         binding("screen", "screening-1"),
         binding("analyse", "screening-2"),
         Document::Webhook(Arc::new(webhook)),
+        agent("ann", "1 any"),
+        agent("bob", "2 chat"),
+        agent("cid", "3 any"),
+        group,
+        Document::Queue(queue("desk", r#"{"agent-group": "team"}, "offer_timeout_ms": 1000"#)),
+        Document::Queue(queue("back", r#"{"agent-group": "team"}, "wrap_up_ms": 300, "offers_max": 2"#)),
     ]
+}
+
+fn agent(called: &str, capacity: &str) -> Document {
+    let agent = format!(r#"{{"name": "{called}", "capacity": "{capacity}"}}"#);
+    Document::Agent(Arc::new(serde_json::from_str(&agent).unwrap()))
+}
+
+fn queue(called: &str, target: &str) -> engine::Queue {
+    serde_json::from_str(&format!(r#"{{"name": "{called}", "target": {target}}}"#)).unwrap()
 }
 
 fn deployment(called: &str) -> Document {
@@ -363,8 +457,10 @@ fn after_every_step_the_store_holds_what_memory_holds_and_no_awaited_call_is_for
     for _ in 0..steps {
         rig.step(&mut random);
         rig.check();
+        rig.check_agents();
         rig.restart();
         rig.check();
+        rig.check_agents();
         ends += u32::from(rig.writer.account().live_count() == 0);
         // Keeps the account small enough to be loaded at every step.
         while rig.writer.account().live_count() > 60 {
@@ -509,7 +605,7 @@ fn the_figures_of_a_queue_hold_over_a_restart_and_for_what_is_put_back() {
     rig.command(Command::Take { queue: name("line"), by: "ana".into() });
     let first = rig.submitted[0];
     rig.now = UnixMillis(4_000);
-    rig.command(Command::Release { interaction: first, by: "ana".into() });
+    rig.command(Command::Release { interaction: first, by: "ana".into(), for_anyone: false });
     assert_eq!(figures(&rig), [2.0, 3.0, 1.0, 0.0]);
     for interaction in rig.submitted.clone() {
         rig.command(Command::Cancel { interaction, reason: "test".into(), by: "ana".into() });

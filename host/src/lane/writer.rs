@@ -638,8 +638,12 @@ impl Writer {
 
     /// Goes back to what is stored. Answers whether the store works again.
     fn recover(&mut self) -> bool {
-        let loaded = self.store.probe().and_then(|()| self.store.load(self.shared.number));
-        match loaded {
+        let probed = self.store.probe();
+        if probed.is_ok() {
+            // Let go first: there may be no room for two. Nobody looks at it before another is loaded.
+            self.account = Account::default();
+        }
+        match probed.and_then(|()| self.store.load(self.shared.number)) {
             Ok(Some((account, _))) => {
                 self.account = account;
                 self.loaded();

@@ -1,6 +1,7 @@
 //! Backup and restore: copies that hold together, made while the server runs.
 
 use std::path::Path;
+use std::sync::PoisonError;
 
 use rocksdb::Env;
 use rocksdb::backup::{BackupEngine, BackupEngineOptions, RestoreOptions};
@@ -19,6 +20,8 @@ fn engine(directory: &Path) -> Result<BackupEngine, Error> {
 /// # Errors
 /// [`Error::Backup`] where the directory cannot be written, or the backup does not hold what was copied.
 pub fn back_up(store: &Store, directory: &Path) -> Result<u32, Error> {
+    // One at a time: two in one directory would spoil each other's files.
+    let _alone = store.backing_up.lock().unwrap_or_else(PoisonError::into_inner);
     let mut engine = engine(directory)?;
     engine.create_new_backup_flush(&store.db, true).map_err(Error::Backup)?;
     let newest = engine.get_backup_info().into_iter().map(|b| b.backup_id).max().unwrap_or_default();

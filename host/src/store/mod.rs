@@ -11,6 +11,7 @@ mod row;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 pub use backup::{back_up, restore};
@@ -103,6 +104,8 @@ const FORMAT: u32 = 1;
 pub struct Store {
     db: DB,
     path: PathBuf,
+    /// Held while a backup is made.
+    backing_up: Mutex<()>,
 }
 
 impl Store {
@@ -129,7 +132,7 @@ impl Store {
         let families =
             Family::ALL.map(|family| ColumnFamilyDescriptor::new(family.name(), family_options(family, &cache)));
         let db = DB::open_cf_descriptors(&db_options, &path, families).map_err(|e| Error::Open(path.clone(), e))?;
-        let store = Self { db, path };
+        let store = Self { db, path, backing_up: Mutex::new(()) };
         store.check_format()?;
         store.prepare_log()?;
         Ok(store)
