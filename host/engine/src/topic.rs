@@ -61,8 +61,11 @@ mod tests {
     fn every_event_about_an_interaction_is_among_them() {
         let source = include_str!("event.rs");
         let names = source.split("=> \"").skip(1).filter_map(|rest| rest.split('"').next());
-        let told: BTreeSet<&str> =
-            names.filter(|n| ["interaction.", "callback.", "endpoint.", "offer.", "strategy."].iter().any(|of| n.starts_with(of))).collect();
+        let told: BTreeSet<&str> = names
+            .filter(|n| {
+                ["interaction.", "callback.", "endpoint.", "offer.", "strategy."].iter().any(|of| n.starts_with(of))
+            })
+            .collect();
         assert!(told.len() > 20, "{told:?}");
         let known: BTreeSet<&str> = TOPICS.iter().map(|(topic, _)| *topic).skip(3).collect();
         assert_eq!(told, known);

@@ -126,7 +126,8 @@ impl World {
         };
         let user_data = BTreeMap::from([("tier".to_owned(), tier.to_owned())]);
         let facts = Facts { user_data, ..Facts::default() };
-        let submission = Submission { id, workflow: name(workflow), message: Arc::new(message), facts, at: None, callback: None };
+        let submission =
+            Submission { id, workflow: name(workflow), message: Arc::new(message), facts, at: None, callback: None };
         self.run(Command::Submit(Box::new(submission)), now).unwrap();
         id
     }
