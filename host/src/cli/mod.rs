@@ -16,10 +16,10 @@ mod output;
 mod queue;
 mod records;
 mod serve;
+mod staff;
 mod statistic;
 mod strategy;
 mod submit;
-
 mod token;
 mod workflow;
 
@@ -67,6 +67,11 @@ enum Command {
     Submit(submit::Submit),
     Interaction(interaction::Interaction),
     Queue(queue::Queue),
+    Agent(staff::Agent),
+    AgentGroup(staff::AgentGroup),
+    Skill(staff::Skill),
+    Place(staff::Place),
+    PlaceGroup(staff::PlaceGroup),
     Statistic(statistic::Statistic),
     Classifier(classifier::Classifier),
     Token(token::Token),
@@ -122,6 +127,11 @@ fn run(command: Command, output: &Output) -> Result<(), Error> {
         Command::Submit(command) => wait(command.run(output)),
         Command::Interaction(command) => wait(command.run(output)),
         Command::Queue(command) => wait(command.run(output)),
+        Command::Agent(command) => wait(command.run(output)),
+        Command::AgentGroup(command) => wait(command.run(output)),
+        Command::Skill(command) => wait(command.run(output)),
+        Command::Place(command) => wait(command.run(output)),
+        Command::PlaceGroup(command) => wait(command.run(output)),
         Command::Statistic(command) => wait(command.run(output)),
         Command::Token(command) => wait(command.run(output)),
         Command::Account(command) => wait(command.run(output)),

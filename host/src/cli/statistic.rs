@@ -22,6 +22,8 @@ const PAGE: &str = "200";
 Examples:
   signalbox statistic put service-level.json
   signalbox statistic list
+  signalbox statistic get billing-level
+  signalbox statistic delete billing-level
   signalbox statistic watch billing-level billing-wait --refresh-ms 500
 
 A file holds one definition, or a list of them:

@@ -30,13 +30,17 @@ struct NewWebhook {
     /// Key of the HMAC-SHA-256 signature, 16 to 256 bytes. Left out: the one that stands stays.
     #[serde(default)]
     secret: Option<String>,
-    /// Types that it takes, 1 to 64; `*` for all. To the customer: `acknowledgement`, `reply`; outside: `forward`. About
-    /// an interaction: `interaction.submitted`, `interaction.workflow-entered`, `interaction.workflow-left`,
+    /// Types that it takes, 1 to 64; `*` for all. To the customer: `acknowledgement`, `reply`; outside: `forward`.
+    /// About an interaction: `interaction.submitted`, `interaction.workflow-entered`, `interaction.workflow-left`,
     /// `interaction.entered`, `interaction.user-data-set`, `interaction.categorized`, `interaction.language-set`,
     /// `interaction.priority-set`, `interaction.skill-required`, `interaction.target-set`, `interaction.hopped`,
     /// `interaction.waiting`, `interaction.queued`, `interaction.assigned`, `interaction.released`,
     /// `interaction.work-done`, `interaction.completed`, `interaction.cancelled`, `interaction.parked`,
-    /// `interaction.resumed`, `strategy.called`, `strategy.answered`, `strategy.failed`.
+    /// `interaction.resumed`, `interaction.relaxed`, `interaction.attention-set`, `interaction.wrap-up-started`,
+    /// `interaction.abandoned`, `interaction.said`, `interaction.moved`, `interaction.scheduled`, `interaction.began`,
+    /// `interaction.marked`, `offer.made`, `offer.ended`, `callback.booked`, `callback.rescheduled`,
+    /// `callback.attempted`, `endpoint.called`, `endpoint.answered`, `strategy.called`, `strategy.answered`,
+    /// `strategy.failed`.
     types: Vec<String>,
 }
 
