@@ -277,7 +277,7 @@ pub(crate) fn answer(
             if reason.len() > limits::VALUE_BYTES_MAX {
                 return Err(invalid("reason", format!("at most {} bytes", limits::VALUE_BYTES_MAX)));
             }
-            refused(draft, live, &[open.clone()], &OfferEnd::Declined { reason });
+            refused(draft, live, std::slice::from_ref(open), &OfferEnd::Declined { reason });
         }
     }
     Ok(())

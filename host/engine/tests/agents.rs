@@ -1,5 +1,7 @@
 //! What agents see of the engine: tables of commands and the events that follow, matching included.
 
+#![allow(clippy::unwrap_used)]
+
 mod world;
 
 use world::{World, scenario};

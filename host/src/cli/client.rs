@@ -279,7 +279,7 @@ fn problem_error(status: StatusCode, problem: &Value) -> Error {
     let mut error = if status.is_client_error() { Error::refused(what) } else { Error::unreachable(what) };
     error.code = field("code");
     error.at.extend(field("field"));
-    error.faults = Fault::all_in(problem);
+    error.faults = Fault::all_in(problem).into();
     // The arguments of this command line stand in its help, not there.
     error.fix = field("what_to_do").filter(|fix| !fix.starts_with("see /docs"));
     error

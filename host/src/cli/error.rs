@@ -34,8 +34,8 @@ pub(super) struct Error {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub at: Vec<String>,
     /// All faults of a workflow.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub faults: Vec<Fault>,
+    #[serde(skip_serializing_if = "<[Fault]>::is_empty")]
+    pub faults: Box<[Fault]>,
     /// What to do now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fix: Option<String>,
@@ -77,7 +77,7 @@ impl fmt::Display for Fault {
 impl Error {
     /// Something failed here.
     pub fn new(what: impl Into<String>) -> Self {
-        Self { exit: Exit::Failed, code: None, what: what.into(), at: Vec::new(), faults: Vec::new(), fix: None }
+        Self { exit: Exit::Failed, code: None, what: what.into(), at: Vec::new(), faults: Box::default(), fix: None }
     }
 
     /// Arguments that each are right and do not go together.

@@ -65,7 +65,7 @@ impl Workflow {
                 }
                 let mut error = Error::refused(format!("{} has {} fault(s)", file.display(), faults.len()))
                     .fix("put them right and validate again");
-                error.faults = faults;
+                error.faults = faults.into();
                 Err(error)
             }
             Command::Put { file } => {

@@ -334,11 +334,11 @@ impl Act {
                 let number = self.lane.number();
                 let from = Sequence(offer.0);
                 let records = state.read(move |store| store.timeline(number, interaction, from, RECORDS_MAX)).await?;
-                let ends = records.iter().flat_map(|record| &record.events).filter_map(|event| match event {
+                let mut ends = records.iter().flat_map(|record| &record.events).filter_map(|event| match event {
                     Event::OfferEnded { offer: ended, how, .. } if *ended == offer => Some(how.name()),
                     _ => None,
                 });
-                Err(Problem::offer_ended(ends.last()))
+                Err(Problem::offer_ended(ends.next()))
             }
             result => Ok(result.map(drop)?),
         }

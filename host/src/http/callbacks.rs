@@ -178,7 +178,7 @@ async fn slots(
         });
         shown.collect::<Vec<_>>()
     });
-    Ok(Answer(Page::whole(shown.await?.into_iter())))
+    Ok(Answer(Page::whole(shown.await?)))
 }
 
 fn calendar_of<'a>(configuration: &'a Configuration, rules: &CallbackRules) -> Result<&'a Arc<Calendar>, Problem> {

@@ -96,10 +96,10 @@ fn check_measure(statistic: &Statistic) -> Result<(), Rejection> {
         }
         Measure::AgentsNow { state, reason: Some(_) }
         | Measure::AgentsNowTime { state, reason: Some(_), .. }
-        | Measure::AgentTime { state, reason: Some(_), .. } => {
-            if *state != AgentState::NotReady {
-                return Err(invalid("measure.reason", "only who is not ready has a reason"));
-            }
+        | Measure::AgentTime { state, reason: Some(_), .. }
+            if *state != AgentState::NotReady =>
+        {
+            return Err(invalid("measure.reason", "only who is not ready has a reason"));
         }
         Measure::Number { outcome: Some(outcome), .. } if outcome.len() > limits::KEY_BYTES_MAX => {
             return Err(invalid("measure.outcome", format!("at most {} bytes", limits::KEY_BYTES_MAX)));

@@ -959,11 +959,10 @@ fn step(world: &mut World, slow: &mut Slow, rng: &mut StdRng, now: UnixMillis) {
             let media = if rng.random_bool(0.5) { "chat" } else { "email" };
             let before = world.journal.len();
             let id = world.submit(media, "support", tier, now);
-            for record in world.journal[before..].to_vec() {
-                slow.record(&record);
+            for record in &world.journal[before..] {
+                slow.record(record);
             }
             slow.tell(id, tier);
-            return;
         }
         3..=5 => {
             let Some((call, interaction)) = world.account.calls().next() else { return };
