@@ -17,7 +17,7 @@ use utoipa_axum::router::OpenApiRouter;
 use super::{State, problem};
 
 /// What stands in paths.
-const PARAMETERS: [(&str, &str); 21] = [
+const PARAMETERS: [(&str, &str); 22] = [
     ("account", "Name of the account."),
     ("agent", "Name of the agent."),
     ("agent-group", "Name of the agent group."),
@@ -34,6 +34,7 @@ const PARAMETERS: [(&str, &str); 21] = [
     ("queue", "Name of the queue."),
     ("response", "Name of the standard response."),
     ("skill", "Name of the skill."),
+    ("statistic", "Name of the statistic."),
     ("table", "Name of the table."),
     ("token", "Name of the token."),
     ("version", "Number of the version."),

@@ -7,6 +7,7 @@ mod flow;
 mod openapi;
 mod roles;
 mod socket;
+mod statistics;
 
 use std::num::NonZero;
 use std::sync::Arc;
