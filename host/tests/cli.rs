@@ -93,6 +93,7 @@ fn every_command_has_help_with_an_example() {
         "submit",
         "interaction",
         "queue",
+        "statistic",
         "classifier",
         "token",
         "account",

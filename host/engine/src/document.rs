@@ -442,7 +442,7 @@ pub struct Configuration {
     /// By name. There are many: a copy shares what is not changed.
     pub statistics: imbl::OrdMap<Name, Arc<Statistic>>,
     /// What the statistics ask for.
-    pub(crate) asked: Asked,
+    pub asked: Asked,
 }
 
 impl Configuration {

@@ -19,7 +19,7 @@ use crate::id::{Name, UnixMillis};
 use crate::live::StateKind;
 use crate::segment::hash;
 
-pub(crate) use asked::Asked;
+pub use asked::Asked;
 pub(crate) use check::check;
 
 /// A statistic as it is defined.

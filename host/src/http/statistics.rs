@@ -153,7 +153,8 @@ async fn put(
     let _held = caller.state.documents(&caller.lane).await;
     let standing = caller.lane.published().configuration.statistics.get(&name).cloned();
     condition.check(standing.as_deref().map(tag).as_deref())?;
-    caller.put(Document::Statistic(Arc::new(statistic.clone()))).await?;
+    let put = caller.put(Document::Statistic(Arc::new(statistic.clone()))).await;
+    put.map_err(|problem| problem.named_in("object"))?;
     Ok(tagged(put_status(standing.as_ref()), &statistic))
 }
 

@@ -613,3 +613,72 @@ fn the_figures_of_a_queue_hold_over_a_restart_and_for_what_is_put_back() {
     }
     assert_eq!(figures(&rig), [0.0, 0.0, 1.0, 2.0]);
 }
+
+/// Statistics of several kinds; what each shows at a moment.
+const STATISTICS: [&str; 6] = [
+    r#"{"name": "came", "object": {"kind": "account"}, "measure": {"kind": "number", "of": "submitted"}}"#,
+    r#"{"name": "stand", "object": {"kind": "queue", "name": "desk"}, "measure": {"kind": "interactions-now"}}"#,
+    r#"{"name": "wait", "object": {"kind": "queue", "name": "back"}, "measure": {"kind": "time", "of": "wait", "value": "total"}}"#,
+    r#"{"name": "busy", "object": {"kind": "agent-group", "name": "team"}, "measure": {"kind": "agent-time", "state": "busy", "value": "total"}}"#,
+    r#"{"name": "hand", "object": {"kind": "agent", "name": "cid"}, "measure": {"kind": "interactions-now", "state": "assigned"}}"#,
+    r#"{"name": "calls", "object": {"kind": "strategy", "name": "screening-1"}, "measure": {"kind": "number", "of": "call-answered"},
+        "filter": {"condition": "interaction.priority > 1"}}"#,
+];
+
+#[test]
+fn statistics_survive_a_restart_at_every_moment() {
+    let seed = rand::rng().random();
+    println!("seed {seed}");
+    let mut random = StdRng::seed_from_u64(seed);
+    let directory = tempfile::tempdir().unwrap();
+    let mut rig = Rig::new(directory.path());
+    for statistic in STATISTICS {
+        let document = Document::Statistic(Arc::new(serde_json::from_str(statistic).unwrap()));
+        rig.command(Command::Put { document, by: "test".into() });
+    }
+    let figures = |rig: &Rig| {
+        rig.writer.stats().settle();
+        rig.writer.stats().list(None, 100, rig.now)
+    };
+    let mut moved = BTreeSet::new();
+    for _ in 0..300 {
+        rig.step(&mut random);
+        let before = figures(&rig);
+        assert_eq!(before.len(), STATISTICS.len());
+        moved.extend(
+            before.iter().filter(|figure| figure.value.is_some_and(|value| value > 0.0)).map(|f| f.name.clone()),
+        );
+        if random.random_ratio(1, 4) {
+            let (account, _) = rig.store.load(rig.number).unwrap().unwrap();
+            rig.writer = writer(&rig.store, rig.number, account, &rig.held);
+            assert_eq!(figures(&rig), before, "seed {seed}");
+            rig.restart();
+        }
+    }
+    assert!(moved.len() >= 4, "seed {seed}: only {moved:?} moved");
+}
+
+#[test]
+fn a_checkpoint_takes_the_place_of_what_came_before_once_it_is_whole() {
+    let directory = tempfile::tempdir().unwrap();
+    let rig = Rig::new(directory.path());
+    let sequences = |rows: &[(engine::Sequence, engine::Observed)]| rows.iter().map(|(s, _)| s.0).collect::<Vec<_>>();
+    let put = |rows: &[u64], parts: &[(u64, u32, &[u8], bool)]| {
+        let mut batch = Batch::new(rig.number);
+        for sequence in rows {
+            batch.observed(&rig.store, engine::Sequence(*sequence), &engine::Observed::default());
+        }
+        for (sequence, part, bytes, last) in parts {
+            batch.checkpoint(&rig.store, engine::Sequence(*sequence), *part, bytes.to_vec(), *last);
+        }
+        rig.store.commit(batch).unwrap();
+        let (checkpoint, rows) = rig.store.statistics(rig.number).unwrap();
+        (checkpoint, sequences(&rows))
+    };
+    assert_eq!(put(&[901, 902, 903], &[]), (None, vec![901, 902, 903]));
+    assert_eq!(put(&[904], &[(902, 0, b"ab", false)]), (None, vec![901, 902, 903, 904]));
+    assert_eq!(put(&[], &[(902, 1, b"c", true)]), (Some(b"abc".to_vec()), vec![903, 904]));
+    // One that was cut off, and a later one that is whole.
+    assert_eq!(put(&[905], &[(904, 0, b"xx", false)]), (Some(b"abc".to_vec()), vec![903, 904, 905]));
+    assert_eq!(put(&[], &[(905, 0, b"de", true)]), (Some(b"de".to_vec()), vec![]));
+}

@@ -157,6 +157,12 @@ impl Stats {
         self.folder.written(part);
     }
 
+    /// Waits until all that was observed is folded.
+    #[cfg(test)]
+    pub(crate) fn settle(&self) {
+        self.folder.settle();
+    }
+
     /// A statistic at a moment; none where there is none of that name.
     #[must_use]
     pub fn figure(&self, name: &str, now: UnixMillis) -> Option<Figure> {

@@ -9,7 +9,6 @@ mod key;
 mod read;
 mod row;
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -91,11 +90,6 @@ impl Error {
     }
 }
 
-/// Logs that are kept to be written over.
-const LOGS_KEPT: usize = 4;
-/// How much of the first of them is there at the start.
-const LOG_PREPARED_MIB: usize = 64;
-
 /// Format of the whole store. It changes only where an older binary must not open it.
 const FORMAT: u32 = 1;
 
@@ -126,42 +120,13 @@ impl Store {
         db_options.set_bytes_per_sync(1 << 20);
         // Lanes are few and each writes from one thread: the insertion for one writer is the cheaper one.
         db_options.set_allow_concurrent_memtable_write(false);
-        // A log that is written over in place keeps its size, so that a sync writes the data and no metadata.
-        db_options.set_recycle_log_file_num(LOGS_KEPT);
         db_options.set_env(&background()?);
         let families =
             Family::ALL.map(|family| ColumnFamilyDescriptor::new(family.name(), family_options(family, &cache)));
         let db = DB::open_cf_descriptors(&db_options, &path, families).map_err(|e| Error::Open(path.clone(), e))?;
         let store = Self { db, path, backing_up: Mutex::new(()) };
         store.check_format()?;
-        store.prepare_log()?;
         Ok(store)
-    }
-
-    /// Fills a log and goes on to the next, so that from the first commit on there is one to write over. On a disk that has
-    /// no room for it, commits make logs grow as they go.
-    fn prepare_log(&self) -> Result<(), Error> {
-        if !self.has_room_for_log() {
-            tracing::warn!(store = %self.path.display(), "the disk is nearly full: no log is prepared");
-            return Ok(());
-        }
-        let filler = vec![0; 1 << 20];
-        for _ in 0..LOG_PREPARED_MIB {
-            let mut batch = rocksdb::WriteBatch::default();
-            batch.put_log_data(&filler);
-            self.db.write(batch).map_err(Error::Write)?;
-        }
-        self.write_format()?;
-        self.db.flush_cf(self.family(Family::Meta)).map_err(Error::Write)
-    }
-
-    /// Tries it with a file, for RocksDB takes no more writes after one has failed.
-    fn has_room_for_log(&self) -> bool {
-        let path = self.path.join("room");
-        let filler = vec![0; 4 << 20];
-        let tried = std::fs::File::create(&path)
-            .and_then(|mut file| (0..LOG_PREPARED_MIB / 2).try_for_each(|_| file.write_all(&filler)));
-        std::fs::remove_file(&path).is_ok() && tried.is_ok()
     }
 
     fn check_format(&self) -> Result<(), Error> {

@@ -10,6 +10,7 @@ mod left_out;
 mod openapi;
 mod roles;
 mod socket;
+mod statistics;
 
 use std::num::NonZero;
 use std::sync::Arc;

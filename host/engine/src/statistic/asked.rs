@@ -11,7 +11,7 @@ use crate::limits;
 
 /// What statistics ask for that has to be found out, each once, and how many ask.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Asked {
+pub struct Asked {
     categories: BTreeMap<String, usize>,
     conditions: BTreeMap<String, (Arc<Condition>, usize)>,
     groups: BTreeMap<(ObjectKind, Name), usize>,
