@@ -302,7 +302,7 @@ mod tests {
     fn a_name_that_a_deleted_deployment_had_is_not_given_again() {
         let retired = ["screening-1", "screening-7"].map(|name| Name::new(name).unwrap());
         let mut configuration = Configuration::default();
-        configuration.retired = retired.into_iter().collect();
+        configuration.retired.extend(retired);
         assert_eq!(free_name(&configuration, "screening"), "screening-8");
     }
 }
