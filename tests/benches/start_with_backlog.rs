@@ -1,9 +1,9 @@
 //! Starts a server on a store with 1,000,000 live interactions.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::Result;
-use signalbox_tests::{Pace, Report, Server, put_desk, submit_to_desk};
+use signalbox_tests::{Report, Server, put_desk, submit_to_desk};
 
 const LIVE: usize = 1_000_000;
 
@@ -17,13 +17,7 @@ async fn run() -> Result<()> {
     let store = directory.path().join("store");
     let server = Server::start(&store)?;
     put_desk(&server.client()).await?;
-    let load = submit_to_desk(&server);
-    let mut live = 0;
-    while live < LIVE {
-        let (latencies, refused) = load.run(64, Duration::from_secs(2), Pace::Closed).await?;
-        anyhow::ensure!(refused == 0, "{refused} submits were refused");
-        live += latencies.len();
-    }
+    submit_to_desk(&server).fill(64, LIVE).await?;
     // As after a power cut: nothing was tidied up.
     server.kill()?;
 
@@ -31,8 +25,8 @@ async fn run() -> Result<()> {
     let server = Server::start(&store)?;
     let ready = began.elapsed().as_secs_f64();
     let length = server.client().get("/queues/desk").await?["length"].as_u64().unwrap_or(0);
-    anyhow::ensure!(length >= live as u64, "{live} were acknowledged and {length} wait");
-    let mut report = Report::new(&format!("{live} interactions in one queue, killed before the start"));
+    anyhow::ensure!(length >= LIVE as u64, "{LIVE} were acknowledged and {length} wait");
+    let mut report = Report::new(&format!("{LIVE} interactions in one queue, killed before the start"));
     report.at_most("ready after", ready, "s", 10.0);
     #[expect(clippy::cast_precision_loss, reason = "counts")]
     report.at_most("resident memory", server.resident_bytes()? as f64 / 1e9, "GB", 1.5);

@@ -34,6 +34,12 @@ impl AgentSession {
         Ok((session, state))
     }
 
+    /// The bare connection, for who reads frames in its own way.
+    #[must_use]
+    pub fn into_socket(self) -> WebSocketStream<MaybeTlsStream<TcpStream>> {
+        self.socket
+    }
+
     /// The next frame that tells something.
     ///
     /// # Errors

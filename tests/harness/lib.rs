@@ -12,7 +12,7 @@ mod support;
 pub use agent::{AgentSession, offers_in};
 pub use client::Client;
 pub use data::{banking77, sms_spam};
-pub use load::{Connection, Latencies, Pace, RawClient};
+pub use load::{Connection, Latencies, Pace, RawClient, address_of, post_bytes};
 pub use queue_only::{put_desk, submit_to_desk};
 pub use report::{Report, Row};
 pub use server::{Server, signalbox, strategy_file};

@@ -63,7 +63,7 @@ impl Latencies {
     }
 }
 
-/// One connection that sends the same request over and over.
+/// One connection with one request outstanding at a time.
 #[derive(Debug)]
 pub struct Connection {
     stream: TcpStream,
@@ -101,6 +101,30 @@ impl Connection {
             }
         }
     }
+
+    /// The body of the last answer.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        find(&self.buffer, b"\r\n\r\n").map_or(&[], |end| &self.buffer[end + 4..])
+    }
+}
+
+/// The bytes of a `POST` of a JSON body with a token.
+#[must_use]
+pub fn post_bytes(url: &str, token: &str, path: &str, body: &str) -> Vec<u8> {
+    let address = address_of(url);
+    format!(
+        "POST {path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {token}\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
+}
+
+/// Host and port of a server's address.
+#[must_use]
+pub fn address_of(url: &str) -> &str {
+    url.trim_start_matches("http://")
 }
 
 fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
@@ -124,13 +148,31 @@ impl RawClient {
     /// A `POST` of a JSON body with a token.
     #[must_use]
     pub fn post(url: &str, token: &str, path: &str, body: &str) -> Self {
-        let address = url.trim_start_matches("http://").to_owned();
-        let request = format!(
-            "POST {path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {token}\r\n\
-             content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        Self { address, request: request.into_bytes() }
+        Self { address: address_of(url).to_owned(), request: post_bytes(url, token, path, body) }
+    }
+
+    /// Sends the request so many times, as fast as it is answered.
+    ///
+    /// # Errors
+    /// Where a connection fails, or an answer is not 201.
+    pub async fn fill(&self, connections: usize, count: usize) -> Result<()> {
+        let mut tasks = Vec::new();
+        for n in 0..connections {
+            let client = self.clone();
+            let share = count / connections + usize::from(n < count % connections);
+            tasks.push(tokio::spawn(async move {
+                let mut connection = Connection::open(&client.address).await?;
+                for _ in 0..share {
+                    let status = connection.exchange(&client.request).await?;
+                    anyhow::ensure!(status == 201, "an answer was {status}");
+                }
+                anyhow::Ok(())
+            }));
+        }
+        for task in tasks {
+            task.await??;
+        }
+        Ok(())
     }
 
     /// Sends the request on so many connections for a while. Gives the latencies of those answered with 201, and how many

@@ -19,15 +19,8 @@ use crate::{build, setup};
 const LISTEN: &str = "127.0.0.1:8080";
 /// The demo's workflow.
 const WORKFLOW: &str = "support";
-/// Queues that its strategies route to, beside those that its elements name.
-const QUEUES: [(&str, &str); 6] = [
-    ("accounts", "Logins, names and addresses"),
-    ("billing", "Invoices and payments"),
-    ("orders", "Parcels and returns"),
-    ("retention", "Whoever wants to leave"),
-    ("technical", "Whatever does not work"),
-    ("vip", "Customers who go first"),
-];
+/// Who answers; those of `agents.csv`.
+const AGENTS: [&str; 6] = ["ann", "bob", "cem", "dana", "eli", "fay"];
 /// How long the server may take to start.
 const START_MAX: Duration = Duration::from_secs(60);
 
@@ -91,6 +84,7 @@ pub fn run(options: &Options) -> Result<()> {
     demo.deploy()?;
     let fed = demo.feed(options);
     if let Ok(report) = &fed {
+        demo.answer(options)?;
         demo.show_one(report)?;
     }
     if options.once {
@@ -146,6 +140,13 @@ impl Demo {
         self.files.join(name)
     }
 
+    fn files_in(&self, folder: &str) -> Result<Vec<PathBuf>> {
+        let entries = std::fs::read_dir(self.file(folder))?;
+        let mut files = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+        files.sort();
+        Ok(files)
+    }
+
     fn model(&self) -> PathBuf {
         self.folder.join("support.model")
     }
@@ -198,14 +199,14 @@ impl Demo {
     /// Documents first, then the workflow, then the strategies that are bound to its elements.
     fn deploy(&self) -> Result<()> {
         let run = |arguments: &[&str], files: &[PathBuf]| cargo::run(self.signalbox()?.args(arguments).args(files));
-        let mut responses: Vec<PathBuf> =
-            std::fs::read_dir(self.file("responses"))?.filter_map(Result::ok).map(|entry| entry.path()).collect();
-        responses.sort();
-        run(&["response", "put"], &responses)?;
+        run(&["response", "put"], &self.files_in("responses")?)?;
         run(&["calendar", "put", "support"], &[self.file("calendar.json")])?;
         run(&["table", "put", "vips"], &[self.file("vips.csv")])?;
-        for (queue, description) in QUEUES {
-            run(&["queue", "put", queue, "--description", description], &[])?;
+        run(&["skill", "put"], &[self.file("skills.csv")])?;
+        run(&["agent", "put"], &[self.file("agents.csv")])?;
+        for settings in self.files_in("queues")? {
+            let queue = settings.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            run(&["queue", "put", &queue, "--settings"], &[settings])?;
         }
         run(&["workflow", "put"], &[self.file("workflow.json")])?;
         for (element, strategy) in
@@ -245,6 +246,17 @@ impl Demo {
         serde_json::from_str(&text).with_context(|| format!("{} is not JSON", report.display()))
     }
 
+    /// Agents answer all that waits. What a file of the user's holds may be more than they can answer while somebody waits.
+    fn answer(&self, options: &Options) -> Result<()> {
+        if options.input.is_some() {
+            return Ok(());
+        }
+        println!("\nSix simulated agents answer what waits, each what it has the skills for:");
+        let mut command = self.signalbox()?;
+        command.args(["agent", "simulate"]).args(AGENTS).args(["--until-empty", "--answer-ms", "200", "--work-ms", "500"]);
+        cargo::run(&mut command)
+    }
+
     /// The timeline of one that went all the way.
     fn show_one(&self, report: &Value) -> Result<()> {
         let samples = report["samples"].as_object().cloned().unwrap_or_default();
@@ -263,13 +275,14 @@ impl Demo {
             "\nThe server stays up at {address} until Ctrl-C. The administrator's token is in {}.\n\n\
              To try, in another terminal:\n  \
              export SIGNALBOX_SERVER={address} SIGNALBOX_TOKEN_FILE={} PATH={}:$PATH\n  \
-             signalbox queue list\n  signalbox queue take billing\n  \
-             signalbox submit --workflow {WORKFLOW} --sender you@example.com --body 'Where is my parcel 4711?' --follow\n  \
-             signalbox interaction list --state completed\n  signalbox strategy list\n  \
+             signalbox agent simulate {}\n  \
+             signalbox submit --workflow {WORKFLOW} --sender you@example.com --body 'Where is my parcel 4711?' \n  \
+             signalbox queue list\n  signalbox agent state\n  signalbox interaction list --state completed\n  signalbox strategy list\n  \
              {address}/docs in a browser",
             token.display(),
             token.display(),
             self.signalbox.parent().unwrap_or(Path::new("")).display(),
+            AGENTS.join(" "),
         );
     }
 }

@@ -6,9 +6,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use reqwest::header::HeaderMap;
-use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
+use reqwest::header::{CONNECTION, HeaderMap, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
+use reqwest::{Method, RequestBuilder, Response, StatusCode, Upgraded, Url, Version};
 use serde_json::Value;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::handshake::client::generate_key;
+use tokio_tungstenite::tungstenite::protocol::Role;
 
 use super::error::{Error, Fault};
 use super::output::text;
@@ -128,6 +131,23 @@ impl Client {
     /// Reads what is at a path of the account.
     pub async fn get(&self, path: &[&str], query: &[(&str, String)]) -> Result<Value, Error> {
         self.answer(self.request(Method::GET, &self.in_account(path)?).query(query)).await
+    }
+
+    /// Opens a WebSocket at a path of the account.
+    pub async fn web_socket(&self, path: &[&str]) -> Result<WebSocketStream<Upgraded>, Error> {
+        let request = self.request(Method::GET, &self.in_account(path)?).version(Version::HTTP_11);
+        let request = request
+            .header(CONNECTION, "upgrade")
+            .header(UPGRADE, "websocket")
+            .header(SEC_WEBSOCKET_VERSION, "13")
+            .header(SEC_WEBSOCKET_KEY, generate_key());
+        let response = request.send().await.map_err(|error| self.unreachable(&error))?;
+        let status = response.status();
+        if status != StatusCode::SWITCHING_PROTOCOLS {
+            return Err(self.refusal(status, response).await);
+        }
+        let upgraded = response.upgrade().await.map_err(|error| self.unreachable(&error))?;
+        Ok(WebSocketStream::from_raw_socket(upgraded, Role::Client, None).await)
     }
 
     /// Sends something to a path of the account.

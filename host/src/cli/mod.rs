@@ -16,6 +16,7 @@ mod output;
 mod queue;
 mod records;
 mod serve;
+mod simulation;
 mod staff;
 mod statistic;
 mod strategy;

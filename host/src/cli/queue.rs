@@ -1,5 +1,6 @@
 //! `signalbox queue`: what waits, and the next one of it.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -7,6 +8,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::client::{Body, Connection};
+use super::document::read_json;
 use super::error::Error;
 use super::interaction;
 use super::output::{Output, cell, duration, table};
@@ -18,9 +20,12 @@ use super::workflow::items;
 Examples:
   signalbox queue list
   signalbox queue put billing --description 'Invoices and payments'
+  signalbox queue put billing --settings billing.json
   signalbox queue take billing
   signalbox --json queue take billing | jq -r .id
-  signalbox interaction complete ID --disposition solved")]
+  signalbox interaction complete ID --disposition solved
+
+A file: { \"description\": \"Invoices\", \"target\": { \"agent-group\": \"billing\" }, \"offer_timeout_ms\": 15000 }")]
 pub(super) struct Queue {
     #[command(flatten)]
     connection: Connection,
@@ -32,13 +37,16 @@ pub(super) struct Queue {
 enum Command {
     /// Lists queues with how many wait in each.
     List,
-    /// Makes a queue, or describes it anew. Those that a workflow's elements name are made with the workflow.
+    /// Makes a queue, or sets it up anew. Those that a workflow's elements name are made with the workflow.
     Put {
         /// The queue.
         queue: String,
         /// What it is for.
-        #[arg(long, default_value = "", value_name = "TEXT")]
-        description: String,
+        #[arg(long, value_name = "TEXT")]
+        description: Option<String>,
+        /// JSON file of whom it is for and how it is worked on; the fields are those of the API. Left out: as it begins.
+        #[arg(long, value_name = "FILE")]
+        settings: Option<PathBuf>,
     },
     /// Takes the next interaction out of a queue: it is yours until you complete or release it. Exit code 3 where the
     /// queue is empty.
@@ -59,8 +67,11 @@ impl Queue {
                     table(&["queue", "waiting", "oldest waits", "description"], &rows)
                 })
             }
-            Command::Put { queue, description } => {
-                let body = json!({ "description": description });
+            Command::Put { queue, description, settings } => {
+                let mut body = settings.as_deref().map_or_else(|| Ok(json!({})), read_json)?;
+                if let (Some(fields), Some(description)) = (body.as_object_mut(), description) {
+                    fields.insert("description".into(), description.into());
+                }
                 let put = client.send(Method::PUT, &["queues", &queue], Body::Json(&body)).await?;
                 output.result(&put, |_| format!("put {queue}"))
             }

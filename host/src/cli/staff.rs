@@ -12,6 +12,7 @@ use super::document::{name_in, read_json};
 use super::error::Error;
 use super::output::{Output, cell, table};
 use super::records::{Layout, Records};
+use super::simulation::Simulation;
 use super::workflow::items;
 
 /// Keeps agents: their names, skills and capacity; shows what they do, and acts for them.
@@ -28,6 +29,7 @@ Examples:
   signalbox agent ready ann
   signalbox agent not-ready ann --reason lunch --after-work
   signalbox agent logout ann
+  signalbox agent simulate ann bob --accept 80 --work-ms 5000
 
 A CSV file has the columns of the document; lists are separated by `;`, skills have levels from 1 to 10:
   name,display_name,skills,capacity
@@ -80,6 +82,8 @@ enum AgentCommand {
         #[arg(long)]
         after_work: bool,
     },
+    /// Plays agents: logs them in, answers their offers, completes their work.
+    Simulate(Simulation),
 }
 
 /// What can be done with every document of this file.
@@ -167,6 +171,7 @@ impl Agent {
         let client = self.connection.client()?;
         let (agent, action, body) = match self.command {
             AgentCommand::Document(command) => return command.run(&client, "agents", output).await,
+            AgentCommand::Simulate(simulation) => return simulation.run(&client, output).await,
             AgentCommand::State => {
                 let states = client.get(&["agent-states"], &[]).await?;
                 return output.result(&states, |states| {

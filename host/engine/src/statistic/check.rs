@@ -77,6 +77,11 @@ fn check_measure(statistic: &Statistic) -> Result<(), Rejection> {
             return Err(invalid("measure", "of a strategy, only its calls are measured"));
         }
     }
+    let before_all = matches!(measure, Measure::Number { of: Happening::Submitted, .. });
+    if before_all && !matches!(object.kind, ObjectKind::Account | ObjectKind::MediaType) {
+        let why = "what is submitted is in no workflow, queue or hand yet: `workflow-entered`, `queued` or `offered` count that";
+        return Err(invalid("measure.of", why));
+    }
     let in_hand = [None, Some(StateKind::Assigned), Some(StateKind::WrapUp)];
     match measure {
         Measure::InteractionsNow { state }
