@@ -97,7 +97,10 @@ struct Event<'a> {
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Offer<'a> {
-    Made { id: &'a str, agent: &'a str },
+    Made {
+        id: &'a str,
+        agent: &'a str,
+    },
     #[expect(dead_code, reason = "it is only told apart")]
     Named(&'a str),
 }

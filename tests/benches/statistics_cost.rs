@@ -318,9 +318,9 @@ fn recount(journal: &[Record], figures: &BTreeMap<String, Value>) -> Result<usiz
         let queue = format!("desk-{}", parts.next().unwrap_or_default());
         let none = Seen::default();
         let (value, buckets) = seen.get(&queue).unwrap_or(&none).figure(measure, profile == "last");
-        let counted = figure["buckets"].as_array().map(|buckets| {
-            buckets.iter().filter_map(|bucket| bucket["count"].as_u64()).collect::<Vec<_>>()
-        });
+        let counted = figure["buckets"]
+            .as_array()
+            .map(|buckets| buckets.iter().filter_map(|bucket| bucket["count"].as_u64()).collect::<Vec<_>>());
         let same = match (value, figure["value"].as_f64()) {
             (Some(wanted), Some(given)) => (wanted - given).abs() <= 1e-9 * wanted.abs().max(1.0),
             (wanted, given) => wanted.is_none() && given.is_none(),

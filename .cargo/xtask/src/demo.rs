@@ -253,7 +253,13 @@ impl Demo {
         }
         println!("\nSix simulated agents answer what waits, each what it has the skills for:");
         let mut command = self.signalbox()?;
-        command.args(["agent", "simulate"]).args(AGENTS).args(["--until-empty", "--answer-ms", "200", "--work-ms", "500"]);
+        command.args(["agent", "simulate"]).args(AGENTS).args([
+            "--until-empty",
+            "--answer-ms",
+            "200",
+            "--work-ms",
+            "500",
+        ]);
         cargo::run(&mut command)
     }
 

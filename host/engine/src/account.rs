@@ -197,6 +197,12 @@ impl Account {
         self.logins.iter()
     }
 
+    /// Those who come after a name, in order.
+    pub fn logins_after(&self, after: Option<&Name>) -> impl Iterator<Item = (&Name, &Login)> {
+        let from = after.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded);
+        self.logins.range::<Name, _>((from, std::ops::Bound::Unbounded))
+    }
+
     /// What an agent has in hand; none where it has nothing.
     #[must_use]
     pub fn work(&self, agent: &str) -> Option<&Work> {

@@ -1,6 +1,6 @@
 //! What an account is configured with: documents that operators and designers put, by kind and name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -15,9 +15,10 @@ use crate::endpoint::Endpoint;
 use crate::id::{Digest, Name, UnixMillis};
 use crate::live::Wants;
 use crate::response::Response;
+use crate::skill_expression::SkillExpression;
 use crate::staff::{Agent, AgentChoice, AgentGroup, AgentRules, Place, PlaceGroup, SkillType};
 use crate::statistic::{Asked, Statistic};
-use crate::workflow::{Flow, Workflow};
+use crate::workflow::{ElementKind, Flow, Workflow};
 
 /// A binary that was uploaded: a strategy version, or an asset of one. Its bytes are kept as a blob.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -473,6 +474,30 @@ impl Configuration {
             groups.find(|group| group.contains(agent)).and_then(|group| group.capacity.clone())
         };
         agent.capacity.clone().or_else(of_group).unwrap_or_else(|| self.agent_rules.capacity.clone())
+    }
+
+    /// The queues whose interactions an agent may be offered, wherever it sits: by their own target, or by an element of
+    /// a newest version.
+    #[must_use]
+    pub fn queues_for(&self, agent: &Agent) -> BTreeSet<Name> {
+        let may = |target: &Target| match target {
+            Target::Queue(_) => false,
+            Target::Agent(name) => agent.name == name.as_str(),
+            Target::AgentGroup(group) => self.agent_groups.get(group.as_str()).is_some_and(|g| g.contains(agent)),
+            Target::PlaceGroup(_) | Target::LastAgent => true,
+            Target::Skills(text) => SkillExpression::new(text).is_ok_and(|wanted| wanted.matches(&agent.skills)),
+        };
+        let own = self.queues.values().filter(|queue| queue.target.as_ref().is_some_and(may)).map(|queue| &queue.name);
+        let elements = self.workflows.values().filter_map(BTreeMap::last_key_value);
+        let elements = elements.flat_map(|(_, flow)| &flow.workflow.elements);
+        let of_elements = elements.filter_map(|element| match &element.kind {
+            ElementKind::Queue { queue, target, relaxations, .. } => {
+                let mut targets = target.iter().chain(relaxations.iter().map(|step| &step.target));
+                targets.any(may).then_some(queue)
+            }
+            _ => None,
+        });
+        own.chain(of_elements).cloned().collect()
     }
 
     /// Whether a deployment has or had this name.

@@ -150,6 +150,10 @@ pub mod limits {
     pub const STATISTICS_MAX: usize = 20_000;
     /// Different conditions in the filters of an account's statistics: the lane asks them all.
     pub const STATISTIC_CONDITIONS_MAX: usize = 64;
+    /// Statistics of one object: what happens to it touches them all.
+    pub const STATISTICS_OF_ONE_MAX: usize = 1000;
+    /// Numbers that an account's statistics may have to keep, of 8 bytes each.
+    pub const STATISTIC_NUMBERS_MAX: u64 = 32_000_000;
     /// Steps of a sliding window.
     pub const STATISTIC_STEPS_MAX: u64 = 1440;
     /// Bounds of a distribution.

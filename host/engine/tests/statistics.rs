@@ -58,6 +58,7 @@ fn a_definition_that_does_not_fit_together_is_refused() {
         (&json!({"kind": "element", "name": "e"}), &answered, None, None, "invalid object.workflow"),
         (&line, &json!({"kind": "occupancy"}), None, None, "invalid measure"),
         (&line, &json!({"kind": "interactions-now", "state": "completed"}), None, None, "invalid measure.state"),
+        (&line, &json!({"kind": "number", "of": "submitted"}), None, None, "invalid measure.of"),
         (&ana, &waiting, None, None, "invalid measure.state"),
         (&ana, &json!({"kind": "agents-now", "state": "ready", "reason": "x"}), None, None, "invalid measure.reason"),
         (&ana, &json!({"kind": "expected-wait"}), None, None, "invalid measure"),

@@ -23,6 +23,9 @@ pub(super) const TOKEN_FILE: &str = "administrator.token";
 /// Time for most answers.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
+/// Items that are asked for at a time.
+const PAGE: &str = "200";
+
 /// Time for answers that take compiling or copying.
 const TIMEOUT_LONG: Duration = Duration::from_secs(600);
 
@@ -131,6 +134,20 @@ impl Client {
     /// Reads what is at a path of the account.
     pub async fn get(&self, path: &[&str], query: &[(&str, String)]) -> Result<Value, Error> {
         self.answer(self.request(Method::GET, &self.in_account(path)?).query(query)).await
+    }
+
+    /// Reads all pages of a list.
+    pub async fn list(&self, path: &[&str]) -> Result<Vec<Value>, Error> {
+        let mut all = Vec::new();
+        let mut query = vec![("limit", PAGE.to_owned())];
+        loop {
+            let page = self.get(path, &query).await?;
+            all.extend(page.get("items").and_then(Value::as_array).into_iter().flatten().cloned());
+            match page.get("next").and_then(Value::as_str) {
+                Some(next) => query = vec![("limit", PAGE.to_owned()), ("cursor", next.to_owned())],
+                None => return Ok(all),
+            }
+        }
     }
 
     /// Opens a WebSocket at a path of the account.

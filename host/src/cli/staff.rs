@@ -173,8 +173,8 @@ impl Agent {
             AgentCommand::Document(command) => return command.run(&client, "agents", output).await,
             AgentCommand::Simulate(simulation) => return simulation.run(&client, output).await,
             AgentCommand::State => {
-                let states = client.get(&["agent-states"], &[]).await?;
-                return output.result(&states, |states| {
+                let states = client.list(&["agent-states"]).await?;
+                return output.result(&json!({ "items": states }), |states| {
                     let row = |state: &Value| {
                         ["name", "state", "reason", "place", "load_percent"].map(|field| cell(state, field)).to_vec()
                     };

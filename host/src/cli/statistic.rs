@@ -13,9 +13,6 @@ use super::error::Error;
 use super::output::{Output, cell, table};
 use super::workflow::items;
 
-/// Statistics of a list that are asked for at once.
-const PAGE: &str = "200";
-
 /// Defines statistics over queues, agents, places, groups, workflows and strategies, and shows their figures.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -87,7 +84,7 @@ impl Statistic {
                 output.result(&json!({ "statistics": put }), |_| format!("put {}", put.join(", ")))
             }
             Command::List => {
-                let all = json!({ "items": list(&client).await? });
+                let all = json!({ "items": client.list(&["statistics"]).await? });
                 output.result(&all, |all| {
                     let rows: Vec<_> = items(all).iter().map(row).collect();
                     table(&["statistic", "object", "measure", "value", "unit"], &rows)
@@ -102,19 +99,6 @@ impl Statistic {
                 output.result(&gone, |_| format!("deleted {statistic}"))
             }
             Command::Watch { statistics, refresh_ms } => watch(&client, &statistics, refresh_ms, output).await,
-        }
-    }
-}
-
-async fn list(client: &Client) -> Result<Vec<Value>, Error> {
-    let mut all = Vec::new();
-    let mut query = vec![("limit", PAGE.to_owned())];
-    loop {
-        let page = client.get(&["statistics"], &query).await?;
-        all.extend_from_slice(items(&page));
-        match page.get("next").and_then(Value::as_str) {
-            Some(next) => query = vec![("limit", PAGE.to_owned()), ("cursor", next.to_owned())],
-            None => return Ok(all),
         }
     }
 }

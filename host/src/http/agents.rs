@@ -10,13 +10,13 @@ use signalbox_engine::{
     Account, AgentAction, Attention, Command, Connection, Event, InteractionId, Live, Name, OfferAnswer, OfferId,
     Pending, Readiness, Record, Rejection, Sequence, Speaker, State as Where, StateKind, Target, UnixMillis,
 };
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::auth::{Caller, Follow, Grant, Look, Operate, Settle, Submit};
-use super::body::{Json, Parameters};
-use super::cursor::Page;
+use super::body::{Json, Parameters, Query};
+use super::cursor::{self, Page};
 use super::interaction::{InteractionDetail, OfferView};
 use super::{Problem, State};
 use crate::lane::{self, Lane, Snapshot};
@@ -374,20 +374,39 @@ impl std::str::FromStr for OfferName {
     }
 }
 
-/// Lists how things stand for all agents who are logged in.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Listed {
+    /// 1 to 200; 50 where nobody says.
+    limit: Option<usize>,
+    /// Where a page said that the list goes on.
+    cursor: Option<String>,
+}
+
+/// Lists how things stand for the agents who are logged in, by name.
 #[utoipa::path(
     get,
     path = "/v1/accounts/{account}/agent-states",
     security(("token" = ["client", "agent", "designer", "approver", "operator"])),
-    responses((status = 200, description = "All of them.", body = Page<AgentView>))
+    params(Listed),
+    responses((status = 200, description = "Some of them.", body = Page<AgentView>))
 )]
-async fn states(caller: Caller<Look>) -> Result<Answer<Page<AgentView>>, Problem> {
-    let look = |account: &Account| {
-        let logins = account.logins();
-        logins.map(|(agent, _)| (agent.clone(), Snapshot::of(account, agent))).collect::<Vec<_>>()
+async fn states(
+    caller: Caller<Look>,
+    Query(Listed { limit, cursor }): Query<Listed>,
+) -> Result<Answer<Page<AgentView>>, Problem> {
+    let limit = cursor::limit(limit)?;
+    let after = cursor.as_deref().map(cursor::decode_name).transpose()?;
+    let look = move |account: &Account| {
+        let mut logins = account.logins_after(after.as_ref());
+        let page = logins.by_ref().take(limit).map(|(agent, _)| (agent.clone(), Snapshot::of(account, agent)));
+        (page.collect::<Vec<_>>(), logins.next().is_some())
     };
-    let snapshots = caller.lane.ask(look).await?;
-    Ok(Answer(Page::whole(snapshots.into_iter().map(|(agent, snapshot)| AgentView::new(agent, snapshot)))))
+    let (page, goes_on) = caller.lane.ask(look).await?;
+    let last = page.last().map(|(agent, _)| cursor::encode(agent.as_str().as_bytes()));
+    let items = page.into_iter().map(|(agent, snapshot)| AgentView::new(agent, snapshot)).collect();
+    Ok(Answer(Page { items, next: last.filter(|_| goes_on) }))
 }
 
 /// Shows how things stand for an agent: its state, its offers and its work.

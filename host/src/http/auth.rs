@@ -94,10 +94,32 @@ pub struct Caller<G> {
     pub(super) state: State,
     holder: Holder,
     roles: Vec<Role>,
+    pass: Pass,
     grant: PhantomData<G>,
 }
 
+/// A token that was let in, to be asked again while what it has opened goes on.
+#[derive(Clone)]
+pub(super) struct Pass {
+    /// The lane of the account that the token is one of.
+    home: Arc<Lane>,
+    hash: Digest,
+    roles: &'static [Role],
+}
+
+impl Pass {
+    /// Whether the token still stands and has one of the roles.
+    pub(super) fn holds(&self) -> bool {
+        self.home.published().tokens.get(&self.hash).is_some_and(|token| permit(token, self.roles).is_ok())
+    }
+}
+
 impl<G> Caller<G> {
+    /// For what goes on after the request.
+    pub(super) fn pass(&self) -> Pass {
+        self.pass.clone()
+    }
+
     /// Whether the caller may approve what is written.
     pub(super) fn approves(&self) -> bool {
         self.roles.iter().any(|role| matches!(role, Role::Approver | Role::Administrator))
@@ -132,8 +154,9 @@ impl<G: Grant> FromRequestParts<State> for Caller<G> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &State) -> Result<Self, Problem> {
-        let (lane, holder, roles) = identify(state.accounts(), &parts.headers, account_of(parts.uri.path()), G::ROLES)?;
-        Ok(Self { lane, state: state.clone(), holder, roles, grant: PhantomData })
+        let known = identify(state.accounts(), &parts.headers, account_of(parts.uri.path()), G::ROLES)?;
+        let (lane, holder, roles, pass) = known;
+        Ok(Self { lane, state: state.clone(), holder, roles, pass, grant: PhantomData })
     }
 }
 
@@ -183,22 +206,23 @@ fn identify(
     accounts: &Accounts,
     headers: &HeaderMap,
     account: &str,
-    roles: &[Role],
-) -> Result<(Arc<Lane>, Holder, Vec<Role>), Problem> {
+    roles: &'static [Role],
+) -> Result<(Arc<Lane>, Holder, Vec<Role>, Pass), Problem> {
     let hash = bearer(headers)?;
+    let pass = |home: &Arc<Lane>| Pass { home: Arc::clone(home), hash, roles };
     let lane = accounts.get(account);
     if let Some(lane) = &lane
         && let Some(token) = lane.published().tokens.get(&hash)
     {
         permit(token, roles)?;
-        return Ok((Arc::clone(lane), Holder::Account(token.name.clone()), token.roles.clone()));
+        return Ok((Arc::clone(lane), Holder::Account(token.name.clone()), token.roles.clone(), pass(lane)));
     }
     if let Some(system) = accounts.get(SYSTEM)
         && let Some(token) = system.published().tokens.get(&hash)
     {
         let lane = lane.ok_or_else(|| Problem::account_unknown(account))?;
         permit(token, roles)?;
-        return Ok((lane, Holder::System(token.name.clone()), token.roles.clone()));
+        return Ok((lane, Holder::System(token.name.clone()), token.roles.clone(), pass(&system)));
     }
     let known = |name: &Name| accounts.get(name.as_str()).is_some_and(|l| l.published().tokens.contains_key(&hash));
     match accounts.names().iter().any(known) {

@@ -11,6 +11,8 @@
 //!   "complete"|"finish-wrap-up"|"release"|"transfer"|"say", …}` with the fields of the route of that name; `id` is any
 //!   JSON value and comes back.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
@@ -18,14 +20,14 @@ use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use signalbox_engine::{
-    Account, AgentAction, Attention, Command, Connection, InteractionId, Name, OfferAnswer, Speaker,
+    AgentAction, Attention, Command, Configuration, Connection, InteractionId, Name, OfferAnswer, Speaker,
 };
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::agents::{Act, AgentView, Entrance, Exit, OfferName, Pause, Refusal, Transfer, Words, WrapUpEnd};
-use super::auth::{Caller, Settle};
+use super::auth::{Caller, Pass, Settle};
 use super::body::Parameters;
 use super::timeline;
 use super::{Problem, State};
@@ -63,11 +65,12 @@ async fn session(
 ) -> Result<Response, Problem> {
     let act = caller.acting(&parameters)?;
     let room = caller.state.room_for_session().ok_or_else(Problem::sessions_full)?;
-    let state = caller.state.clone();
+    let (state, pass) = (caller.state.clone(), caller.pass());
     let upgrade = upgrade.max_message_size(FRAME_BYTES_MAX).max_frame_size(FRAME_BYTES_MAX);
     Ok(upgrade.protocols(["signalbox"]).on_upgrade(move |socket| async move {
         let _room = room;
-        Open { act, state, socket, heard: Instant::now() }.run().await;
+        let lengths = Lengths::default();
+        Open { act, state, socket, pass, heard: Instant::now(), lengths }.run().await;
     }))
 }
 
@@ -76,7 +79,18 @@ struct Open {
     act: Act,
     state: State,
     socket: WebSocket,
+    pass: Pass,
     heard: Instant,
+    lengths: Lengths,
+}
+
+/// How many wait in the queues that the agent may serve, as it was told last.
+#[derive(Default)]
+struct Lengths {
+    /// What the queues follow from.
+    configuration: Option<Arc<Configuration>>,
+    queues: BTreeSet<Name>,
+    told: Vec<u64>,
 }
 
 /// Why a session ends.
@@ -150,6 +164,7 @@ impl Open {
                 let _: Result<(), Ended> = self.send(json!({"type": "problem", "problem": problem.body()})).await;
             }
         }
+        // Its own end, one that was too slow, or another session in its place.
         let frame = CloseFrame { code: close_code::NORMAL, reason: "the session ended".into() };
         // Whoever has gone away does not read it.
         let _ = tokio::time::timeout(WRITE_MAX, self.socket.send(Message::Close(Some(frame)))).await;
@@ -160,8 +175,12 @@ impl Open {
         let mut looks = interval(QUEUES_EVERY);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut lengths = Vec::new();
         loop {
+            if !self.pass.holds() {
+                let problem = Problem::token_unknown();
+                self.send(json!({"type": "problem", "problem": problem.body()})).await?;
+                return Err(Ended);
+            }
             tokio::select! {
                 update = session.next() => match update {
                     Some(update) => self.tell(&update).await?,
@@ -180,7 +199,7 @@ impl Open {
                     }
                 },
                 _ = pings.tick() => self.write(Message::Ping(Vec::new().into())).await?,
-                _ = looks.tick() => self.queues(&mut lengths).await?,
+                _ = looks.tick() => self.queues().await?,
                 () = sleep_until(self.heard + SILENCE_MAX) => return Err(Ended),
             }
         }
@@ -192,20 +211,26 @@ impl Open {
         self.send(frame).await
     }
 
-    /// Tells how many wait in the queues, where that has changed.
-    async fn queues(&mut self, known: &mut Vec<(Name, usize)>) -> Result<(), Ended> {
-        let look = |account: &Account| {
-            let queues = account.configuration().queues.keys().take(QUEUES_SHOWN_MAX);
-            queues.map(|queue| (queue.clone(), account.queue_len(queue.as_str()))).collect::<Vec<_>>()
-        };
-        let Ok(lengths) = self.act.lane().ask(look).await else { return Ok(()) };
-        if lengths == *known {
+    /// Tells how many wait in the queues that the agent may serve, where that has changed.
+    async fn queues(&mut self) -> Result<(), Ended> {
+        let configuration = Arc::clone(&self.act.lane().published().configuration);
+        if self.lengths.configuration.as_ref().is_none_or(|known| !Arc::ptr_eq(known, &configuration)) {
+            let agent = configuration.agents.get(self.act.agent());
+            self.lengths.queues = agent.map(|agent| configuration.queues_for(agent)).unwrap_or_default();
+            self.lengths.configuration = Some(configuration);
+            self.lengths.told.clear();
+        }
+        let stats = self.act.lane().stats();
+        let queues = self.lengths.queues.iter().take(QUEUES_SHOWN_MAX);
+        let lengths: Vec<u64> =
+            queues.clone().map(|queue| stats.queue(queue.as_str()).map_or(0, |figures| figures.waiting)).collect();
+        if lengths == self.lengths.told {
             return Ok(());
         }
-        let shown: Vec<Value> =
-            lengths.iter().map(|(queue, length)| json!({"queue": queue, "length": length})).collect();
-        *known = lengths;
-        self.send(json!({"type": "queues", "queues": shown})).await
+        let shown = queues.zip(&lengths).map(|(queue, length)| json!({"queue": queue, "length": length}));
+        let frame = json!({"type": "queues", "queues": shown.collect::<Vec<_>>()});
+        self.lengths.told = lengths;
+        self.send(frame).await
     }
 
     async fn answer(&mut self, text: &str) -> Result<(), Ended> {

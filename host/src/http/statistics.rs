@@ -202,7 +202,8 @@ async fn stream(
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut told = Told::default();
     // A client that does not read holds up its own stream alone: the next look is when it has taken the last.
-    let frames = IntervalStream::new(ticks).filter_map(move |_| {
+    let pass = caller.pass();
+    let frames = IntervalStream::new(ticks).take_while(move |_| pass.holds()).filter_map(move |_| {
         let _held = &room;
         let changed = told.look(&caller.lane, &names, now());
         changed.map(|changed| Ok(Frame::default().event("figures").json_data(changed).unwrap_or_default()))

@@ -70,12 +70,12 @@ impl Accounts {
                 .store
                 .load(row.number)?
                 .ok_or_else(|| anyhow::anyhow!("account `{name}` has no rows: restore a backup"))?;
-            loaded.push((name, row.number, account, head.epoch + 1));
+            loaded.push((name, row.number, account, Head { epoch: head.epoch + 1, ..head }));
         }
         accounts.retain_images(loaded.iter().map(|(_, _, account, _)| account));
         let mut lanes = BTreeMap::new();
-        for (name, number, account, epoch) in loaded {
-            lanes.insert(name.clone(), accounts.start(name, number, account, epoch)?);
+        for (name, number, account, head) in loaded {
+            lanes.insert(name.clone(), accounts.start(name, number, account, head)?);
         }
         accounts.lanes.store(Arc::new(lanes));
         Ok(accounts)
@@ -133,16 +133,17 @@ impl Accounts {
         let account = Account::default();
         let mut batch = Batch::new(number);
         batch.account(&self.options.store, name.as_str(), &AccountRow { number, created_at });
-        batch.head(&self.options.store, Head { sequence: account.sequence(), epoch: 1 });
+        let head = Head { sequence: account.sequence(), epoch: 1, at: created_at };
+        batch.head(&self.options.store, head);
         self.options.store.commit(batch).map_err(unavailable)?;
-        let lane = self.start(name.clone(), number, account, 1).map_err(|e| Error::Unavailable(e.to_string()))?;
+        let lane = self.start(name.clone(), number, account, head).map_err(|e| Error::Unavailable(e.to_string()))?;
         let mut lanes = BTreeMap::clone(&self.lanes.load());
         lanes.insert(name.clone(), Arc::clone(&lane));
         self.lanes.store(Arc::new(lanes));
         Ok(lane)
     }
 
-    fn start(&self, name: Name, number: AccountNumber, account: Account, epoch: u64) -> std::io::Result<Arc<Lane>> {
+    fn start(&self, name: Name, number: AccountNumber, account: Account, head: Head) -> std::io::Result<Arc<Lane>> {
         let Options { store, runtime, outbox, handle, .. } = &self.options;
         let shared = Arc::new(Shared {
             name,
@@ -162,7 +163,7 @@ impl Accounts {
             handle: handle.clone(),
             deployments: BTreeMap::new(),
         };
-        let writer = Writer::new(Arc::clone(&shared), Arc::clone(store), epoch, account, Box::new(world));
+        let writer = Writer::new(Arc::clone(&shared), Arc::clone(store), head, account, Box::new(world));
         let thread = std::thread::Builder::new().name(format!("lane-{}", number.0)).spawn(move || writer.run())?;
         Ok(Arc::new(Lane { shared, thread: Mutex::new(Some(thread)) }))
     }

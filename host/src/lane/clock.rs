@@ -14,8 +14,9 @@ pub(super) struct Clock {
 }
 
 impl Clock {
-    pub(super) fn new() -> Self {
-        Self { now: UnixMillis(0), at: Instant::now() }
+    /// One that is not behind a moment.
+    pub(super) fn new(now: UnixMillis) -> Self {
+        Self { now, at: Instant::now() }
     }
 
     /// What it is now.
@@ -42,7 +43,7 @@ mod tests {
 
     #[test]
     fn a_clock_set_back_goes_on_at_half_speed_until_it_is_right() {
-        let mut clock = Clock::new();
+        let mut clock = Clock::new(UnixMillis(0));
         let start = clock.at;
         let mut read = |time_of_day, ms| clock.advance(UnixMillis(time_of_day), start + Duration::from_millis(ms)).0;
         assert_eq!(read(10_000, 0), 10_000);

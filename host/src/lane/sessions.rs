@@ -8,13 +8,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use signalbox_engine::{Account, Connection, InteractionId, Live, Login, Name, Record, Sequence, Work};
+use signalbox_engine::{Account, Connection, InteractionId, Live, Login, Name, Record, SecondLogin, Sequence, Work};
 use tokio::sync::{mpsc, oneshot};
 
 use super::Lane;
 
 /// Records that wait for a session. One that is further behind is cut off.
 pub(super) const UPDATES_MAX: usize = 256;
+
+/// Sessions of one agent, where several may be open. The oldest gives way.
+const SESSIONS_MAX: usize = 8;
 
 /// A record that is about a session's agent.
 pub type Update = Arc<Record>;
@@ -96,11 +99,27 @@ impl Sessions {
         self.gone = gone.collect();
     }
 
+    /// A session begins. Unless several logins are allowed it takes the place of the one before, which may be a
+    /// connection that is dead and does not know it yet.
     pub(super) fn join(&mut self, account: &Account, agent: Name, joining: Joining) {
         self.gone.remove(&agent);
         // Whoever has gone away meanwhile is found out about by its first update.
         drop(joining.reply.send(Snapshot::of(account, &agent)));
-        self.open.entry(agent).or_default().push(joining.updates);
+        let several = account.configuration().agent_rules.second_login == SecondLogin::Allow;
+        let sessions = self.open.entry(agent).or_default();
+        let keep = if several { SESSIONS_MAX - 1 } else { 0 };
+        sessions.drain(..sessions.len().saturating_sub(keep));
+        sessions.push(joining.updates);
+    }
+
+    /// Whether an agent has a session.
+    pub(super) fn has(&self, agent: &Name) -> bool {
+        self.open.contains_key(agent)
+    }
+
+    /// Ends an agent's sessions: somebody else has logged in in its place.
+    pub(super) fn close(&mut self, agent: &Name) {
+        self.open.remove(agent);
     }
 
     pub(super) fn left(&mut self, agent: &Name) {

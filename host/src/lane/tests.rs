@@ -113,7 +113,8 @@ fn writer(store: &Arc<Store>, number: AccountNumber, account: Account, held: &Ar
         stats: Arc::new(Stats::default()),
         fault: Mutex::default(),
     };
-    Writer::new(Arc::new(shared), Arc::clone(store), 1, account, Box::new(Held(Arc::clone(held))))
+    let head = Head { sequence: account.sequence(), epoch: 1, at: UnixMillis(0) };
+    Writer::new(Arc::new(shared), Arc::clone(store), head, account, Box::new(Held(Arc::clone(held))))
 }
 
 impl Rig {
@@ -123,7 +124,7 @@ impl Rig {
         let number = AccountNumber(1);
         let mut batch = Batch::new(number);
         batch.account(&store, "test", &AccountRow { number, created_at: UnixMillis(0) });
-        batch.head(&store, Head { sequence: Account::default().sequence(), epoch: 1 });
+        batch.head(&store, Head { sequence: Account::default().sequence(), epoch: 1, at: UnixMillis(0) });
         store.commit(batch).unwrap();
         let held = Arc::new(Mutex::new(InFlight::default()));
         let writer = writer(&store, number, Account::default(), &held);

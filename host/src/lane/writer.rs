@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use signalbox_engine::{
     self as engine, Account, AgentAction, CallId, Command, Configuration, Content, DeliveryKey, Digest, DocumentKind,
-    Ended, Event, Facts, InteractionId, Name, Observed, Observing, Record, Transcript, UnixMillis,
+    Ended, Event, Facts, InteractionId, Name, Observed, Observing, Record, SecondLogin, Transcript, UnixMillis,
 };
 use tokio::sync::oneshot;
 
@@ -19,7 +19,7 @@ use super::grants::AccountGrants;
 use super::sessions::{Joining, Sessions};
 use super::{Answer, Error, Idempotency, Look, Published, Request, Shared, Submitted};
 use crate::outbox::Attempt;
-use crate::stats::{CheckpointPart, LogLine, Saved};
+use crate::stats::{CheckpointPart, LogLine, Saved, Stats};
 use crate::store::{self, AccountNumber, Batch, DecisionRow, Head, IdempotencyRow, Store};
 use crate::strategy::{Grants, Level, Recorded};
 
@@ -48,11 +48,40 @@ pub(super) struct Writer {
     deliveries: Deliveries,
     sessions: Sessions,
     effects: Box<dyn Effects>,
+    census: Census,
     clock: Clock,
     /// Read once a turn.
     now: UnixMillis,
     /// Set while the store cannot write: requests are refused until then, answers wait.
     down_until: Option<Instant>,
+}
+
+/// When all interactions are to be counted for statistics of how they stand. That takes time in proportion to how many
+/// there are, so the definitions of a while are counted together.
+#[derive(Default)]
+struct Census {
+    wanted: bool,
+    /// None before the first.
+    not_before: Option<Instant>,
+}
+
+impl Census {
+    /// How many times as long as the last one took there is no other.
+    const REST: u32 = 20;
+
+    fn pause(&self) -> Option<Duration> {
+        let rest = self.not_before.map(|at| at.saturating_duration_since(Instant::now())).unwrap_or_default();
+        self.wanted.then_some(rest)
+    }
+
+    fn take(&mut self, stats: &Stats, account: &Account) {
+        if self.pause() != Some(Duration::ZERO) {
+            return;
+        }
+        let began = Instant::now();
+        stats.count_all(account);
+        *self = Self { wanted: false, not_before: Some(Instant::now() + began.elapsed() * Self::REST) };
+    }
 }
 
 /// A caller that waits for the commit, and its answer.
@@ -98,6 +127,8 @@ struct Work {
     waiting: Vec<Waiting>,
     looks: Vec<Look>,
     joins: Vec<(Name, Joining)>,
+    /// Agents whose sessions end, for somebody has logged in in their place.
+    replaced: Vec<Name>,
     /// Agents whom each record is about, for those who have sessions.
     concerned: Vec<BTreeSet<Name>>,
     configuration_changed: bool,
@@ -109,14 +140,14 @@ impl Writer {
     pub(super) fn new(
         shared: Arc<Shared>,
         store: Arc<Store>,
-        epoch: u64,
+        head: Head,
         account: Account,
         effects: Box<dyn Effects>,
     ) -> Self {
         let mut writer = Self {
             shared,
             store,
-            epoch,
+            epoch: head.epoch,
             account,
             contents: Contents::default(),
             calls: Calls::default(),
@@ -124,8 +155,9 @@ impl Writer {
             deliveries: Deliveries::default(),
             sessions: Sessions::default(),
             effects,
-            clock: Clock::new(),
-            now: UnixMillis(0),
+            census: Census::default(),
+            clock: Clock::new(head.at),
+            now: head.at,
             down_until: None,
         };
         writer.loaded();
@@ -139,7 +171,7 @@ impl Writer {
         self.sessions.reset(&self.account);
         self.contents = Contents::default();
         self.calls.reset(&self.account);
-        self.endpoints.reset(&self.account);
+        self.endpoints.reset(&self.account, self.now);
         self.publish();
         self.shared.stats.reset(&self.account);
         match self.store.statistics(self.shared.number) {
@@ -190,8 +222,9 @@ impl Writer {
         if failed || self.account.match_due().is_some() || self.sessions.has_gone() {
             return Some(Duration::ZERO);
         }
-        let next = [self.account.next_timer(), self.deliveries.next(&self.account)].into_iter().flatten().min()?;
-        Some(Duration::from_millis(next.0.saturating_sub(self.now.0)))
+        let next = [self.account.next_timer(), self.deliveries.next(&self.account)].into_iter().flatten().min();
+        let due = next.map(|next| Duration::from_millis(next.0.saturating_sub(self.now.0)));
+        due.into_iter().chain(self.census.pause()).min()
     }
 
     /// A turn at a given moment.
@@ -242,6 +275,7 @@ impl Writer {
             waiting: Vec::new(),
             looks: Vec::new(),
             joins: Vec::new(),
+            replaced: Vec::new(),
             concerned: Vec::new(),
             configuration_changed: false,
             observed: Observed::default(),
@@ -266,8 +300,7 @@ impl Writer {
             if self.down_until.is_some() {
                 break;
             }
-            let result = Err(engine::EndpointFailure::Unusable(why));
-            self.effect(&mut work, Command::EndpointAnswered { call, interaction, result });
+            self.effect(&mut work, Command::EndpointAnswered { call, interaction, result: Err(why) });
         }
         for _ in 0..TIMERS_MAX {
             let due = self.account.timer_due(self.now).filter(|_| self.down_until.is_none());
@@ -286,6 +319,9 @@ impl Writer {
         }
         self.serve_agents(&mut work);
         self.finish(&mut work);
+        if self.down_until.is_none() {
+            self.census.take(&self.shared.stats, &self.account);
+        }
         // While the store fails, memory may be ahead of it: nothing may be done to the world on the strength of that.
         if self.down_until.is_none() {
             self.act();
@@ -399,8 +435,10 @@ impl Writer {
                 let result = self.submit(work, *submission, idempotency);
                 work.waiting.push(Waiting::Submit(reply, result));
             }
-            Request::Command(command, blobs, reply) => {
+            Request::Command(mut command, blobs, reply) => {
+                let replaced = self.connect(&mut command);
                 let result = self.step(work, command).map(|()| work.records.len() - 1);
+                work.replaced.extend(replaced.filter(|_| result.is_ok()));
                 if result.is_ok() {
                     for (digest, bytes) in blobs {
                         work.batch.blob(&self.store, digest, &bytes);
@@ -409,6 +447,21 @@ impl Writer {
                 work.waiting.push(Waiting::Command(reply, result));
             }
         }
+    }
+
+    /// A login over plain HTTP counts as connected where the agent has a session, which only the lane knows. Answers with
+    /// the agent whose sessions end with it.
+    fn connect(&self, command: &mut Command) -> Option<Name> {
+        let Command::Agent { agent, action: AgentAction::LogIn { connected, .. }, .. } = command else { return None };
+        if *connected || !self.sessions.has(agent) {
+            return None;
+        }
+        let rules = &self.account.configuration().agent_rules;
+        if self.account.login(agent.as_str()).is_some() && rules.second_login == SecondLogin::Replace {
+            return Some(agent.clone());
+        }
+        *connected = true;
+        None
     }
 
     fn submit(
@@ -522,7 +575,7 @@ impl Writer {
                     None => self.contents.forget(id),
                 }
                 if let Some(call) = live.endpoint_call() {
-                    self.endpoints.requested(&self.account, call, id);
+                    self.endpoints.requested(&self.account, call, id, self.now);
                 }
             }
         }
@@ -558,6 +611,7 @@ impl Writer {
         let waiting = std::mem::take(&mut work.waiting);
         let looks = std::mem::take(&mut work.looks);
         let joins = std::mem::take(&mut work.joins);
+        let replaced = std::mem::take(&mut work.replaced);
         let concerned = std::mem::take(&mut work.concerned);
         let observed = std::mem::take(&mut work.observed);
         work.keys.clear();
@@ -569,7 +623,8 @@ impl Writer {
             if let Some(CheckpointPart { sequence, index, bytes, last }) = part.clone() {
                 batch.checkpoint(&self.store, sequence, index, bytes, last);
             }
-            batch.head(&self.store, Head { sequence: self.account.sequence(), epoch: self.epoch });
+            let at = records.last().map_or(self.now, |record| record.at);
+            batch.head(&self.store, Head { sequence: self.account.sequence(), epoch: self.epoch, at });
             if let Err(error) = self.store.commit(batch) {
                 looks.into_iter().for_each(|look| look(Err(failure(&error))));
                 self.fail(&error, waiting);
@@ -584,9 +639,10 @@ impl Writer {
             if let Some(part) = &part {
                 self.shared.stats.checkpoint_written(part);
             }
-            self.shared.stats.observe(&self.account, observed);
+            self.census.wanted |= self.shared.stats.observe(&self.account, observed);
         }
         self.sessions.tell(&records, &concerned);
+        replaced.iter().for_each(|agent| self.sessions.close(agent));
         looks.into_iter().for_each(|look| look(Ok(&self.account)));
         joins.into_iter().for_each(|(agent, joining)| self.sessions.join(&self.account, agent, joining));
         self.effects.reply(Replies { waiting, records });
@@ -606,7 +662,7 @@ impl Writer {
         let hand = |call, deployment: &_, request| effects.call(call, deployment, request, &grants);
         let mut pumped = self.calls.pump(&self.account, content_of, hand);
         if pumped.is_ok() {
-            pumped = self.endpoints.pump(&self.account, content_of, |request| effects.ask(request));
+            pumped = self.endpoints.pump(&self.account, self.now, content_of, |request| effects.ask(request));
         }
         if let Err(error) = pumped {
             self.back_off(&failure(&error));

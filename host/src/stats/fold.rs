@@ -65,6 +65,8 @@ pub(super) struct Fold {
     agents: BTreeMap<Name, AgentStand>,
     /// What agents have in hand.
     held: BTreeMap<Name, BTreeMap<InteractionId, Held>>,
+    /// The same, as far as a census has come.
+    held_in_census: BTreeMap<Name, BTreeMap<InteractionId, Held>>,
     /// Members of the agent groups and the place groups that statistics are about.
     groups: BTreeMap<(ObjectKind, Name), BTreeSet<Name>>,
     /// The same, the other way round: the agent groups of an agent, the place groups of a place.
@@ -78,8 +80,12 @@ struct Definition {
     statistic: Arc<Statistic>,
     marks: Vec<Mark>,
     series: Option<Series>,
-    /// How interactions stand now, where it counts them; of agents and their groups, `held` is counted.
+    /// Whether it counts how interactions stand now; of agents and their groups, `held` is counted.
+    counts: bool,
+    /// How they stand; none until the first census after its definition.
     standing: Option<Count>,
+    /// The same, as far as a census has come.
+    in_census: Option<Count>,
 }
 
 /// Interactions that stand, and since when.
@@ -260,10 +266,16 @@ impl Definition {
         let series = total(measure).map(|empty| Series::new(statistic.profile.as_ref(), empty, now));
         let mut marks: Vec<Mark> = statistic.filter.marks().collect();
         marks.sort_unstable();
+        let of_agents = statistic.object.kind.has_agents() && statistic.object.kind != ObjectKind::Account;
+        let counts = measure.counts_standing() && !of_agents;
+        Self { statistic, marks, series, counts, standing: None, in_census: None }
+    }
+
+    /// Nothing counted yet.
+    fn count(&self) -> Option<Count> {
+        let measure = &self.statistic.measure;
         let extremes = matches!(measure, Measure::InteractionsNowTime { value: Aggregate::Min | Aggregate::Max, .. });
-        let standing =
-            measure.counts_standing().then(|| Count { since: extremes.then(BTreeMap::new), ..Count::default() });
-        Self { statistic, marks, series, standing }
+        self.counts.then(|| Count { since: extremes.then(BTreeMap::new), ..Count::default() })
     }
 
     fn passes(&self, subject: &Subject) -> bool {
@@ -311,13 +323,11 @@ impl Fold {
 
     /// Folds what was observed, up to a record.
     ///
-    /// Where a definition counts interactions as they stand, all of them have to be counted next.
+    /// Where a definition counts interactions as they stand, it has no figure until all of them are counted.
     #[cfg(test)]
     pub(super) fn fold(&mut self, sequence: Sequence, observed: &Observed) {
         self.facts(&observed.subjects, &observed.facts);
-        if !super::definition::wants_census(&observed.facts) {
-            self.moved(observed);
-        }
+        self.moved(observed);
         self.folded(sequence);
     }
 
@@ -353,38 +363,55 @@ impl Fold {
         }
     }
 
-    /// Begins to count anew how interactions stand.
+    /// Begins to count anew how interactions stand. Until the end of it, figures are those of before.
     pub(super) fn begin_census(&mut self) {
-        self.held.clear();
+        self.held_in_census.clear();
         for definition in self.definitions.iter_mut().flatten() {
-            if let Some(Count { count, since_sum, since }) = &mut definition.standing {
-                (*count, *since_sum) = (0, 0);
-                since.iter_mut().for_each(BTreeMap::clear);
-            }
+            definition.in_census = definition.count();
+        }
+    }
+
+    /// Counts a part of all interactions.
+    pub(super) fn counted(&mut self, part: &Observed) {
+        self.each_move(part, true);
+    }
+
+    /// All interactions are counted.
+    pub(super) fn end_census(&mut self) {
+        self.held = std::mem::take(&mut self.held_in_census);
+        for definition in self.definitions.iter_mut().flatten() {
+            definition.standing = definition.in_census.take();
         }
     }
 
     /// Counts how interactions have come to stand.
     pub(super) fn moved(&mut self, observed: &Observed) {
+        self.each_move(observed, false);
+    }
+
+    fn each_move(&mut self, observed: &Observed, census: bool) {
         for Move { id, from, to } in &observed.moves {
             for (standing, comes) in [(from, false), (to, true)] {
-                let Some(Standing { subject, state, since }) = standing else { continue };
-                if let Some(subject) = observed.subjects.get(*subject as usize) {
-                    self.stands(*id, subject, *state, *since, comes);
+                if let Some(standing) = standing
+                    && let Some(subject) = observed.subjects.get(standing.subject as usize)
+                {
+                    self.stands(*id, subject, standing, comes, census);
                 }
             }
         }
     }
 
-    fn stands(&mut self, id: InteractionId, subject: &Subject, state: StateKind, since: UnixMillis, comes: bool) {
+    fn stands(&mut self, id: InteractionId, subject: &Subject, standing: &Standing, comes: bool, census: bool) {
+        let Standing { state, since, .. } = *standing;
         if let Some(agent) = &subject.agent {
+            let held = if census { &mut self.held_in_census } else { &mut self.held };
             if comes {
-                let held = Held { state, since, subject: subject.clone() };
-                self.held.entry(agent.clone()).or_default().insert(id, held);
-            } else if let Some(all) = self.held.get_mut(agent) {
+                let one = Held { state, since, subject: subject.clone() };
+                held.entry(agent.clone()).or_default().insert(id, one);
+            } else if let Some(all) = held.get_mut(agent) {
                 all.remove(&id);
                 if all.is_empty() {
-                    self.held.remove(agent);
+                    held.remove(agent);
                 }
             }
         }
@@ -394,7 +421,8 @@ impl Fold {
                 if !counts_state(&definition.statistic.measure, state) || !definition.passes(subject) {
                     continue;
                 }
-                match &mut definition.standing {
+                let count = if census { &mut definition.in_census } else { &mut definition.standing };
+                match count {
                     Some(count) if comes => count.add(since),
                     Some(count) => count.take(since),
                     None => {}
@@ -517,12 +545,8 @@ impl Fold {
         }
     }
 
-    fn define(&mut self, mut definition: Definition) {
+    fn define(&mut self, definition: Definition) {
         let statistic = Arc::clone(&definition.statistic);
-        // Of agents and their groups it follows from what each has in hand.
-        if statistic.object.kind.has_agents() && statistic.object.kind != ObjectKind::Account {
-            definition.standing = None;
-        }
         let at = self.free.pop().unwrap_or(self.definitions.len());
         if at == self.definitions.len() {
             self.definitions.push(None);
@@ -608,8 +632,8 @@ impl Fold {
     fn current(&self, definition: &Definition, now: UnixMillis) -> Option<f64> {
         let object = &definition.statistic.object;
         match &definition.statistic.measure {
-            Measure::InteractionsNow { .. } => Some(number(self.standing(definition, now).count)),
-            Measure::InteractionsNowTime { value, .. } => aggregate(self.standing(definition, now), *value),
+            Measure::InteractionsNow { .. } => Some(number(self.standing(definition, now)?.count)),
+            Measure::InteractionsNowTime { value, .. } => aggregate(self.standing(definition, now)?, *value),
             Measure::AgentsNow { state, reason } => {
                 let agents = self.agents_of(object);
                 let wanted = agents.filter(|(_, a)| counts_agent(*state, reason.as_ref(), a.state, a.reason.as_ref()));
@@ -633,10 +657,11 @@ impl Fold {
         }
     }
 
-    /// The interactions that a definition counts now, as times in their state.
-    fn standing(&self, definition: &Definition, now: UnixMillis) -> super::series::Times {
+    /// The interactions that a definition counts now, as times in their state; none where they are not counted yet.
+    fn standing(&self, definition: &Definition, now: UnixMillis) -> Option<super::series::Times> {
         let mut times = empty_times();
         match &definition.standing {
+            None if definition.counts => return None,
             Some(Count { count, since_sum, since }) => {
                 times.count = *count;
                 let sum = (u128::from(now.0) * u128::from(*count)).saturating_sub(*since_sum);
@@ -655,7 +680,7 @@ impl Fold {
                 }
             }
         }
-        times
+        Some(times)
     }
 
     /// What the agents of an object have in hand. Of places, those who sit there now.
@@ -713,7 +738,7 @@ impl Fold {
                 share(good, good + sums[ANSWERED_LATER] + sums[ABANDONED_LATER])
             }
             Measure::ExpectedWait => {
-                let waiting = self.standing(definition, now).count;
+                let waiting = self.standing(definition, now)?.count;
                 match (waiting, sums[ARRIVED]) {
                     (0, _) => Some(0.0),
                     (_, 0) => None,

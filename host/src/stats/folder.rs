@@ -70,7 +70,7 @@ struct Writing {
 enum Work {
     /// What was observed until a record.
     Observed(Sequence, Box<Observed>),
-    /// A part of a census, the first or a later one.
+    /// All interactions as they stand, in parts.
     Census(CensusPart),
     /// Everything anew, and how it would begin where that is lost.
     Restore(Box<Saved>, Box<Observed>),
@@ -82,6 +82,7 @@ enum Work {
 enum CensusPart {
     First,
     More(Box<Observed>),
+    Last,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -110,18 +111,12 @@ impl Folder {
         lock(&self.shared.fold)
     }
 
-    /// Hands on what was observed until a record. `census` is asked where all interactions have to be counted.
-    pub(super) fn observe<C: Iterator<Item = Observed>>(
-        &self,
-        sequence: Sequence,
-        observed: Observed,
-        census: impl FnOnce() -> C,
-    ) {
+    /// Hands on what was observed until a record. Answers whether all interactions have to be counted, by
+    /// [`Folder::census`], before all that is defined has figures.
+    pub(super) fn observe(&self, sequence: Sequence, observed: Observed) -> bool {
         let counts = wants_census(&observed.facts);
         self.send(Work::Observed(sequence, Box::new(observed)));
-        if counts {
-            self.census(census());
-        }
+        counts
     }
 
     /// Goes back to what is in the store; where that is not all that is defined, begins as it says.
@@ -130,11 +125,13 @@ impl Folder {
         self.census(census);
     }
 
-    fn census(&self, census: impl Iterator<Item = Observed>) {
+    /// Hands on all interactions as they stand after what was observed last.
+    pub(super) fn census(&self, census: impl Iterator<Item = Observed>) {
         self.send(Work::Census(CensusPart::First));
         for part in census {
             self.send(Work::Census(CensusPart::More(Box::new(part))));
         }
+        self.send(Work::Census(CensusPart::Last));
     }
 
     fn send(&self, work: Work) {
@@ -196,7 +193,8 @@ impl Shared {
                     facts += observed.facts.len();
                 }
                 Work::Census(CensusPart::First) => lock(&self.fold).begin_census(),
-                Work::Census(CensusPart::More(part)) => lock(&self.fold).moved(&part),
+                Work::Census(CensusPart::More(part)) => lock(&self.fold).counted(&part),
+                Work::Census(CensusPart::Last) => lock(&self.fold).end_census(),
                 Work::Restore(saved, begin) => {
                     // What was begun was of what stood before.
                     *lock(&self.checkpoint) = None;
@@ -218,9 +216,7 @@ impl Shared {
             lock(&self.fold).facts(&observed.subjects, facts);
         }
         let mut fold = lock(&self.fold);
-        if !wants_census(&observed.facts) {
-            fold.moved(observed);
-        }
+        fold.moved(observed);
         fold.folded(sequence);
     }
 
@@ -299,9 +295,9 @@ mod tests {
     #[test]
     fn what_is_lost_begins_anew() {
         let folder = Folder::default();
-        folder.observe(Sequence(1), defined("other"), std::iter::empty);
+        let _ = folder.observe(Sequence(1), defined("other"));
         folder.restore(Saved::default(), defined("count"), std::iter::empty());
-        folder.observe(Sequence(2), submitted(1, 7), std::iter::empty);
+        let _ = folder.observe(Sequence(2), submitted(1, 7));
         assert_eq!(value(&folder), Some(7.0));
         assert!(folder.fold().figure("other", UnixMillis(1)).is_none());
     }
@@ -314,9 +310,9 @@ mod tests {
     #[test]
     fn a_lagging_thread_loses_nothing() {
         let folder = Folder::default();
-        folder.observe(Sequence(1), defined("count"), std::iter::empty);
+        let _ = folder.observe(Sequence(1), defined("count"));
         for n in 0..5000 {
-            folder.observe(Sequence(2 + n), submitted(n, 1), std::iter::empty);
+            let _ = folder.observe(Sequence(2 + n), submitted(n, 1));
         }
         assert_eq!(value(&folder), Some(5000.0));
     }
@@ -327,15 +323,15 @@ mod tests {
         let folder = Folder::new(|| {
             PREPARED.fetch_add(1, Ordering::Relaxed);
         });
-        folder.observe(Sequence(1), defined("count"), std::iter::empty);
+        let _ = folder.observe(Sequence(1), defined("count"));
         for n in 0..3000 {
-            folder.observe(Sequence(2 + n), other(n), std::iter::empty);
+            let _ = folder.observe(Sequence(2 + n), other(n));
         }
         let mut rows = vec![(Sequence(1), defined("count"))];
         for n in 0..60 {
             let (sequence, observed) = (Sequence(4000 + n), submitted(n, 1000));
             rows.push((sequence, observed.clone()));
-            folder.observe(sequence, observed, std::iter::empty);
+            let _ = folder.observe(sequence, observed);
         }
         folder.settle();
         let mut checkpoint = Vec::new();

@@ -130,11 +130,16 @@ impl Stats {
         Self { figures: Mutex::default(), folder: folder::Folder::new(prepare) }
     }
 
-    /// Hands on what was observed of what has been committed. `account` is as it is after it.
-    pub(crate) fn observe(&self, account: &Account, observed: Observed) {
-        if !observed.is_empty() {
-            self.folder.observe(account.sequence(), observed, || engine::census(account));
-        }
+    /// Hands on what was observed of what has been committed. `account` is as it is after it. Answers whether all
+    /// interactions have to be counted, by [`Stats::count_all`]: until then a statistic of how they stand that was just
+    /// defined has no figure.
+    pub(crate) fn observe(&self, account: &Account, observed: Observed) -> bool {
+        !observed.is_empty() && self.folder.observe(account.sequence(), observed)
+    }
+
+    /// Counts all interactions as they stand. Takes time in proportion to how many there are.
+    pub(crate) fn count_all(&self, account: &Account) {
+        self.folder.census(engine::census(account));
     }
 
     /// Goes back to what is in the store, for an account that was just loaded.

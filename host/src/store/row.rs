@@ -29,6 +29,8 @@ pub struct Head {
     pub sequence: Sequence,
     /// Counts the owners that the account has had: a batch of an older owner must not be taken.
     pub epoch: u64,
+    /// When it was decided: the lane's clock never goes back behind it.
+    pub at: UnixMillis,
 }
 
 /// What a submit with an idempotency key gave.

@@ -17,7 +17,39 @@ pub(crate) fn check(configuration: &Configuration, statistic: &Statistic) -> Res
     check_object(configuration, &statistic.object)?;
     check_measure(statistic)?;
     check_profile(statistic)?;
-    check_filter(configuration, statistic)
+    check_filter(configuration, statistic)?;
+    check_room(configuration, statistic)
+}
+
+/// Whether there is room for what it may have to keep, and for one more about its object.
+fn check_room(configuration: &Configuration, statistic: &Statistic) -> Result<(), Rejection> {
+    let others = configuration.statistics.values().filter(|other| other.name != statistic.name);
+    let (mut of_one, mut numbers) = (0, numbers(statistic));
+    for other in others {
+        of_one += usize::from(other.object == statistic.object);
+        numbers += self::numbers(other);
+    }
+    if of_one >= limits::STATISTICS_OF_ONE_MAX {
+        return Err(Rejection::Full { what: "statistics of one object", limit: limits::STATISTICS_OF_ONE_MAX });
+    }
+    let limit = usize::try_from(limits::STATISTIC_NUMBERS_MAX).unwrap_or(usize::MAX);
+    let what = "numbers to keep for statistics (steps of windows and bounds of distributions count)";
+    if numbers > limits::STATISTIC_NUMBERS_MAX { Err(Rejection::Full { what, limit }) } else { Ok(()) }
+}
+
+/// How many numbers it may have to keep.
+fn numbers(statistic: &Statistic) -> u64 {
+    let width = match &statistic.measure {
+        Measure::Distribution { bounds_ms, .. } => bounds_ms.len() as u64 + 1,
+        measure if measure.is_current() => return 1,
+        _ => 4,
+    };
+    width
+        * match &statistic.profile {
+            Some(Profile::Sliding { window_ms, step_ms }) => window_ms / step_ms,
+            Some(Profile::Selection { last }) => u64::from(*last),
+            None | Some(Profile::Growing { .. } | Profile::SinceLogin) => 1,
+        }
 }
 
 fn check_object(configuration: &Configuration, object: &StatObject) -> Result<(), Rejection> {

@@ -70,8 +70,9 @@ impl World {
     fn count(&mut self) {
         self.fold.begin_census();
         for part in census(&self.account) {
-            self.fold.moved(&part);
+            self.fold.counted(&part);
         }
+        self.fold.end_census();
     }
 
     pub(super) fn save(&mut self) {
