@@ -90,6 +90,11 @@ impl Error {
         Self { exit: Exit::Refused, ..Self::new(what) }
     }
 
+    /// Whether the server understood and refused.
+    pub fn is_refusal(&self) -> bool {
+        self.exit == Exit::Refused
+    }
+
     /// The server cannot be reached, or failed itself.
     pub fn unreachable(what: impl Into<String>) -> Self {
         Self { exit: Exit::Unreachable, ..Self::new(what) }

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::client::{Body, Connection};
+use super::client::{Body, Client, Connection};
 use super::document::read_json;
 use super::error::Error;
 use super::interaction;
@@ -44,7 +44,7 @@ enum Command {
         /// What it is for.
         #[arg(long, value_name = "TEXT")]
         description: Option<String>,
-        /// JSON file of whom it is for and how it is worked on; the fields are those of the API. Left out: as it begins.
+        /// JSON file of whom it is for and how it is worked on; the fields are those of the API. Left out: as they are.
         #[arg(long, value_name = "FILE")]
         settings: Option<PathBuf>,
     },
@@ -68,7 +68,10 @@ impl Queue {
                 })
             }
             Command::Put { queue, description, settings } => {
-                let mut body = settings.as_deref().map_or_else(|| Ok(json!({})), read_json)?;
+                let mut body = match settings {
+                    Some(file) => read_json(&file)?,
+                    None => standing(&client, &queue).await?,
+                };
                 if let (Some(fields), Some(description)) = (body.as_object_mut(), description) {
                     fields.insert("description".into(), description.into());
                 }
@@ -85,6 +88,20 @@ impl Queue {
                 output.result(&taken, |taken| interaction::shown(taken, output))
             }
         }
+    }
+}
+
+/// What was put of a queue; nothing where there is none.
+async fn standing(client: &Client, queue: &str) -> Result<Value, Error> {
+    match client.get(&["queues", queue], &[("head", "0".to_owned())]).await {
+        Ok(mut queue) => {
+            for figure in ["name", "length", "oldest_wait_ms", "head"] {
+                queue.as_object_mut().and_then(|fields| fields.remove(figure));
+            }
+            Ok(queue)
+        }
+        Err(error) if error.code.as_deref() == Some("queue-unknown") => Ok(json!({})),
+        Err(error) => Err(error),
     }
 }
 

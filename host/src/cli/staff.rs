@@ -91,11 +91,12 @@ enum AgentCommand {
 enum Command {
     /// Puts those of these files: a document or a list as .json, many as .jsonl, .csv or .tsv.
     Put {
-        /// Files; `-` reads JSON from standard input.
+        /// Files; `-` reads JSON from standard input. What a record or a column leaves out is as in a new document.
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
-        #[command(flatten)]
-        layout: Layout,
+        /// What separates columns, where the extension does not tell: one character, `tab` or `json` for JSON lines.
+        #[arg(long, value_name = "CHARACTER")]
+        delimiter: Option<String>,
     },
     /// Lists all.
     List,
@@ -202,15 +203,30 @@ impl Agent {
 impl Command {
     async fn run(self, client: &Client, path: &str, output: &Output) -> Result<(), Error> {
         match self {
-            Self::Put { files, layout } => {
-                let mut put = Vec::new();
+            Self::Put { files, delimiter } => {
+                let layout = Layout { delimiter, no_header: false };
+                let (mut put, mut refused) = (Vec::new(), Vec::new());
                 for file in &files {
                     for document in documents(file, &layout)? {
                         let name = name_in(&document, file)?;
-                        let sent = client.send(Method::PUT, &[path, &name], Body::Json(&document)).await;
-                        sent.map_err(|error| error.at(format!("{}, `{name}`", file.display())))?;
-                        put.push(name);
+                        match client.send(Method::PUT, &[path, &name], Body::Json(&document)).await {
+                            Ok(_) => put.push(name),
+                            Err(error) if error.is_refusal() => {
+                                refused.push(error.at(format!("{}, `{name}`", file.display())));
+                            }
+                            // Whatever comes next would go the same way.
+                            Err(error) => return Err(error.at(format!("{}, `{name}`", file.display()))),
+                        }
                     }
+                }
+                if let Some(last) = refused.pop() {
+                    refused.iter().for_each(|error| output.error(error));
+                    let (refused, all) = (refused.len() + 1, refused.len() + 1 + put.len());
+                    return Err(if all == 1 {
+                        last
+                    } else {
+                        last.at(format!("{refused} of {all} were refused; the others are put"))
+                    });
                 }
                 output.result(&json!({ path: put }), |_| match put.len() {
                     count @ 0..=10 => format!("put {count}: {}", put.join(", ")),

@@ -33,11 +33,9 @@ pub(super) fn routes() -> OpenApiRouter<State> {
 /// A queue and how much waits in it.
 #[derive(Debug, Serialize, ToSchema)]
 struct QueueLength {
-    /// Its name.
-    #[schema(value_type = String)]
-    name: Name,
-    /// What it is for.
-    description: String,
+    /// As it was put.
+    #[serde(flatten)]
+    queue: Queue,
     /// Interactions that wait in it.
     length: usize,
     /// How long the next one to be taken has waited; none where nothing waits.
@@ -87,8 +85,7 @@ impl QueueLength {
         let name = queue.name.as_str();
         let next = account.queue(name).next().and_then(|id| Some(queued(account, id)?.1));
         Self {
-            name: queue.name.clone(),
-            description: queue.description.clone(),
+            queue: queue.clone(),
             length: account.queue_len(name),
             oldest_wait_ms: next.map(|position| now.0.saturating_sub(position.since.0)),
         }

@@ -1,17 +1,9 @@
 //! An agent's session over a WebSocket: it is told of offers and of what happens to its work, and acts.
 //!
-//! The first frame says how things stand; then comes an `update` for every command that is about the agent, in order and
-//! none twice. A session that was cut off begins anew with how things stand: an offer that is still open is there, under
-//! the same identifier. Frames are JSON texts:
-//!
-//! - from the server: `{"type":"state","agent":{…}}`, `{"type":"update","sequence":7,"at_ms":…,"events":[…]}`,
-//!   `{"type":"queues","queues":[…]}` where a queue that the agent may serve has changed, `{"type":"done","id":…}` and
-//!   `{"type":"problem","id":…,"problem":{…}}` in answer to what the agent asked.
-//! - from the agent: `{"id":…,"do":"login"|"logout"|"ready"|"not-ready"|"accept"|"decline"|"hold"|"retrieve"|"workbin"|
-//!   "complete"|"finish-wrap-up"|"release"|"transfer"|"say", …}` with the fields of the route of that name; `id` is any
-//!   JSON value and comes back.
+//! Its frames stand with the route.
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,8 +42,27 @@ pub(super) fn routes() -> OpenApiRouter<State> {
     OpenApiRouter::new().routes(routes!(session))
 }
 
-/// Opens a session of an agent: a WebSocket whose frames are JSON texts. A browser that cannot send the header
-/// `Authorization` gives the token as the second of the sub-protocols `signalbox, TOKEN`.
+/// Opens a session of an agent: a WebSocket whose frames are JSON texts of at most 128 KiB. A browser that cannot send the
+/// header `Authorization` gives the token as the second of the sub-protocols `signalbox, TOKEN`.
+///
+/// | from the server | when |
+/// |---|---|
+/// | `{"type":"state","agent":{…}}` | first: how things stand, as `GET …/state` shows it |
+/// | `{"type":"update","sequence":7,"at_ms":…,"events":[…]}` | after every command that is about the agent, in order and none twice; the events are those of the timeline |
+/// | `{"type":"queues","queues":[{"queue":…,"length":…}]}` | where the lengths of queues that the agent may serve have changed, every 2 s |
+/// | `{"type":"done","id":…}` | what the agent asked for is done |
+/// | `{"type":"problem","id":…,"problem":{…}}` | it was refused; the problem is as over HTTP |
+///
+/// | from the agent: `{"id":…,"do":…}` and | as |
+/// |---|---|
+/// | `login`: `place`, `media_types`; `logout`, `not-ready`: `reason`, `after_work`; `ready` | the routes of these names |
+/// | `accept`, `decline`: `offer`, and `reason` | the routes of an offer |
+/// | `hold`, `retrieve`, `workbin`, `release`: `interaction`; `complete`, `finish-wrap-up`: and `disposition` | the routes of an interaction |
+/// | `transfer`: `interaction`, `to`; `say`: `interaction`, `text` | the routes `transfer` and `messages` |
+///
+/// `id` is any JSON value and comes back. The server pings every 10 s and closes a session that is silent for 30 s, one
+/// that does not read, one whose token was deleted, and the older of two unless the account's rules allow several. A
+/// session that was cut off begins anew with how things stand: an offer that is still open is there under the same name.
 #[utoipa::path(
     get,
     path = "/v1/accounts/{account}/agents/{agent}/session",
@@ -94,7 +105,12 @@ struct Lengths {
 }
 
 /// Why a session ends.
-struct Ended;
+enum Ended {
+    /// Its client has gone, its token too, or another session took its place.
+    Over,
+    /// A frame was too large.
+    TooLarge,
+}
 
 /// What an agent asks for. The fields are those of the routes.
 #[derive(Debug, Deserialize)]
@@ -147,6 +163,7 @@ enum Request {
 
 impl Open {
     async fn run(mut self) {
+        let mut ended = Ended::Over;
         match self.act.lane().join(self.act.agent().clone()).await {
             Ok((mut session, snapshot)) => {
                 let logged_in = snapshot.login.as_ref().is_some_and(|login| login.connection != Connection::Open);
@@ -156,7 +173,9 @@ impl Open {
                         // Refused only where it has logged out meanwhile.
                         let _ = self.act.become_(AgentAction::Connect).await;
                     }
-                    let _: Result<(), Ended> = self.serve(&mut session).await;
+                    ended = match self.serve(&mut session).await {
+                        Err(ended) => ended,
+                    };
                 }
             }
             Err(error) => {
@@ -165,12 +184,16 @@ impl Open {
             }
         }
         // Its own end, one that was too slow, or another session in its place.
-        let frame = CloseFrame { code: close_code::NORMAL, reason: "the session ended".into() };
+        let (code, reason) = match ended {
+            Ended::Over => (close_code::NORMAL, "the session ended"),
+            Ended::TooLarge => (close_code::SIZE, "a frame has at most 131072 bytes"),
+        };
+        let frame = CloseFrame { code, reason: reason.into() };
         // Whoever has gone away does not read it.
         let _ = tokio::time::timeout(WRITE_MAX, self.socket.send(Message::Close(Some(frame)))).await;
     }
 
-    async fn serve(&mut self, session: &mut Session) -> Result<(), Ended> {
+    async fn serve(&mut self, session: &mut Session) -> Result<Infallible, Ended> {
         let mut pings = interval(PING_EVERY);
         let mut looks = interval(QUEUES_EVERY);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -179,12 +202,12 @@ impl Open {
             if !self.pass.holds() {
                 let problem = Problem::token_unknown();
                 self.send(json!({"type": "problem", "problem": problem.body()})).await?;
-                return Err(Ended);
+                return Err(Ended::Over);
             }
             tokio::select! {
                 update = session.next() => match update {
                     Some(update) => self.tell(&update).await?,
-                    None => return Err(Ended),
+                    None => return Err(Ended::Over),
                 },
                 frame = self.socket.recv() => {
                     self.heard = Instant::now();
@@ -195,12 +218,13 @@ impl Open {
                             let problem = Problem::json_malformed("a frame is a JSON text");
                             self.send(json!({"type": "problem", "problem": problem.body()})).await?;
                         }
-                        Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(Ended),
+                        Some(Err(error)) if is_too_large(&error) => return Err(Ended::TooLarge),
+                        Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(Ended::Over),
                     }
                 },
                 _ = pings.tick() => self.write(Message::Ping(Vec::new().into())).await?,
                 _ = looks.tick() => self.queues().await?,
-                () = sleep_until(self.heard + SILENCE_MAX) => return Err(Ended),
+                () = sleep_until(self.heard + SILENCE_MAX) => return Err(Ended::Over),
             }
         }
     }
@@ -259,9 +283,15 @@ impl Open {
     async fn write(&mut self, message: Message) -> Result<(), Ended> {
         match tokio::time::timeout(WRITE_MAX, self.socket.send(message)).await {
             Ok(Ok(())) => Ok(()),
-            _ => Err(Ended),
+            _ => Err(Ended::Over),
         }
     }
+}
+
+fn is_too_large(error: &axum::Error) -> bool {
+    use tokio_tungstenite::tungstenite::Error;
+    let inner = std::error::Error::source(error).and_then(|inner| inner.downcast_ref::<Error>());
+    matches!(inner, Some(Error::Capacity(_)))
 }
 
 /// Queues whose lengths a session is told of.

@@ -14,6 +14,7 @@ use super::deployment::Deployment;
 use super::grants::Grants;
 use super::record::Recorded;
 use super::sandbox::{Sandbox, Source};
+use super::wasi::Moment;
 use super::{answer, request, trap};
 
 /// How a call ended, and what it saw.
@@ -45,14 +46,14 @@ impl Deployment {
     /// # Errors
     /// [`Failure`] where it cannot be instantiated or configured.
     pub fn warm(self: &Arc<Self>) -> Result<Warm, Failure> {
-        let mut store = self.store(Source::Nobody);
+        let mut store = self.store(Source::Nobody, Moment::default());
         let strategy = self.instance(&mut store)?;
         Ok(Warm { deployment: Arc::clone(self), store, strategy })
     }
 
     fn run(&self, request: &Request, source: Source) -> CallResult {
         let began = Instant::now();
-        let mut store = self.store(source);
+        let mut store = self.store(source, Moment::of(request));
         let strategy = self.instance(&mut store);
         let instantiated = Instant::now();
         let outcome = strategy.and_then(|strategy| self.route(&strategy, &mut store, request));
@@ -63,8 +64,8 @@ impl Deployment {
         result
     }
 
-    fn store(&self, source: Source) -> Store<Sandbox> {
-        Sandbox::store(self.pre.engine(), source, self.deadline, self.memory_bytes_max)
+    fn store(&self, source: Source, moment: Moment) -> Store<Sandbox> {
+        Sandbox::store(self.pre.engine(), source, moment, self.deadline, self.memory_bytes_max)
     }
 
     /// An instance that is configured.
@@ -102,7 +103,7 @@ impl Warm {
     #[must_use]
     pub fn call(&mut self, request: &Request, grants: &Arc<dyn Grants>) -> CallResult {
         let began = Instant::now();
-        Sandbox::renew(&mut self.store, Source::Live(Arc::clone(grants), request.clone()));
+        Sandbox::renew(&mut self.store, Source::Live(Arc::clone(grants), request.clone()), Moment::of(request));
         let renewed = Instant::now();
         let outcome = self.deployment.route(&self.strategy, &mut self.store, request);
         finished(outcome, &mut self.store, renewed - began, renewed.elapsed())

@@ -77,7 +77,9 @@ impl Runtime {
     pub fn load(&self, package: Package<'_>) -> Result<Arc<Deployment>, LoadError> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let (component, recompiled) = self.component(&package)?;
-        let pre = self.linker.instantiate_pre(&component).and_then(StrategyPre::new).map_err(LoadError::World)?;
+        let imports: Vec<String> =
+            component.component_type().imports(&self.machine.engine).map(|(name, _)| name.to_owned()).collect();
+        let pre = self.instantiate_pre(&component, &imports).and_then(StrategyPre::new).map_err(LoadError::World)?;
         Ok(Arc::new(Deployment {
             name: package.name,
             id: NEXT.fetch_add(1, Ordering::Relaxed),

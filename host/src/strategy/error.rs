@@ -40,8 +40,8 @@ pub enum InstallError {
     },
     /// It wants what no strategy gets.
     #[error(
-        "the component imports `{import}`, which no strategy is granted: strategies have no files, network, clock or \
-         randomness. Build for wasm32-unknown-unknown, or stub WASI out"
+        "the component imports `{import}`, which no strategy is granted: strategies get the interfaces of \
+         signalbox:strategy, and WASI 0.2 with nothing behind it"
     )]
     ImportNotGranted {
         /// Name of the import.

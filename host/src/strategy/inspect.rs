@@ -4,8 +4,8 @@
 
 use wasmparser::{ComponentTypeRef, Encoding, Parser, Payload, TypeBounds};
 
-use super::bindings;
 use super::error::InstallError;
+use super::{bindings, wasi};
 
 /// Bytes of an uploaded component.
 pub const COMPONENT_BYTES_MAX: usize = 32 << 20;
@@ -50,7 +50,7 @@ pub(super) fn shape(component: &[u8]) -> Result<Shape, InstallError> {
     if let Some(version) = shape.imports.iter().find_map(|import| bindings::version_unserved(import)) {
         return Err(InstallError::VersionUnserved { version: version.to_owned() });
     }
-    if let Some(import) = shape.imports.iter().find(|import| !bindings::is_granted(import)) {
+    if let Some(import) = shape.imports.iter().find(|import| !bindings::is_granted(import) && !wasi::is_wasi(import)) {
         return Err(InstallError::ImportNotGranted { import: import.clone() });
     }
     if let Some(export) = bindings::EXPORTS.iter().find(|export| !shape.exports.iter().any(|has| has == *export)) {

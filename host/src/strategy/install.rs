@@ -19,6 +19,7 @@ use super::record::LogLine;
 use super::sandbox::{Sandbox, Source};
 use super::settings::Schema;
 use super::snapshot::Instrumented;
+use super::wasi::Moment;
 use super::{Runtime, answer, image, machine, thread, trap};
 
 /// Time that `configure` has.
@@ -71,17 +72,17 @@ impl Runtime {
     pub fn inspect(&self, component: &[u8]) -> Result<Inspection, InstallError> {
         apart(|| {
             let shape = inspect::shape(component)?;
-            let (manifest, _) = self.bind(&self.compile(component)?)?.describe(self)?;
+            let (manifest, _) = self.bind(&self.compile(component)?, &shape)?.describe(self)?;
             Ok(Inspection { manifest, shape, digest: image::digest(component) })
         })
     }
 
     fn install_here(&self, component: &[u8], settings: &str, assets: &[Asset]) -> Result<Installed, InstallError> {
-        inspect::shape(component)?;
+        let shape = inspect::shape(component)?;
         let settings = if settings.trim().is_empty() { "{}" } else { settings };
         let instrumented = Instrumented::new(component);
         let compiled = self.compile(instrumented.as_ref().map_or(component, |it| &it.component))?;
-        let bound = self.bind(&compiled)?;
+        let bound = self.bind(&compiled, &shape)?;
         let (manifest, schema) = bound.describe(self)?;
         schema.check(settings)?;
         manifest::check_assets(&manifest, assets)?;
@@ -98,7 +99,7 @@ impl Runtime {
             .map_err(|error| InstallError::Unavailable(format!("the snapshot failed: {error:#}")))?;
         drop(configured);
         let compiled = self.compile(&snapshot)?;
-        let (manifest, _) = self.bind(&compiled)?.describe(self)?;
+        let (manifest, _) = self.bind(&compiled, &shape)?.describe(self)?;
         Ok(Installed { manifest, snapshotted: true, image: serialized(&compiled)?, component: snapshot, log })
     }
 
@@ -107,9 +108,9 @@ impl Runtime {
         self.machine.compile(component).map_err(malformed)
     }
 
-    fn bind(&self, component: &Component) -> Result<Bound, InstallError> {
+    fn bind(&self, component: &Component, shape: &Shape) -> Result<Bound, InstallError> {
         let mismatch = |error: wasmtime::Error| InstallError::WorldMismatch(answer::cut(format!("{error:#}"), 1000));
-        let pre = self.linker.instantiate_pre(component).map_err(mismatch)?;
+        let pre = self.instantiate_pre(component, &shape.imports).map_err(mismatch)?;
         StrategyPre::new(pre).map(Bound).map_err(mismatch)
     }
 }
@@ -142,7 +143,8 @@ impl Bound {
 
     fn instantiate(&self, runtime: &Runtime, deadline: Duration) -> Result<Live, signalbox_engine::Failure> {
         let machine = &runtime.machine;
-        let mut store = Sandbox::store(&machine.engine, Source::Nobody, deadline, runtime.memory_bytes_max);
+        let memory_bytes_max = runtime.memory_bytes_max;
+        let mut store = Sandbox::store(&machine.engine, Source::Nobody, Moment::default(), deadline, memory_bytes_max);
         let made = self.0.instance_pre().instantiate(&mut store).and_then(|instance| {
             let strategy = Strategy::new(&mut store, &instance)?;
             Ok((instance, strategy))

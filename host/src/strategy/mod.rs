@@ -34,13 +34,14 @@ mod settings;
 mod snapshot;
 mod thread;
 mod trap;
+mod wasi;
 
 use std::collections::BTreeSet;
 use std::num::NonZero;
 use std::path::PathBuf;
 
 use signalbox_engine::Digest;
-use wasmtime::component::Linker;
+use wasmtime::component::{Component, InstancePre, Linker};
 
 pub use answer::DECISION_BYTES_MAX;
 pub use call::{CallResult, Warm};
@@ -54,6 +55,7 @@ pub use machine::Unfit;
 pub use manifest::{ASSET_BYTES_MAX, Asset};
 pub use pool::{Full, Job, Pool};
 pub use record::{Answer, Granted, Level, LogLine, Question, Recorded, Unreadable};
+use sandbox::Sandbox;
 pub use sandbox::{LOG_BYTES_MAX, QUESTION_BYTES_MAX, QUESTIONS_MAX};
 pub use thread::lower_priority;
 
@@ -82,7 +84,7 @@ impl Options {
 /// The Wasm engine, ready to install and load strategies. One for a process.
 pub struct Runtime {
     machine: machine::Machine,
-    linker: Linker<sandbox::Sandbox>,
+    linker: Linker<Sandbox>,
     images: image::Images,
     memory_bytes_max: usize,
 }
@@ -99,6 +101,14 @@ impl Runtime {
         let images =
             image::Images::open(&options.images).map_err(|error| Unfit::Images(options.images.clone(), error))?;
         Ok(Self { machine, linker, images, memory_bytes_max: options.memory_bytes_max })
+    }
+
+    /// A component with all that it imports.
+    fn instantiate_pre(&self, component: &Component, imports: &[String]) -> wasmtime::Result<InstancePre<Sandbox>> {
+        match wasi::linker(&self.linker, component, imports)? {
+            Some(linker) => linker.instantiate_pre(component),
+            None => self.linker.instantiate_pre(component),
+        }
     }
 
     /// What it runs with, in a line for the start-up log.

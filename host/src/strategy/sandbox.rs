@@ -14,6 +14,7 @@ use super::bindings::{Strategy, calendars, log, responses, statistics, tables, t
 use super::grants::{Grants, ObjectKind, RenderedText};
 use super::machine::{CORE_INSTANCES_MAX, MEMORIES_MAX, TABLE_ELEMENTS_MAX, TICK};
 use super::record::{Answer, Granted, Level, LogLine, Question};
+use super::wasi::Moment;
 use super::{answer, thread};
 
 /// Text that a strategy may log in one call; more is cut.
@@ -64,6 +65,7 @@ pub(super) enum Source {
 /// What the store of one call holds.
 pub(super) struct Sandbox {
     source: Source,
+    pub(super) moment: Moment,
     pub(super) memory: Memory,
     time: Time,
     pub(super) granted: Vec<Granted>,
@@ -74,9 +76,16 @@ pub(super) struct Sandbox {
 
 impl Sandbox {
     /// A store ready to be instantiated in. Its time begins now.
-    pub(super) fn store(engine: &Engine, source: Source, deadline: Duration, memory_bytes_max: usize) -> Store<Self> {
+    pub(super) fn store(
+        engine: &Engine,
+        source: Source,
+        moment: Moment,
+        deadline: Duration,
+        memory_bytes_max: usize,
+    ) -> Store<Self> {
         let sandbox = Self {
             source,
+            moment,
             memory: Memory { bytes: 0, bytes_max: memory_bytes_max, refused: false },
             time: Time { deadline, began: Instant::now(), processor: None },
             granted: Vec::new(),
@@ -93,9 +102,10 @@ impl Sandbox {
     }
 
     /// Begins another call in the same store: a warm instance has no fresh one.
-    pub(super) fn renew(store: &mut Store<Self>, source: Source) {
+    pub(super) fn renew(store: &mut Store<Self>, source: Source, moment: Moment) {
         let sandbox = store.data_mut();
         sandbox.source = source;
+        sandbox.moment = moment;
         sandbox.time = Time { began: Instant::now(), processor: None, ..sandbox.time };
         sandbox.granted = Vec::new();
         sandbox.question_bytes = 0;
@@ -146,7 +156,7 @@ impl Sandbox {
     }
 
     /// Keeps a line of the log, as far as there is room.
-    fn keep(&mut self, level: Level, message: String) {
+    pub(super) fn keep(&mut self, level: Level, message: String) {
         let room = LOG_BYTES_MAX.saturating_sub(self.log_bytes);
         if room == 0 {
             return;
