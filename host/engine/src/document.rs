@@ -14,6 +14,7 @@ use crate::decision::{Manifest, Target};
 use crate::endpoint::Endpoint;
 use crate::id::{Digest, Name, UnixMillis};
 use crate::live::Wants;
+use crate::replay::{Gate, ReplayReport};
 use crate::response::Response;
 use crate::skill_expression::SkillExpression;
 use crate::staff::{Agent, AgentChoice, AgentGroup, AgentRules, Place, PlaceGroup, SkillType};
@@ -88,6 +89,104 @@ pub struct Binding {
     /// What happens when a call fails.
     #[serde(default)]
     pub on_failure: OnFailure,
+    /// Deployments that are asked the same without effect, at most 4: what they would decide is compared and counted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>)]
+    pub shadows: Vec<Name>,
+    /// What a deployment must have shown in a replay before it gets a share. Holds from the next change on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gate: Option<Gate>,
+    /// Why it was put, at most 4 KiB.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
+    /// Name of the token that put it. Set by the server.
+    #[serde(default)]
+    pub put_by: String,
+    /// When. Set by the server.
+    #[serde(default)]
+    #[schema(value_type = u64)]
+    pub put_at: UnixMillis,
+    /// What stood before, the newest last; at most 20. Set by the server.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<EarlierBinding>,
+}
+
+/// What a binding was before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EarlierBinding {
+    /// Who served.
+    pub shares: Vec<Share>,
+    /// What happened when a call failed.
+    pub on_failure: OnFailure,
+    /// Who was asked without effect.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>)]
+    pub shadows: Vec<Name>,
+    /// Why it was put.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
+    /// Name of the token that put it.
+    pub put_by: String,
+    /// When.
+    #[schema(value_type = u64)]
+    pub put_at: UnixMillis,
+}
+
+impl Binding {
+    /// One that has no past.
+    #[must_use]
+    pub fn new(workflow: Name, element: Name, shares: Vec<Share>, on_failure: OnFailure) -> Self {
+        Self {
+            workflow,
+            element,
+            shares,
+            on_failure,
+            shadows: Vec::new(),
+            gate: None,
+            message: String::new(),
+            put_by: String::new(),
+            put_at: UnixMillis(0),
+            earlier: Vec::new(),
+        }
+    }
+
+    /// Whether a deployment serves, or is asked without effect.
+    pub(crate) fn names(&self, deployment: &Name) -> bool {
+        self.shares.iter().any(|share| share.deployment == *deployment) || self.shadows.contains(deployment)
+    }
+
+    /// What is kept of a binding's past.
+    const EARLIER_MAX: usize = 20;
+
+    /// Follows on what stood before.
+    #[must_use]
+    pub fn after(mut self, standing: Option<&Self>, by: String, at: UnixMillis) -> Self {
+        (self.put_by, self.put_at) = (by, at);
+        self.earlier = standing.map(|standing| standing.earlier.clone()).unwrap_or_default();
+        if let Some(standing) = standing {
+            self.earlier.push(EarlierBinding {
+                shares: standing.shares.clone(),
+                on_failure: standing.on_failure.clone(),
+                shadows: standing.shadows.clone(),
+                message: standing.message.clone(),
+                put_by: standing.put_by.clone(),
+                put_at: standing.put_at,
+            });
+        }
+        let over = self.earlier.len().saturating_sub(Self::EARLIER_MAX);
+        self.earlier.drain(..over);
+        self
+    }
+
+    /// What stood before it, put again; none where nothing did. Done again it goes one further back.
+    #[must_use]
+    pub fn back(&self, message: String, by: String, at: UnixMillis) -> Option<Self> {
+        let mut earlier = self.earlier.clone();
+        let EarlierBinding { shares, on_failure, shadows, .. } = earlier.pop()?;
+        let binding = Self { shares, on_failure, shadows, message, put_by: by, put_at: at, earlier, ..self.clone() };
+        Some(binding)
+    }
 }
 
 /// A deployment's part of a binding.
@@ -291,6 +390,8 @@ pub enum Document {
     CallbackRules(Arc<CallbackRules>),
     /// A statistic.
     Statistic(Arc<Statistic>),
+    /// The report of a replay.
+    Replay(Arc<ReplayReport>),
 }
 
 /// Kinds of documents, in the order in which they are loaded.
@@ -334,6 +435,8 @@ pub enum DocumentKind {
     CallbackRules,
     /// See [`Document::Statistic`].
     Statistic,
+    /// See [`Document::Replay`].
+    Replay,
 }
 
 /// What a document is found by.
@@ -395,6 +498,7 @@ impl Document {
             Self::Endpoint(endpoint) => key(DocumentKind::Endpoint, &endpoint.name),
             Self::CallbackRules(rules) => key(DocumentKind::CallbackRules, &rules.name),
             Self::Statistic(statistic) => key(DocumentKind::Statistic, &statistic.name),
+            Self::Replay(report) => key(DocumentKind::Replay, &report.name),
         }
     }
 }
@@ -444,6 +548,8 @@ pub struct Configuration {
     pub statistics: imbl::OrdMap<Name, Arc<Statistic>>,
     /// What the statistics ask for.
     pub asked: Asked,
+    /// Reports of replays, by name.
+    pub replays: BTreeMap<Name, Arc<ReplayReport>>,
 }
 
 impl Configuration {
@@ -538,6 +644,7 @@ impl Configuration {
                     self.asked.take(&before);
                 }
             }
+            Document::Replay(report) => drop(self.replays.insert(report.name.clone(), report)),
         }
     }
 
@@ -582,6 +689,7 @@ impl Configuration {
                     self.asked.take(&before);
                 }
             }
+            DocumentKind::Replay => drop(self.replays.remove(name)),
         }
     }
 
@@ -612,5 +720,6 @@ impl Configuration {
             .chain(self.endpoints.values().cloned().map(Document::Endpoint))
             .chain(self.callback_rules.values().cloned().map(Document::CallbackRules))
             .chain(self.statistics.values().cloned().map(Document::Statistic))
+            .chain(self.replays.values().cloned().map(Document::Replay))
     }
 }

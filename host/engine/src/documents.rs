@@ -88,6 +88,11 @@ pub(crate) fn put(account: &Account, document: Document, by: String) -> Result<V
             statistic::check(configuration, &statistic)?;
             Document::Statistic(statistic)
         }
+        Document::Replay(report) => {
+            replayed(configuration, &report.deployment)?;
+            replayed(configuration, &report.against)?;
+            Document::Replay(report)
+        }
         other @ (Document::Upload(_)
         | Document::Calendar(..)
         | Document::Response(_)
@@ -193,6 +198,11 @@ fn check_binding(configuration: &Configuration, binding: &Binding) -> Result<(),
             connected(flow, index, binding, share.deployment.as_str(), &outcome.name)?;
         }
     }
+    check_shadows(configuration, binding)?;
+    check_gate(configuration, binding)?;
+    if binding.message.len() > 4096 {
+        return Err(invalid("message", "at most 4096 bytes"));
+    }
     let Some(outcome) = &binding.on_failure.outcome else { return Ok(()) };
     let mut declared = binding.shares.iter().filter_map(|share| configuration.deployments.get(&share.deployment));
     let is_declared =
@@ -203,6 +213,53 @@ fn check_binding(configuration: &Configuration, binding: &Binding) -> Result<(),
         return Err(invalid("on_failure.outcome", message));
     }
     connected(flow, index, binding, "on_failure", outcome.as_str())
+}
+
+fn check_shadows(configuration: &Configuration, binding: &Binding) -> Result<(), Rejection> {
+    if binding.shadows.len() > limits::SHADOWS_MAX {
+        return Err(invalid("shadows", format!("at most {} deployments", limits::SHADOWS_MAX)));
+    }
+    let mut named = BTreeSet::new();
+    for shadow in &binding.shadows {
+        replayed(configuration, shadow)?;
+        if !named.insert(shadow) {
+            return Err(invalid("shadows", format!("`{shadow}` is there twice")));
+        }
+    }
+    Ok(())
+}
+
+fn replayed(configuration: &Configuration, deployment: &Name) -> Result<(), Rejection> {
+    let known = configuration.deployments.contains_key(deployment);
+    if known { Ok(()) } else { Err(Rejection::DeploymentUnknown(deployment.clone())) }
+}
+
+/// Who is new in a binding has to have passed the gate of what stands. Who was there before may come back at once.
+fn check_gate(configuration: &Configuration, binding: &Binding) -> Result<(), Rejection> {
+    if binding.gate.is_some_and(|gate| gate.changed_percent_max > 100) {
+        return Err(invalid("gate.changed_percent_max", "0 to 100"));
+    }
+    let Some(standing) = configuration.binding(&binding.workflow, &binding.element) else { return Ok(()) };
+    let Some(gate) = &standing.gate else { return Ok(()) };
+    let served = |deployment: &Name| {
+        let earlier = standing.earlier.iter().flat_map(|earlier| &earlier.shares);
+        standing.shares.iter().chain(earlier).any(|share| share.deployment == *deployment)
+    };
+    for new in binding.shares.iter().filter(|share| !served(&share.deployment)) {
+        let of_new = configuration.replays.values().filter(|report| {
+            let by_one_that_serves = standing.shares.iter().any(|share| share.deployment == report.deployment);
+            report.against == new.deployment && by_one_that_serves && report.condition.is_none()
+        });
+        let newest = of_new.max_by_key(|report| report.created_at);
+        let why = match newest {
+            None => Some("no decision of a deployment that serves here was replayed on it".to_owned()),
+            Some(report) => gate.shut(report).map(|why| format!("the replay `{}` says: {why}", report.name)),
+        };
+        if let Some(why) = why {
+            return Err(invalid("shares", format!("the gate keeps `{}` out: {why}", new.deployment)));
+        }
+    }
+    Ok(())
 }
 
 fn connected(flow: &Flow, index: u16, binding: &Binding, deployment: &str, outcome: &str) -> Result<(), Rejection> {
@@ -258,9 +315,11 @@ fn room(configuration: &Configuration, document: &Document) -> Result<(), Reject
         DocumentKind::Endpoint => ("endpoints", configuration.endpoints.len()),
         DocumentKind::CallbackRules => ("sets of callback rules", configuration.callback_rules.len()),
         DocumentKind::Statistic => ("statistics", configuration.statistics.len()),
+        DocumentKind::Replay => ("reports of replays", configuration.replays.len()),
     };
     let limit = match key.kind {
         DocumentKind::Statistic => limits::STATISTICS_MAX,
+        DocumentKind::Replay => limits::REPLAYS_MAX,
         _ => limits::DOCUMENTS_MAX,
     };
     // A workflow is put without its version.
@@ -298,6 +357,7 @@ fn contains(configuration: &Configuration, key: &DocumentKey) -> bool {
         DocumentKind::Endpoint => configuration.endpoints.contains_key(name),
         DocumentKind::CallbackRules => configuration.callback_rules.contains_key(name),
         DocumentKind::Statistic => configuration.statistics.contains_key(name),
+        DocumentKind::Replay => configuration.replays.contains_key(name),
     }
 }
 
@@ -320,7 +380,7 @@ fn user_of(account: &Account, key: &DocumentKey) -> Option<String> {
             used.then(|| format!("interactions are in version {}", key.version))
         }
         DocumentKind::Deployment => {
-            let bound = configuration.bindings.values().find(|b| b.shares.iter().any(|s| s.deployment == key.name));
+            let bound = configuration.bindings.values().find(|b| b.names(&key.name));
             if let Some(binding) = bound {
                 return Some(format!("it is bound to `{}` in `{}`", binding.element, binding.workflow));
             }
@@ -371,6 +431,7 @@ fn user_of(account: &Account, key: &DocumentKey) -> Option<String> {
         ),
         DocumentKind::AgentRules
         | DocumentKind::Statistic
+        | DocumentKind::Replay
         | DocumentKind::Binding
         | DocumentKind::Response
         | DocumentKind::Token

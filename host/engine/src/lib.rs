@@ -30,6 +30,7 @@ mod matching;
 mod observe;
 mod outgoing;
 mod rejection;
+mod replay;
 mod response;
 mod segment;
 mod skill_expression;
@@ -55,7 +56,7 @@ pub use content::{Category, Content, Entry, Facts, Message, Skill};
 pub use decide::{Decided, decide, reads};
 pub use decision::{Action, AssetNeed, Decision, Destination, Failure, Manifest, Outcome, Reply, Request, Target};
 pub use document::{
-    Binding, Configuration, Deployment, Document, DocumentKey, DocumentKind, OnFailure, Queue, Role, Share, Table,
+    Binding, EarlierBinding, Configuration, Deployment, Document, DocumentKey, DocumentKind, OnFailure, Queue, Role, Share, Table,
     Token, Upload, Webhook,
 };
 pub use endpoint::{CallField, CallRequest, Endpoint, EndpointFailure, EndpointReply, EndpointRequest};
@@ -71,6 +72,7 @@ pub use login::{Connection, Login, Pending, Readiness};
 pub use matching::{Due, Work};
 pub use observe::{AgentStand, Fact, Move, Observed, Observing, Standing, Subject, begin, census};
 pub use rejection::Rejection;
+pub use replay::{CallTimes, Change, DecisionBrief, Difference, Example, Gate, ReplayReport, as_it_was};
 pub use response::{Rendered, Response, ResponseText};
 pub use segment::{Case, Segment, Slice};
 pub use skill_expression::{SkillExpression, SkillExpressionError};
@@ -154,6 +156,10 @@ pub mod limits {
     pub const STATISTICS_OF_ONE_MAX: usize = 1000;
     /// Numbers that an account's statistics may have to keep, of 8 bytes each.
     pub const STATISTIC_NUMBERS_MAX: u64 = 32_000_000;
+    /// Reports of replays that are kept.
+    pub const REPLAYS_MAX: usize = 200;
+    /// Deployments that are asked without effect, of one binding.
+    pub const SHADOWS_MAX: usize = 4;
     /// Steps of a sliding window.
     pub const STATISTIC_STEPS_MAX: u64 = 1440;
     /// Bounds of a distribution.

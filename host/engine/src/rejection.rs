@@ -233,5 +233,6 @@ fn kind_word(kind: DocumentKind) -> &'static str {
         DocumentKind::Endpoint => "endpoint",
         DocumentKind::CallbackRules => "set of callback rules",
         DocumentKind::Statistic => "statistic",
+        DocumentKind::Replay => "replay",
     }
 }

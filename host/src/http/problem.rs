@@ -377,6 +377,7 @@ fn noun(kind: DocumentKind) -> &'static str {
         DocumentKind::Endpoint => "endpoint",
         DocumentKind::CallbackRules => "callback-rules",
         DocumentKind::Statistic => "statistic",
+        DocumentKind::Replay => "replay",
     }
 }
 

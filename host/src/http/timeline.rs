@@ -277,6 +277,7 @@ fn kind_text(kind: DocumentKind) -> &'static str {
         DocumentKind::Endpoint => "endpoint",
         DocumentKind::CallbackRules => "set of callback rules",
         DocumentKind::Statistic => "statistic",
+        DocumentKind::Replay => "replay",
     }
 }
 

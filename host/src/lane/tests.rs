@@ -444,7 +444,7 @@ fn deployment_of(called: &str, component: Digest, image: Digest) -> Document {
 fn binding(element: &str, deployment: &str) -> Document {
     let shares = vec![Share { deployment: name(deployment), weight: 1 }];
     let on_failure = OnFailure { retries: 1, outcome: None };
-    Document::Binding(Arc::new(Binding { workflow: name("support"), element: name(element), shares, on_failure }))
+    Document::Binding(Arc::new(Binding::new(name("support"), name(element), shares, on_failure)))
 }
 
 #[test]

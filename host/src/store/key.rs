@@ -263,6 +263,7 @@ fn kind_byte(kind: DocumentKind) -> u8 {
         DocumentKind::Endpoint => 17,
         DocumentKind::CallbackRules => 18,
         DocumentKind::Statistic => 19,
+        DocumentKind::Replay => 20,
     }
 }
 

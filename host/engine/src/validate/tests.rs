@@ -72,12 +72,8 @@ fn deployment(called: &str, outcomes: &[&str]) -> Document {
 
 fn binding(called: &str, element: &str, deployments: &[&str]) -> Document {
     let shares = deployments.iter().map(|deployment| Share { deployment: name(deployment), weight: 1 });
-    Document::Binding(Arc::new(Binding {
-        workflow: name(called),
-        element: name(element),
-        shares: shares.collect(),
-        on_failure: OnFailure { retries: 0, outcome: Some(name("fallback")) },
-    }))
+    let on_failure = OnFailure { retries: 0, outcome: Some(name("fallback")) };
+    Document::Binding(Arc::new(Binding::new(name(called), name(element), shares.collect(), on_failure)))
 }
 
 fn account() -> Configuration {

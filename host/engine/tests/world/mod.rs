@@ -523,7 +523,7 @@ fn deployment_document(deployment: &str, outcomes: &[&str]) -> Document {
 
 fn binding(workflow: &str, element: &str, deployment: &str, on_failure: OnFailure) -> Document {
     let shares = vec![Share { deployment: name(deployment), weight: 1 }];
-    Document::Binding(Arc::new(Binding { workflow: name(workflow), element: name(element), shares, on_failure }))
+    Document::Binding(Arc::new(Binding::new(name(workflow), name(element), shares, on_failure)))
 }
 
 fn parse_entry(text: &str) -> Entry {
