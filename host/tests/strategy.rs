@@ -126,9 +126,9 @@ fn a_component_of_another_world_is_told_what_it_lacks() {
     let missing = RUNTIME.inspect(&empty).unwrap_err();
     assert!(matches!(&missing, InstallError::ExportMissing { export: "describe", exports } if exports.is_empty()));
 
-    let wasi = wat(r#"(component (import "wasi:clocks/wall-clock@0.2.3" (instance)))"#);
-    let refused = RUNTIME.inspect(&wasi).unwrap_err();
-    assert_eq!(refused, InstallError::ImportNotGranted { import: "wasi:clocks/wall-clock@0.2.3".into() });
+    let foreign = wat(r#"(component (import "wasi:clocks/wall-clock@0.3.0" (instance)))"#);
+    let refused = RUNTIME.inspect(&foreign).unwrap_err();
+    assert_eq!(refused, InstallError::ImportNotGranted { import: "wasi:clocks/wall-clock@0.3.0".into() });
 
     let newer = wat(r#"(component (import "signalbox:strategy/log@2.0.0" (instance)))"#);
     assert_eq!(RUNTIME.inspect(&newer).unwrap_err().code(), "strategy-version-unserved");

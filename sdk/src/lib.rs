@@ -12,8 +12,8 @@
 //! ```text
 //! cargo build --profile strategy --target wasm32-unknown-unknown
 //! ```
-//! The server makes the component of the module when it is uploaded. Give the crate
-//! `crate-type = ["cdylib", "rlib"]`, and depend on `serde`, `schemars` and this.
+//! `signalbox strategy build` does that and makes the component of the module; a server takes components only. Give the
+//! crate `crate-type = ["cdylib", "rlib"]`, and depend on `serde`, `schemars` and this.
 //!
 //! # Testing
 //! The same code is tested natively, with `cargo test`, against a fake of the server:
