@@ -56,8 +56,8 @@ pub use content::{Category, Content, Entry, Facts, Message, Skill};
 pub use decide::{Decided, decide, reads};
 pub use decision::{Action, AssetNeed, Decision, Destination, Failure, Manifest, Outcome, Reply, Request, Target};
 pub use document::{
-    Binding, EarlierBinding, Configuration, Deployment, Document, DocumentKey, DocumentKind, OnFailure, Queue, Role, Share, Table,
-    Token, Upload, Webhook,
+    Binding, Configuration, Deployment, Document, DocumentKey, DocumentKind, EarlierBinding, OnFailure, Queue, Role,
+    Share, Table, Token, Upload, Webhook,
 };
 pub use endpoint::{CallField, CallRequest, Endpoint, EndpointFailure, EndpointReply, EndpointRequest};
 pub use event::{

@@ -176,7 +176,10 @@ impl Gate {
             return Some(format!("{} decisions were made again, {} are asked for", report.replayed, self.replayed_min));
         }
         if changed * 100 > report.replayed * u64::from(self.changed_percent_max) {
-            return Some(format!("{changed} of {} changed, at most {} % may", report.replayed, self.changed_percent_max));
+            return Some(format!(
+                "{changed} of {} changed, at most {} % may",
+                report.replayed, self.changed_percent_max
+            ));
         }
         let too_many = report.failed > self.failed_max;
         too_many.then(|| format!("{} failed, at most {} may", report.failed, self.failed_max))

@@ -15,6 +15,7 @@ mod interaction;
 mod output;
 mod queue;
 mod records;
+mod replay;
 mod serve;
 mod simulation;
 mod staff;
@@ -66,6 +67,7 @@ enum Command {
     Strategy(strategy::Strategy),
     Workflow(workflow::Workflow),
     Submit(submit::Submit),
+    Replay(replay::Replay),
     Interaction(interaction::Interaction),
     Queue(queue::Queue),
     Agent(staff::Agent),
@@ -126,6 +128,7 @@ fn run(command: Command, output: &Output) -> Result<(), Error> {
         Command::Strategy(command) => wait(command.run(output)),
         Command::Workflow(command) => wait(command.run(output)),
         Command::Submit(command) => wait(command.run(output)),
+        Command::Replay(command) => wait(command.run(output)),
         Command::Interaction(command) => wait(command.run(output)),
         Command::Queue(command) => wait(command.run(output)),
         Command::Agent(command) => wait(command.run(output)),

@@ -14,7 +14,7 @@ use signalbox_engine::Name;
 
 use super::client::{Body, Client, Connection};
 use super::error::Error;
-use super::output::{Output, ago, cell, shortened, table};
+use super::output::{Output, ago, cell, shortened, table, text};
 use super::workflow::items;
 
 /// Builds, inspects, deploys and binds strategies.
@@ -25,7 +25,10 @@ Examples:
   signalbox strategy inspect my-strategy/my-strategy.wasm
   signalbox strategy deploy my-strategy/my-strategy.wasm --settings rules.json --name rules-7 --bind support/screen
   signalbox strategy bind support/screen rules-7=90 rules-8=10   # a tenth to the new one
-  signalbox strategy bind support/screen rules-7                 # and all the way back
+  signalbox strategy bind support/screen rules-7 --shadow rules-9   # rules-9 is asked too, without effect
+  signalbox strategy rollback support/screen --message 'too many in urgent'
+  signalbox strategy history support/screen
+  signalbox strategy diff rules-7 rules-8
   signalbox strategy list
   signalbox strategy logs rules-7")]
 pub(super) struct Strategy {
@@ -45,6 +48,28 @@ enum Command {
     },
     Deploy(deploy::Deploy),
     Bind(Bind),
+    /// Puts the binding that stood before again. The next call goes by it.
+    Rollback {
+        /// The workflow and its strategy element.
+        #[arg(value_name = "WORKFLOW/ELEMENT", value_parser = element)]
+        place: (String, String),
+        /// Why.
+        #[arg(long, default_value = "rolled back")]
+        message: String,
+    },
+    /// Shows what served an element and serves it now: who put it, when and why.
+    History {
+        /// The workflow and its strategy element.
+        #[arg(value_name = "WORKFLOW/ELEMENT", value_parser = element)]
+        place: (String, String),
+    },
+    /// Shows in what two deployments differ: version, settings, assets, deadline.
+    Diff {
+        /// One.
+        from: String,
+        /// The other.
+        to: String,
+    },
     /// Lists deployments.
     List,
     /// Shows what a deployment logged, the newest last.
@@ -68,6 +93,12 @@ struct Bind {
     shares: Vec<(String, u32)>,
     #[command(flatten)]
     on_failure: OnFailure,
+    /// A deployment that is asked the same, without effect; more than once for several.
+    #[arg(long = "shadow", value_name = "DEPLOYMENT")]
+    shadows: Vec<String>,
+    /// Why.
+    #[arg(long, default_value = "")]
+    message: String,
 }
 
 /// What happens when a call fails.
@@ -95,8 +126,39 @@ impl Strategy {
                     );
                 }
                 let client = self.connection.client()?;
-                let bound = put_binding(&client, &bind.place, &bind.shares, &bind.on_failure).await?;
+                let extra = (bind.shadows.as_slice(), bind.message.as_str());
+                let bound = put_binding(&client, &bind.place, &bind.shares, &bind.on_failure, extra).await?;
                 output.result(&bound, |_| format!("bound {}", described(&bind.place, &bind.shares)))
+            }
+            Command::Rollback { place: (workflow, element), message } => {
+                let path = ["workflows", &workflow, "elements", &element, "binding", "rollback"];
+                let body = json!({ "message": message });
+                let bound = self.connection.client()?.send(Method::POST, &path, Body::Json(&body)).await?;
+                output.result(&bound, |bound| format!("{workflow}/{element} is back at {}", served(bound)))
+            }
+            Command::History { place: (workflow, element) } => {
+                let path = ["workflows", &workflow, "elements", &element, "binding"];
+                let binding = self.connection.client()?.get(&path, &[]).await?;
+                output.result(&binding, history)
+            }
+            Command::Diff { from, to } => {
+                let client = self.connection.client()?;
+                let one = client.get(&["deployments", &from], &[]).await?;
+                let other = client.get(&["deployments", &to], &[]).await?;
+                let mut differences = Vec::new();
+                for field in ["strategy", "manifest", "settings", "assets", "deadline_ms"] {
+                    differ(field, &one[field], &other[field], &mut differences);
+                }
+                let document = differences.iter().map(|(at, from, to)| json!({"at": at, "from": from, "to": to}));
+                output.result(&document.collect::<Value>(), |_| match differences.as_slice() {
+                    [] => "they are the same".into(),
+                    some => {
+                        let row = |(at, from, to): &(String, Value, Value)| {
+                            vec![at.clone(), shortened(&text(from), 50), shortened(&text(to), 50)]
+                        };
+                        table(&["", &from, &to], &some.iter().map(row).collect::<Vec<_>>())
+                    }
+                })
             }
             Command::List => {
                 let list = self.connection.client()?.get(&["deployments"], &[]).await?;
@@ -161,10 +223,13 @@ async fn put_binding(
     (workflow, element): &(String, String),
     shares: &[(String, u32)],
     on_failure: &OnFailure,
+    (shadows, message): (&[String], &str),
 ) -> Result<Value, Error> {
     let shares: Vec<_> =
         shares.iter().map(|(deployment, weight)| json!({ "deployment": deployment, "weight": weight })).collect();
     let mut binding = json!({ "shares": shares, "on_failure": { "retries": on_failure.retries } });
+    binding["shadows"] = json!(shadows);
+    binding["message"] = json!(message);
     if let Some(outcome) = &on_failure.on_failure {
         binding["on_failure"]["outcome"] = json!(outcome);
     }
@@ -177,6 +242,49 @@ async fn put_binding(
             ("on_failure.retries", "--retries"),
         ])
     })
+}
+
+/// Who serves, with shares where they are several.
+fn served(binding: &Value) -> String {
+    let shares = binding["shares"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let one = |share: &Value| match shares.len() {
+        1 => cell(share, "deployment"),
+        _ => format!("{}={}", cell(share, "deployment"), cell(share, "weight")),
+    };
+    shares.iter().map(one).collect::<Vec<_>>().join(" ")
+}
+
+/// What serves now, and what served before, the newest first.
+fn history(binding: &Value) -> String {
+    let earlier = binding["earlier"].as_array().into_iter().flatten().rev();
+    let row = |binding: &Value| {
+        let at = binding["put_at"].as_u64().map(ago).unwrap_or_default();
+        vec![served(binding), at, cell(binding, "put_by"), shortened(&cell(binding, "message"), 60)]
+    };
+    let rows: Vec<_> = std::iter::once(binding).chain(earlier).map(row).collect();
+    table(&["served by", "put", "by", "message"], &rows)
+}
+
+/// Collects where two JSON values differ, as deep as they have the same shape.
+fn differ(at: &str, from: &Value, to: &Value, differences: &mut Vec<(String, Value, Value)>) {
+    if from == to {
+        return;
+    }
+    match (from, to) {
+        (Value::Object(one), Value::Object(other)) => {
+            let keys: BTreeSet<&String> = one.keys().chain(other.keys()).collect();
+            for key in keys {
+                let side = |of: &serde_json::Map<String, Value>| of.get(key).cloned().unwrap_or_default();
+                differ(&format!("{at}.{key}"), &side(one), &side(other), differences);
+            }
+        }
+        (Value::Array(one), Value::Array(other)) if one.len() == other.len() => {
+            for (n, (one, other)) in one.iter().zip(other).enumerate() {
+                differ(&format!("{at}.{n}"), one, other, differences);
+            }
+        }
+        _ => differences.push((at.to_owned(), from.clone(), to.clone())),
+    }
 }
 
 fn described((workflow, element): &(String, String), shares: &[(String, u32)]) -> String {

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use axum::Json as Answer;
 use axum::http::StatusCode;
 use axum::response::Response;
+use serde::Deserialize;
 use serde_json::{Map, Value};
 use signalbox_engine::{Binding, Document, DocumentKey, DocumentKind, Name};
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -14,10 +16,10 @@ use super::auth::{Caller, Operate, Review};
 use super::body::{Json, Parameters};
 use super::cursor::Page;
 use super::document::{Condition, named, put_status, tag, tagged};
-use super::{Problem, State};
+use super::{Problem, State, now};
 
 pub(super) fn routes() -> OpenApiRouter<State> {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(get, put, delete))
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(get, put, delete)).routes(routes!(roll_back))
 }
 
 /// Lists bindings.
@@ -69,12 +71,48 @@ async fn put(
     let _held = caller.state.documents(&caller.lane).await;
     let standing = caller.lane.published().configuration.binding(&workflow, &element).cloned();
     condition.check(standing.as_deref().map(tag).as_deref())?;
+    let binding = binding.after(standing.as_deref(), caller.by(), now());
+    bind(&caller, &binding).await?;
+    Ok(tagged(put_status(standing.as_ref()), &binding))
+}
+
+async fn bind(caller: &Caller<Operate>, binding: &Binding) -> Result<(), Problem> {
     let put = caller.put(Document::Binding(Arc::new(binding.clone()))).await;
-    put.map_err(|problem| match problem.code() {
+    put.map(drop).map_err(|problem| match problem.code() {
         "deployment-unknown" => problem.named_in("shares"),
         _ => problem,
-    })?;
-    Ok(tagged(put_status(standing.as_ref()), &binding))
+    })
+}
+
+/// Why a binding goes back.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+struct Rollback {
+    /// In words, at most 4 KiB. Left out: `rolled back`.
+    message: Option<String>,
+}
+
+/// Puts what stood before again, and takes it off the list of what was earlier: done twice it goes two back.
+#[utoipa::path(
+    post,
+    path = "/v1/accounts/{account}/workflows/{workflow}/elements/{element}/binding/rollback",
+    security(("token" = ["operator"])),
+    request_body = Rollback,
+    responses((status = 200, description = "The next call goes by it.", body = Binding))
+)]
+async fn roll_back(
+    caller: Caller<Operate>,
+    parameters: Parameters,
+    Json(Rollback { message }): Json<Rollback>,
+) -> Result<Response, Problem> {
+    let (workflow, element): (Name, Name) = (parameters.get("workflow")?, parameters.get("element")?);
+    let _held = caller.state.documents(&caller.lane).await;
+    let standing = caller.lane.published().configuration.binding(&workflow, &element).cloned();
+    let standing = standing.ok_or_else(|| Problem::unknown("binding", format!("{workflow}/{element}")))?;
+    let message = message.unwrap_or_else(|| "rolled back".to_owned());
+    let binding = standing.back(message, caller.by(), now()).ok_or_else(Problem::nothing_earlier)?;
+    bind(&caller, &binding).await?;
+    Ok(tagged(StatusCode::OK, &binding))
 }
 
 /// Takes the binding of an element away; interactions that come there are parked.

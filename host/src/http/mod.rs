@@ -28,6 +28,7 @@ mod openapi;
 mod outbox;
 mod problem;
 mod queues;
+mod replays;
 mod responses;
 mod serve;
 mod server;
@@ -77,6 +78,7 @@ struct Shared {
     bodies: Arc<Semaphore>,
     sessions: Arc<Semaphore>,
     streams: Arc<Semaphore>,
+    replays: Arc<replays::Jobs>,
     installs: Arc<Semaphore>,
     installs_waiting: Arc<Semaphore>,
     documents: [Mutex<()>; DOCUMENT_LOCKS],
@@ -91,6 +93,7 @@ impl State {
             bodies: Arc::new(Semaphore::new(BODIES_KIB_MAX)),
             sessions: Arc::new(Semaphore::new(session::SESSIONS_MAX)),
             streams: Arc::new(Semaphore::new(statistics::STREAMS_MAX)),
+            replays: Arc::default(),
             installs: Arc::new(Semaphore::new(INSTALLS_MAX)),
             installs_waiting: Arc::new(Semaphore::new(INSTALLS_MAX + INSTALLS_WAITING_MAX)),
             documents: std::array::from_fn(|_| Mutex::new(())),
@@ -99,6 +102,10 @@ impl State {
 
     fn accounts(&self) -> &Arc<Accounts> {
         &self.0.accounts
+    }
+
+    fn replays(&self) -> &Arc<replays::Jobs> {
+        &self.0.replays
     }
 
     /// Memory for a large body; none where there is none left.
@@ -172,6 +179,7 @@ fn routes() -> (Router<State>, OpenApi) {
         ("bindings", bindings::routes()),
         ("strategies", strategies::routes()),
         ("deployments", deployments::routes()),
+        ("replays", replays::routes()),
         ("outbox", outbox::routes()),
         ("webhooks", webhooks::routes()),
         ("endpoints", endpoints::routes()),

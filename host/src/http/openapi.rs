@@ -17,7 +17,7 @@ use utoipa_axum::router::OpenApiRouter;
 use super::{State, problem};
 
 /// What stands in paths.
-const PARAMETERS: [(&str, &str); 24] = [
+const PARAMETERS: [(&str, &str); 25] = [
     ("account", "Name of the account."),
     ("agent", "Name of the agent."),
     ("agent-group", "Name of the agent group."),
@@ -34,6 +34,7 @@ const PARAMETERS: [(&str, &str); 24] = [
     ("place", "Name of the place."),
     ("place-group", "Name of the place group."),
     ("queue", "Name of the queue."),
+    ("replay", "Name of the replay."),
     ("response", "Name of the standard response."),
     ("skill", "Name of the skill."),
     ("statistic", "Name of the statistic."),

@@ -309,6 +309,16 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "streams-full", detail).retry_after(5)
     }
 
+    pub(super) fn nothing_earlier() -> Self {
+        Self::new(StatusCode::CONFLICT, "binding-has-no-past", "nothing stood here before")
+            .todo("put the binding that is wanted")
+    }
+
+    pub(super) fn replays_full() -> Self {
+        let detail = "a replay is running on this server, and one runs at a time";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "replays-full", detail).retry_after(10)
+    }
+
     pub(super) fn last_administrator() -> Self {
         let detail = "without this token nobody could administer the server";
         Self::new(StatusCode::CONFLICT, "token-last-administrator", detail)

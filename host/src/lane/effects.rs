@@ -149,7 +149,11 @@ impl World {
     }
 }
 
-fn load(
+/// Makes a deployment ready to be called.
+///
+/// # Errors
+/// In words, where its binaries are gone or cannot be used.
+pub fn load(
     runtime: &Runtime,
     store: &Store,
     number: AccountNumber,

@@ -19,6 +19,7 @@ mod endpoints;
 mod grants;
 mod loaders;
 mod mailbox;
+mod replay;
 mod sessions;
 #[cfg(test)]
 mod tests;
@@ -37,6 +38,8 @@ use signalbox_engine::{
 use tokio::sync::{mpsc, oneshot};
 
 pub use accounts::{Accounts, Options, SYSTEM};
+pub use effects::load;
+pub use replay::{Progress, Replay, Replayers};
 pub use sessions::{Session, Snapshot, Update};
 pub use writer::BATCH_MAX;
 

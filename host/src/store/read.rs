@@ -7,6 +7,8 @@ use signalbox_engine::{
     Name, Observed, OutboxMessage, Record, Sequence,
 };
 
+use uuid::Uuid;
+
 use super::key::{interaction, name, number, prefix, rest};
 use super::row::{CheckpointRow, decode, decode_document, decode_tagged};
 use super::{AccountNumber, AccountRow, DecisionRow, Error, Family, Head, IdempotencyRow, Key, Store};
@@ -45,6 +47,9 @@ pub type Cursor = Vec<u8>;
 
 /// The bytes of a key and its value.
 type Pair = (Box<[u8]>, Box<[u8]>);
+
+/// Decisions with their interactions, and the last key where there may be more.
+pub type DecisionsPage = (Vec<(InteractionId, DecisionRow)>, Option<Vec<u8>>);
 
 /// What is kept of an account's statistics: the newest checkpoint that is whole, and what was observed since, in order.
 pub type StatisticsRows = (Option<Vec<u8>>, Vec<(Sequence, Observed)>);
@@ -302,6 +307,36 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<DecisionRow>, Error> {
         self.history(account, id, &Key::Decision(account, id, from), limit)
+    }
+
+    /// All decisions of an account, by interaction, behind a key; and the last key, where there may be more.
+    ///
+    /// # Errors
+    /// [`Error::Read`], [`Error::Damaged`] or [`Error::NewerRow`].
+    pub fn decisions_page(
+        &self,
+        account: AccountNumber,
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<DecisionsPage, Error> {
+        let first = Key::Decision(account, InteractionId(Uuid::nil()), CallId(0));
+        let mut options = ReadOptions::default();
+        options.set_readahead_size(2 << 20);
+        options.fill_cache(false);
+        options.set_iterate_range(rocksdb::PrefixRange(prefix(first.tag(), account)));
+        // The key that comes next after one is that with a zero behind it.
+        let start = after.map_or_else(|| first.encode(), |key| [key, &[0]].concat());
+        let mode = IteratorMode::From(&start, Direction::Forward);
+        let mut page = Vec::new();
+        let mut last = None;
+        for row in self.db.iterator_cf_opt(self.family(first.family()), options, mode).take(limit) {
+            let (key, value) = row.map_err(Error::Read)?;
+            let id = interaction(rest(&key)).ok_or_else(|| Error::Damaged("key of a decision".into()))?;
+            page.push((id, decode(&first, &value)?));
+            last = Some(key.to_vec());
+        }
+        let next = last.filter(|_| page.len() == limit);
+        Ok((page, next))
     }
 
     /// Rows of one kind about an interaction, from a key on.

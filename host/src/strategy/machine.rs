@@ -30,7 +30,7 @@ pub(super) const MEMORIES_MAX: usize = 8;
 const RESIDENT_BYTES_MAX: u64 = 8 << 20;
 
 /// Stack of a thread that runs Wasm: its own part is at most 1 MiB, the rest is for the server's code around it.
-pub(super) const STACK_BYTES: usize = 4 << 20;
+pub const STACK_BYTES: usize = 4 << 20;
 
 const WASM_STACK_BYTES: usize = 1 << 20;
 

@@ -51,13 +51,13 @@ pub use error::InstallError;
 pub use grants::{Grants, Nothing, ObjectKind, RenderedText};
 pub use inspect::{COMPONENT_BYTES_MAX, FUNCTION_BYTES_MAX, FUNCTIONS_MAX, Shape};
 pub use install::{CONFIGURE_DEADLINE, Inspection, Installed};
-pub use machine::Unfit;
+pub use machine::{STACK_BYTES, Unfit};
 pub use manifest::{ASSET_BYTES_MAX, Asset};
 pub use pool::{Full, Job, Pool};
 pub use record::{Answer, Granted, Level, LogLine, Question, Recorded, Unreadable};
 use sandbox::Sandbox;
 pub use sandbox::{LOG_BYTES_MAX, QUESTION_BYTES_MAX, QUESTIONS_MAX};
-pub use thread::lower_priority;
+pub use thread::{REPLAYING, lower_priority};
 
 /// Memory of a call where nobody says otherwise.
 pub const MEMORY_BYTES_MAX: usize = 64 << 20;

@@ -11,6 +11,9 @@ pub(super) const CALLING: i32 = 10;
 /// How much nicer than the rest a thread is that compiles strategies.
 pub(super) const COMPILING: i32 = 15;
 
+/// How much nicer than the rest a thread is that makes recorded decisions again.
+pub const REPLAYING: i32 = 19;
+
 /// Lowers the priority of the calling thread, for good. Where the system refuses, the thread goes on as it was.
 pub fn lower_priority(nice: i32) {
     // SAFETY: `setpriority` takes plain numbers and touches no memory of ours. On Linux, "process 0" is the calling

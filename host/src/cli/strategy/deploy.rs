@@ -91,7 +91,7 @@ impl Deploy {
         for place in &self.bind {
             let began = Instant::now();
             let share = [(name.clone(), 1)];
-            put_binding(client, place, &share, &self.on_failure)
+            put_binding(client, place, &share, &self.on_failure, (&[], &self.message))
                 .await
                 .map_err(|error| self.unbound(error, &name, place))?;
             output.timed(&format!("bound {}", described(place, &share)), began.elapsed());

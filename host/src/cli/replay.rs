@@ -1,0 +1,179 @@
+//! `signalbox replay`: recorded decisions made again, and what would change.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::client::{Body, Connection};
+use super::error::Error;
+use super::output::{Output, cell, shortened, table};
+
+/// Pause between two looks at how far it is.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// Makes recorded decisions again on another version, without effect, and shows what would change. The server does it with
+/// the processors that nobody else wants, and keeps the report.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  signalbox replay --strategy screening-3 --against screening-4 --since 1d
+  signalbox replay --strategy screening-3 --against screening-4 --where 'interaction.media_type == \"email\"'
+  signalbox replay --strategy screening-3 --against screening-3      # it still decides as it did, bit for bit
+
+Exit code 1 with --max-changed where more decisions change.")]
+pub(super) struct Replay {
+    #[command(flatten)]
+    connection: Connection,
+    /// The deployment whose decisions were recorded.
+    #[arg(long, value_name = "DEPLOYMENT")]
+    strategy: String,
+    /// The deployment that makes them again; it need not be bound.
+    #[arg(long, value_name = "DEPLOYMENT")]
+    against: String,
+    /// Decisions of the last so many minutes, hours or days: 30m, 6h, 7d. Left out: all.
+    #[arg(long, value_name = "TIME", value_parser = span)]
+    since: Option<Duration>,
+    /// Only those about interactions for which this CEL expression held.
+    #[arg(long = "where", value_name = "CEL")]
+    condition: Option<String>,
+    /// Name of the report. Left out: the next free one.
+    #[arg(long)]
+    name: Option<String>,
+    /// Share of the decisions that may leave by another outcome, do something else or fail.
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(..=100))]
+    max_changed: Option<u8>,
+}
+
+fn span(text: &str) -> Result<Duration, String> {
+    let wrong = || "write it as 30m, 6h or 7d".to_owned();
+    let units = [('s', 1), ('m', 60), ('h', 3600), ('d', 86_400)];
+    let found = units.into_iter().find_map(|(unit, seconds)| Some((text.strip_suffix(unit)?, seconds)));
+    let (number, seconds) = found.ok_or_else(wrong)?;
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    number.checked_mul(seconds).map(Duration::from_secs).ok_or_else(wrong)
+}
+
+impl Replay {
+    pub async fn run(self, output: &Output) -> Result<(), Error> {
+        let client = self.connection.client()?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since = self.since.map_or(Duration::ZERO, |since| now.saturating_sub(since));
+        let mut new =
+            json!({"deployment": self.strategy, "against": self.against, "since_ms": since.as_millis() as u64});
+        if let Some(condition) = &self.condition {
+            new["condition"] = json!(condition);
+        }
+        if let Some(name) = &self.name {
+            new["name"] = json!(name);
+        }
+        let started = client.send(Method::POST, &["replays"], Body::Json(&new)).await.map_err(|error| {
+            error.named(&[
+                ("deployment", "--strategy"),
+                ("against", "--against"),
+                ("condition", "--where"),
+                ("name", "--name"),
+            ])
+        })?;
+        let name = cell(&started, "name");
+        let bar = bar(output);
+        let replay = loop {
+            let replay = client.get(&["replays", &name], &[]).await?;
+            let count = |field: &str| replay[field].as_u64().unwrap_or_default();
+            bar.set_position(count("replayed"));
+            if replay["state"] != "running" {
+                break replay;
+            }
+            bar.set_message(format!("{} decisions looked at", count("seen")));
+            tokio::time::sleep(LOOK_EVERY).await;
+        };
+        bar.finish_and_clear();
+        let report = replay["report"].clone();
+        output.result(&report, shown)?;
+        let Some(max_changed) = self.max_changed else { return Ok(()) };
+        let count = |field: &str| report[field].as_u64().unwrap_or_default();
+        let changed = count("outcome_changed") + count("actions_changed") + count("failed");
+        if changed * 100 > count("replayed") * u64::from(max_changed) {
+            let what = format!("{changed} of {} decisions change, more than {max_changed} %", count("replayed"));
+            return Err(Error::new(what));
+        }
+        Ok(())
+    }
+}
+
+fn bar(output: &Output) -> ProgressBar {
+    let bar = output.bar(0, "replaying");
+    let style = ProgressStyle::with_template("{spinner} {human_pos} decisions made again, {per_sec}  {msg}");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+    if bar.is_hidden() {
+        bar.set_draw_target(ProgressDrawTarget::hidden());
+    }
+    bar
+}
+
+/// The decision diff.
+fn shown(report: &Value) -> String {
+    let count = |field: &str| report[field].as_u64().unwrap_or_default();
+    let replayed = count("replayed").max(1);
+    let share = |field: &str| format!("{:.2} %", 100.0 * count(field) as f64 / replayed as f64);
+    let mut rows = vec![vec!["made again".into(), count("replayed").to_string(), String::new()]];
+    for (field, words) in [
+        ("identical", "the same, bit for bit"),
+        ("outcome_changed", "leave by another outcome"),
+        ("actions_changed", "do something else"),
+        ("failed", "failed now"),
+        ("mended", "failed then, and decide now"),
+        ("slower", "took twice as long, and 100 µs more"),
+        ("answered_from_today", "asked what was not asked then"),
+        ("unreadable", "cannot be made again"),
+    ] {
+        if field == "identical" || count(field) > 0 {
+            rows.push(vec![words.into(), count(field).to_string(), share(field)]);
+        }
+    }
+    let mut text = format!(
+        "{}: decisions of {} by {}\n{}",
+        cell(report, "name"),
+        cell(report, "deployment"),
+        cell(report, "against"),
+        table(&["decisions", "number", "share"], &rows)
+    );
+    let time = |field: &str| format!("{} / {} µs", report["then"][field], report["again"][field]);
+    text.push_str(&format!("\n\ntime then / again: p50 {}, p99 {}", time("p50_us"), time("p99_us")));
+    let changes = report["changes"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if !changes.is_empty() {
+        let row = |change: &Value| ["from", "to", "count"].map(|field| cell(change, field)).to_vec();
+        let rows: Vec<_> = changes.iter().map(row).collect();
+        text.push_str(&format!("\n\n{}", table(&["from", "to", "number"], &rows)));
+    }
+    for example in report["examples"].as_array().into_iter().flatten().take(10) {
+        let side = |side: &str| {
+            let reason = shortened(&cell(example, &format!("{side}.reason")), 70);
+            format!("{}: {reason}", cell(example, &format!("{side}.outcome")))
+        };
+        text.push_str(&format!(
+            "\n\n{}\n  then   {}\n  again  {}",
+            cell(example, "interaction"),
+            side("then"),
+            side("again")
+        ));
+    }
+    text
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_a_number_and_a_unit() {
+        assert_eq!(span("30m").unwrap(), Duration::from_secs(1800));
+        assert_eq!(span("7d").unwrap(), Duration::from_secs(7 * 86_400));
+        for wrong in ["", "d", "1w", "-1d", "1 d", "99999999999999999999d", "1ä"] {
+            assert!(span(wrong).is_err(), "{wrong}");
+        }
+    }
+}
