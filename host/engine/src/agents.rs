@@ -16,6 +16,7 @@ use crate::login::{Connection, Login, Pending, Readiness};
 use crate::matching::Due;
 use crate::rejection::Rejection;
 use crate::staff::SecondLogin;
+use crate::staffing;
 use crate::walk::Draft;
 
 /// Why an agent who has just logged in is not ready yet.
@@ -446,6 +447,7 @@ pub(crate) fn transfer(
     if let Target::Queue(queue) = &to {
         return move_to(account, id, queue, by, now);
     }
+    staffing::check_target(account.configuration(), &to)?;
     let wants = Wants { target: to, skills: Vec::new(), choice: Default::default(), offers_max: 1 };
     let agent = account.free_agent(&wants, &live.media_type, assignment.agent.as_ref());
     let agent = agent.ok_or(Rejection::NobodyAvailable)?;
@@ -495,6 +497,9 @@ pub(crate) fn assign(
     by: String,
     now: UnixMillis,
 ) -> Result<Vec<Event>, Rejection> {
+    if !account.configuration().agents.contains_key(&agent) {
+        return Err(Rejection::AgentUnknown(agent));
+    }
     logged_in(account, &agent)?;
     let live = find(account, id)?;
     if live.position().is_none() {

@@ -63,7 +63,7 @@ impl Filter {
     /// The rows that can fit: what has ended is in no queue, and what waits has not ended.
     fn which(&self) -> Which {
         match self.state {
-            Some(StateKind::Completed | StateKind::Cancelled) => Which::Ended,
+            Some(StateKind::Completed | StateKind::Cancelled | StateKind::Abandoned) => Which::Ended,
             None if self.queue.is_none() => Which::All,
             _ => Which::Live,
         }

@@ -113,6 +113,12 @@ impl Problem {
         self
     }
 
+    /// The same, where the path names an interaction, which may be what does not exist.
+    #[must_use]
+    pub(super) fn of_body(self, field: &'static str) -> Self {
+        if self.code() == "interaction-unknown" { self } else { self.named_in(field) }
+    }
+
     /// As it is sent.
     pub(super) fn body(&self) -> &Body {
         &self.0.body
@@ -292,11 +298,18 @@ impl Problem {
     pub(super) fn offer_ended(how: Option<&str>) -> Self {
         let detail = match how {
             Some(how) => format!("the offer has ended: {how}"),
-            None => "the offer has expired, or there never was one".to_owned(),
+            None => "the offer has expired".to_owned(),
         };
         let mut problem = Self::new(StatusCode::CONFLICT, "offer-ended", detail);
         problem.0.body.outcome = Some(how.unwrap_or("expired").to_owned());
-        problem
+        problem.field("offer").todo("take the next of the offers that the agent's state shows")
+    }
+
+    pub(super) fn offer_of_another(agent: &str) -> Self {
+        let detail = format!("the offer is not to `{agent}`");
+        Self::new(StatusCode::FORBIDDEN, "offer-of-another", detail)
+            .field("offer")
+            .todo("answer the offers that the agent's own state shows")
     }
 
     pub(super) fn sessions_full() -> Self {
@@ -437,7 +450,11 @@ impl From<Rejection> for Problem {
             }
             Rejection::AgentLoggedIn(_) => problem.todo("log out there first, or let agent-rules replace a login"),
             Rejection::AgentLoggedOut(_) => problem.todo("log in first"),
-            Rejection::AgentUnknown(_) => problem.todo("put the agent first"),
+            Rejection::AgentUnknown(_) => problem.field("agent").todo("put the agent first, or name another"),
+            Rejection::PlaceUnknown(_) => problem.field("place").todo("put the place first, or name another"),
+            Rejection::SkillUnknown(_) => problem.field("skill").todo("put the skill first, or name another"),
+            Rejection::QueueUnknown(_) => problem.field("queue").todo("put the queue first, or name another"),
+            Rejection::GroupUnknown(_) => problem.field("group").todo("put the group first, or name another"),
             Rejection::CallbackExists(id) => {
                 problem.field("number").interaction(id).todo("reschedule or cancel that one")
             }
