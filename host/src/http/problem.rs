@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -24,6 +24,8 @@ pub struct Problem(Box<Inner>);
 struct Inner {
     body: Body,
     retry_after_s: Option<u64>,
+    /// The connection is of no more use.
+    closes: bool,
     authenticate: Option<&'static str>,
 }
 
@@ -81,7 +83,7 @@ impl Problem {
             outcome: None,
             what_to_do: None,
         };
-        Self(Box::new(Inner { body, retry_after_s: None, authenticate: None }))
+        Self(Box::new(Inner { body, retry_after_s: None, closes: false, authenticate: None }))
     }
 
     /// Names the field, parameter or header at fault.
@@ -95,6 +97,12 @@ impl Problem {
     #[must_use]
     pub(super) fn todo(mut self, what: impl Into<Cow<'static, str>>) -> Self {
         self.0.body.what_to_do = Some(what.into());
+        self
+    }
+
+    /// The connection is closed behind the answer: a client that opens too many must not keep them.
+    fn closing(mut self) -> Self {
+        self.0.closes = true;
         self
     }
 
@@ -314,7 +322,18 @@ impl Problem {
 
     pub(super) fn sessions_full() -> Self {
         let detail = "as many agents' sessions are open as the server holds";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "sessions-full", detail).retry_after(5)
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "sessions-full", detail).retry_after(5).closing()
+    }
+
+    pub(super) fn sessions_of_account_full() -> Self {
+        let detail = "as many agents' sessions are open as one account may have";
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "account-sessions-full", detail).retry_after(5).closing()
+    }
+
+    pub(super) fn sessions_of_agent_full(agent: &str, sessions_max: usize) -> Self {
+        let detail = format!("the agent `{agent}` has {sessions_max} sessions open, which is the limit");
+        let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "agent-sessions-full", detail);
+        problem.field("agent").todo("close sessions that are not used").retry_after(5).closing()
     }
 
     pub(super) fn streams_full() -> Self {
@@ -554,6 +573,9 @@ impl IntoResponse for Problem {
         let mut response = (status, text).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if inner.closes {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         if let Some(seconds) = inner.retry_after_s {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }

@@ -33,6 +33,8 @@ use crate::lane::{Session, Update};
 
 /// Bytes of a frame that an agent sends.
 const FRAME_BYTES_MAX: usize = 128 << 10;
+/// Bytes that are read at once: every session holds as many.
+const READ_BYTES: usize = 4 << 10;
 /// Pause between two signs of life that the server asks for.
 const PING_EVERY: Duration = Duration::from_secs(10);
 /// Time without a sign of life after which a session is cut off.
@@ -41,9 +43,6 @@ const SILENCE_MAX: Duration = Duration::from_secs(30);
 const WRITE_MAX: Duration = Duration::from_secs(10);
 /// Pause between two looks at the queues' lengths.
 const QUEUES_EVERY: Duration = Duration::from_secs(2);
-/// Sessions of one server at the same time.
-pub(super) const SESSIONS_MAX: usize = 5000;
-
 pub(super) fn routes() -> OpenApiRouter<State> {
     OpenApiRouter::new().routes(routes!(session))
 }
@@ -62,11 +61,12 @@ async fn session(
     upgrade: WebSocketUpgrade,
 ) -> Result<Response, Problem> {
     let act = caller.acting(&parameters)?;
-    let room = caller.state.room_for_session().ok_or_else(Problem::sessions_full)?;
+    let seat = caller.state.seats().take(act.lane().number(), act.agent())?;
     let state = caller.state.clone();
     let upgrade = upgrade.max_message_size(FRAME_BYTES_MAX).max_frame_size(FRAME_BYTES_MAX);
+    let upgrade = upgrade.read_buffer_size(READ_BYTES);
     Ok(upgrade.protocols(["signalbox"]).on_upgrade(move |socket| async move {
-        let _room = room;
+        let _seat = seat;
         Open { act, state, socket, heard: Instant::now() }.run().await;
     }))
 }
