@@ -316,6 +316,27 @@ fn idle_until(account: &Account, live: &Live, now: UnixMillis) -> Option<UnixMil
     queue.inactivity_ms.map(|ms| now.plus(ms))
 }
 
+/// The agent who has an interaction asked for something at a moment.
+pub(crate) fn seen(
+    account: &Account,
+    id: InteractionId,
+    at: UnixMillis,
+    now: UnixMillis,
+) -> Result<Vec<Event>, Rejection> {
+    let live = find(account, id)?;
+    let State::Assigned(assignment) = &live.state else { return Err(Rejection::NotDue) };
+    let until = idle_until(account, live, at.min(now));
+    // Where the queue has no limit any more, the one that runs goes.
+    match (assignment.idle_until, until) {
+        (Some(before), Some(until)) if until <= before => Err(Rejection::NotDue),
+        (None, _) => Err(Rejection::NotDue),
+        (Some(_), idle_until) => {
+            let (attention, by) = (assignment.attention, assignment.by.clone());
+            Ok(vec![Event::AttentionSet { id, attention, idle_until, by }])
+        }
+    }
+}
+
 /// The timer of an interaction that agents are concerned with. Answers whether it was one.
 pub(crate) fn interaction_timer_due(draft: &mut Draft<'_>, live: &Live) -> bool {
     let (account, id, now) = (draft.account, draft.id, draft.now);

@@ -164,6 +164,7 @@ pub fn decide(
         Command::Attend { interaction, attention, by, for_anyone } => {
             agents::attend(account, interaction, attention, by, for_anyone, now)?
         }
+        Command::AgentSeen { interaction, at } => agents::seen(account, interaction, at, now)?,
         Command::FinishWrapUp { interaction, disposition, by, for_anyone } => {
             let live = find(account, interaction)?;
             let mut draft = draft(interaction, live);

@@ -438,6 +438,40 @@ fn a_second_login_does_what_the_account_says() {
 }
 
 #[test]
+fn any_request_of_the_agent_counts_against_inactivity() {
+    scenario(
+        plain(r#", "inactivity_ms": 5000"#),
+        "
+        @0      login ann            => ann in
+        @1      ready ann            => ann ready
+        @2      submit chat w        => submitted i1, at start, at desk by next, queued desk, offered i1 to ann
+        @3      seen i1 3            => rejected not-due
+        @4      accept ann i1        => accepted i1 by ann, assigned i1 to ann
+        @5004   seen i1 4            => rejected not-due
+        @5004   seen i1 4000         => active i1
+        @5004   time i1              => rejected not-due
+        @8999   seen i1 3999         => rejected not-due
+        @9000   hold i1 as ann       => held i1
+        @14000  seen i1 99000        => held i1
+        @18999  time i1              => rejected not-due
+        @19000  time i1              => released i1, offered i1 to ann
+        @19001  seen i1 19001        => rejected not-due
+    ",
+    );
+    scenario(
+        plain(""),
+        "
+        @0  login ann      => ann in
+        @1  ready ann      => ann ready
+        @2  submit chat w  => submitted i1, at start, at desk by next, queued desk, offered i1 to ann
+        @3  accept ann i1  => accepted i1 by ann, assigned i1 to ann
+        @4  seen i1 4      => rejected not-due
+        @5  seen i9 4      => rejected interaction-unknown
+    ",
+    );
+}
+
+#[test]
 fn of_an_answer_and_the_time_out_at_the_same_instant_the_time_out_wins_in_either_order() {
     let begin = "
         @0      login ann            => ann in

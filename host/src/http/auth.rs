@@ -133,6 +133,11 @@ impl<G: Grant> FromRequestParts<State> for Caller<G> {
 
     async fn from_request_parts(parts: &mut Parts, state: &State) -> Result<Self, Problem> {
         let (lane, holder, roles) = identify(state.accounts(), &parts.headers, account_of(parts.uri.path()), G::ROLES)?;
+        if let Holder::Account(name) = &holder
+            && lane.published().configuration.agents.contains_key(name)
+        {
+            lane.heard(name);
+        }
         Ok(Self { lane, state: state.clone(), holder, roles, grant: PhantomData })
     }
 }

@@ -10,6 +10,9 @@
 //! - from the agent: `{"id":…,"do":"login"|"logout"|"ready"|"not-ready"|"accept"|"decline"|"hold"|"retrieve"|"workbin"|
 //!   "complete"|"finish-wrap-up"|"release"|"transfer"|"say", …}` with the fields of the route of that name; `id` is any
 //!   JSON value and comes back.
+//!
+//! A session is cut off where its other end does not read, or shows no sign of life for 30 s. Any frame but the answer to
+//! a ping counts as a request of the agent. How many may be open is in `seats.rs`.
 
 use std::time::Duration;
 
@@ -169,6 +172,10 @@ impl Open {
                 },
                 frame = self.socket.recv() => {
                     self.heard = Instant::now();
+                    // A pong is the answer to a ping of the server's own, and says nothing of the agent.
+                    if let Some(Ok(Message::Text(_) | Message::Binary(_) | Message::Ping(_))) = &frame {
+                        self.act.lane().heard(self.act.agent());
+                    }
                     match frame {
                         Some(Ok(Message::Text(text))) => self.answer(text.as_str()).await?,
                         Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}

@@ -18,6 +18,7 @@ use signalbox_engine::{
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
+use super::activity::Activity;
 use super::calls::Handed;
 use super::effects::Effects;
 use super::writer::{Replies, Writer};
@@ -111,6 +112,7 @@ fn writer(store: &Arc<Store>, number: AccountNumber, account: Account, held: &Ar
         mailbox: Mailbox::new(),
         published: ArcSwap::from_pointee(Published::default()),
         stats: Arc::new(Stats::default()),
+        activity: Activity::default(),
         fault: Mutex::default(),
     };
     Writer::new(Arc::new(shared), Arc::clone(store), 1, account, Box::new(Held(Arc::clone(held))))
@@ -584,17 +586,10 @@ fn a_deployment_that_was_compiled_anew_keeps_its_new_image_in_the_place_of_the_o
 fn the_figures_of_a_queue_hold_over_a_restart_and_for_what_is_put_back() {
     let directory = tempfile::tempdir().unwrap();
     let mut rig = Rig::new(directory.path());
-    let workflow = r#"{"name": "direct", "elements": [
-            {"id": "start", "kind": "start"}, {"id": "line", "kind": "queue", "queue": "line"}, {"id": "end", "kind": "end"}],
-        "connectors": [{"from": "start", "outcome": "next", "to": "line"}, {"from": "line", "outcome": "completed", "to": "end"}]}"#;
-    let workflow: Workflow = serde_json::from_str(workflow).unwrap();
-    rig.command(Command::Put { document: Document::Workflow(Arc::new(workflow), 0), by: "test".into() });
+    direct(&mut rig);
     rig.now = UnixMillis(1_000);
     for _ in 0..2 {
-        let mut request = rig.submit(&mut StdRng::seed_from_u64(rig.submitted.len() as u64));
-        let Request::Submit(submission, idempotency, _) = &mut request else { unreachable!() };
-        (submission.workflow, submission.facts.priority, *idempotency) = (name("direct"), 0, None);
-        rig.turn(Vec::new(), vec![request]);
+        submit_to(&mut rig, "direct");
     }
     rig.restart();
     let figures = |rig: &Rig| {
@@ -612,6 +607,65 @@ fn the_figures_of_a_queue_hold_over_a_restart_and_for_what_is_put_back() {
         rig.command(Command::Cancel { interaction, reason: "test".into(), by: "ana".into() });
     }
     assert_eq!(figures(&rig), [0.0, 0.0, 1.0, 2.0]);
+}
+
+/// A workflow that leads into the queue `line` at once.
+fn direct(rig: &mut Rig) {
+    let workflow = r#"{"name": "direct", "elements": [
+            {"id": "start", "kind": "start"}, {"id": "line", "kind": "queue", "queue": "line"}, {"id": "end", "kind": "end"}],
+        "connectors": [{"from": "start", "outcome": "next", "to": "line"}, {"from": "line", "outcome": "completed", "to": "end"}]}"#;
+    let workflow: Workflow = serde_json::from_str(workflow).unwrap();
+    rig.command(Command::Put { document: Document::Workflow(Arc::new(workflow), 0), by: "test".into() });
+}
+
+fn submit_to(rig: &mut Rig, workflow: &str) -> InteractionId {
+    let mut request = rig.submit(&mut StdRng::seed_from_u64(rig.submitted.len() as u64));
+    let Request::Submit(submission, idempotency, _) = &mut request else { unreachable!() };
+    (submission.workflow, submission.facts.priority, *idempotency) = (name(workflow), 0, None);
+    let id = submission.id;
+    rig.turn(Vec::new(), vec![request]);
+    id
+}
+
+#[test]
+fn what_an_agent_only_reads_keeps_its_work_and_writes_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut rig = Rig::new(directory.path());
+    direct(&mut rig);
+    let ann = Document::Agent(Arc::new(serde_json::from_value(json!({"name": "ann"})).unwrap()));
+    rig.command(Command::Put { document: ann, by: "test".into() });
+    let line = json!({"name": "line", "target": {"agent": "ann"}, "inactivity_ms": 5_000});
+    let line = Document::Queue(serde_json::from_value(line).unwrap());
+    rig.command(Command::Put { document: line, by: "test".into() });
+    rig.now = UnixMillis(1_000);
+    let (place, media_types) = (None, BTreeSet::new());
+    for action in [AgentAction::LogIn { place, media_types, connected: false }, AgentAction::Ready] {
+        rig.command(Command::Agent { agent: name("ann"), action, by: "ann".into() });
+    }
+    let interaction = submit_to(&mut rig, "direct");
+    let offer = rig.writer.account().live(interaction).unwrap().offers().next().unwrap().id;
+    let (agent, answer) = (name("ann"), OfferAnswer::Accept);
+    rig.command(Command::AnswerOffer { interaction, offer, agent, answer });
+    let state = |rig: &Rig| rig.writer.account().live(interaction).unwrap().state.kind();
+    let sequence = |rig: &Rig| rig.writer.account().sequence();
+    let before = sequence(&rig);
+    for at in [2_000, 3_000, 4_000] {
+        rig.now = UnixMillis(at);
+        rig.writer.activity().heard(&name("ann"), rig.now);
+        rig.turn(Vec::new(), Vec::new());
+    }
+    assert_eq!(sequence(&rig), before, "nothing is written while nothing is due");
+    rig.now = UnixMillis(6_000);
+    rig.turn(Vec::new(), Vec::new());
+    assert_eq!((state(&rig), sequence(&rig)), (StateKind::Assigned, before.next()));
+    rig.now = UnixMillis(8_999);
+    rig.turn(Vec::new(), Vec::new());
+    assert_eq!((state(&rig), sequence(&rig)), (StateKind::Assigned, before.next()));
+    rig.check();
+    rig.now = UnixMillis(9_000);
+    rig.turn(Vec::new(), Vec::new());
+    assert_eq!(state(&rig), StateKind::Offered, "it went back, and is offered anew");
+    rig.check();
 }
 
 /// Statistics of several kinds; what each shows at a moment.

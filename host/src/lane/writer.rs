@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use signalbox_engine::{
     self as engine, Account, AgentAction, CallId, Command, Configuration, Content, DeliveryKey, Digest, DocumentKind,
-    Ended, Event, Facts, InteractionId, Name, Observed, Observing, Record, Transcript, UnixMillis,
+    Ended, Event, Facts, InteractionId, Name, Observed, Observing, Record, State, Transcript, UnixMillis,
 };
 use tokio::sync::oneshot;
 
@@ -213,6 +213,11 @@ impl Writer {
     }
 
     #[cfg(test)]
+    pub(super) fn activity(&self) -> &super::activity::Activity {
+        &self.shared.activity
+    }
+
+    #[cfg(test)]
     pub(super) fn stats(&self) -> &crate::stats::Stats {
         &self.shared.stats
     }
@@ -272,7 +277,10 @@ impl Writer {
         for _ in 0..TIMERS_MAX {
             let due = self.account.timer_due(self.now).filter(|_| self.down_until.is_none());
             let Some(interaction) = due else { break };
-            self.effect(&mut work, Command::TimerDue { interaction });
+            let put_off = self.agent_seen(interaction).is_some_and(|command| self.effect(&mut work, command));
+            if !put_off {
+                self.effect(&mut work, Command::TimerDue { interaction });
+            }
             self.finish_where_large(&mut work);
         }
         let mut requests = requests.into_iter();
@@ -290,6 +298,15 @@ impl Writer {
         if self.down_until.is_none() {
             self.act();
         }
+    }
+
+    /// What keeps an interaction with its agent where the time that it may do nothing about it is up, and it did ask for
+    /// something. Rejected where that was too long ago.
+    fn agent_seen(&self, interaction: InteractionId) -> Option<Command> {
+        let State::Assigned(assignment) = &self.account.live(interaction)?.state else { return None };
+        assignment.idle_until.filter(|until| *until <= self.now)?;
+        let at = self.shared.activity.last(assignment.agent.as_ref()?);
+        Some(Command::AgentSeen { interaction, at })
     }
 
     /// Sees to what is due about agents, and brings interactions and agents together.

@@ -301,3 +301,28 @@ async fn a_group_that_empties_while_something_waits_for_it_gets_it_once_somebody
     server.expect("operator", "PUT /agents/bob", json!({"skills": {"english": 5}}), 200).await;
     assert!(accept(&server, "bob", &offer(&server, "bob").await).await.status.is_success());
 }
+
+#[tokio::test]
+async fn an_agent_who_only_reads_keeps_its_work_and_one_who_is_silent_loses_it() {
+    let server = Server::start().await;
+    set_up(&server, json!({"inactivity_ms": 2000})).await;
+    ready(&server, "agent").await;
+    let id = server.submit("main", "Hi").await;
+    assert!(accept(&server, "agent", &offer(&server, "agent").await).await.status.is_success());
+    let lane = server.accounts.get("acme").unwrap();
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_millis(3500) {
+        let seen = server.expect("agent", &format!("GET /interactions/{id}"), Value::Null, 200).await;
+        assert_eq!(seen["state"], "assigned", "after {:?}", began.elapsed());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let sequence = lane.ask(|account| account.sequence().0).await.unwrap();
+    let began = Instant::now();
+    // What somebody else asks about the agent is no sign of it.
+    while interaction(&server, &id).await["state"] == "assigned" {
+        assert!(began.elapsed() < Duration::from_secs(20), "it stays with the agent");
+        state(&server, "agent").await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(lane.ask(|account| account.sequence().0).await.unwrap() <= sequence + 5, "reads are not written down");
+}

@@ -288,6 +288,7 @@ impl World {
             ["workbin", i] => {
                 Command::Attend { interaction: the(i), attention: Attention::Workbin, by: by(), for_anyone }
             }
+            ["seen", i, at] => Command::AgentSeen { interaction: the(i), at: UnixMillis(at.parse().unwrap()) },
             ["wrapped", i] => Command::FinishWrapUp { interaction: the(i), disposition: None, by: by(), for_anyone },
             ["transfer", i, kind, target] => {
                 let to = match kind {
