@@ -18,7 +18,7 @@ use super::auth::{Caller, Follow, Grant, Look, Operate, Settle, Submit};
 use super::body::{Json, Parameters};
 use super::cursor::Page;
 use super::interaction::{InteractionDetail, OfferView};
-use super::{Problem, State};
+use super::{Problem, State, now};
 use crate::lane::{self, Lane, Snapshot};
 
 pub(super) fn routes() -> OpenApiRouter<State> {
@@ -687,6 +687,10 @@ struct Place {
     position: Option<usize>,
     /// How many wait there.
     length: usize,
+    /// How much longer it is expected to wait, by Little's law `W = L / λ` (J. D. C. Little, 1961): with its position for
+    /// `L`, and for `λ` how many have left the queue in each millisecond of the last 15 minutes. 0 while it is offered to
+    /// an agent. Null where it is unknown: nobody has left the queue in that time, or the position is not counted.
+    estimated_wait_ms: Option<u64>,
     /// When it came into the queue.
     #[schema(value_type = u64)]
     since_ms: UnixMillis,
@@ -695,7 +699,7 @@ struct Place {
 /// Furthest position that is counted: the lane counts.
 const POSITION_MAX: usize = 10_000;
 
-/// Shows where an interaction stands in its queue.
+/// Shows where an interaction stands in its queue, and how long it is expected to wait.
 #[utoipa::path(
     get,
     path = "/v1/accounts/{account}/interactions/{interaction}/position",
@@ -712,10 +716,16 @@ async fn position(caller: Caller<Follow>, parameters: Parameters) -> Result<Answ
         let queue = place.queue.as_str();
         let position = account.queue(queue).take(POSITION_MAX).position(|waiting| waiting == id).map(|n| n + 1);
         let (queue, length) = (place.queue.clone(), account.queue_len(queue));
-        Some(Ok(Place { queue, position, length, since_ms: place.since }))
+        let estimated_wait_ms = matches!(live.state, Where::Offered { .. }).then_some(0);
+        Some(Ok(Place { queue, position, length, estimated_wait_ms, since_ms: place.since }))
     };
     match caller.lane.ask(look).await? {
-        Some(Ok(place)) => Ok(Answer(place)),
+        Some(Ok(mut place)) => {
+            if let Some(position) = place.position {
+                place.estimated_wait_ms = caller.lane.stats().expected_wait_ms(place.queue.as_str(), position, now());
+            }
+            Ok(Answer(place))
+        }
         Some(Err(state)) => Err(Rejection::StateWrong { state: state.name(), wanted: "queued or offered" }.into()),
         None => Err(Problem::unknown("interaction", id)),
     }

@@ -326,3 +326,27 @@ async fn an_agent_who_only_reads_keeps_its_work_and_one_who_is_silent_loses_it()
     }
     assert!(lane.ask(|account| account.sequence().0).await.unwrap() <= sequence + 5, "reads are not written down");
 }
+
+#[tokio::test]
+async fn a_position_comes_with_the_wait_that_is_expected() {
+    let server = Server::start().await;
+    server.put_workflow("main", "billing").await;
+    let mut ids = Vec::new();
+    for n in 0..4 {
+        ids.push(server.submit("main", &n.to_string()).await);
+    }
+    let ask =
+        async |id: &str| server.expect("client", &format!("GET /interactions/{id}/position"), Value::Null, 200).await;
+    let place = ask(&ids[3]).await;
+    assert_eq!((&place["position"], &place["length"]), (&json!(4), &json!(4)), "{place}");
+    assert_eq!(place.get("estimated_wait_ms"), Some(&Value::Null), "nobody has left yet: {place}");
+    server.expect("agent", "POST /queues/billing/take", Value::Null, 200).await;
+    let began = Instant::now();
+    let (mut second, mut fourth) = (0, 0);
+    while second == 0 {
+        assert!(began.elapsed() < Duration::from_secs(20), "no wait is expected");
+        second = ask(&ids[1]).await["estimated_wait_ms"].as_u64().unwrap();
+        fourth = ask(&ids[3]).await["estimated_wait_ms"].as_u64().unwrap();
+    }
+    assert!(fourth >= 3 * second, "the third in the queue waits three times as long as the first: {fourth}, {second}");
+}
