@@ -17,6 +17,7 @@ mod clock;
 mod deliveries;
 mod effects;
 mod endpoints;
+mod figures;
 mod grants;
 mod loaders;
 mod mailbox;

@@ -15,6 +15,7 @@ use super::clock::Clock;
 use super::deliveries::Deliveries;
 use super::effects::Effects;
 use super::endpoints::Endpoints;
+use super::figures::{Read, TurnFigures};
 use super::grants::AccountGrants;
 use super::sessions::{Joining, Sessions};
 use super::{Answer, Error, Idempotency, Look, Published, Request, Shared, Submitted};
@@ -48,6 +49,7 @@ pub(super) struct Writer {
     deliveries: Deliveries,
     sessions: Sessions,
     effects: Box<dyn Effects>,
+    figures: Read,
     clock: Clock,
     /// Read once a turn.
     now: UnixMillis,
@@ -124,6 +126,7 @@ impl Writer {
             deliveries: Deliveries::default(),
             sessions: Sessions::default(),
             effects,
+            figures: Read::default(),
             clock: Clock::new(),
             now: UnixMillis(0),
             down_until: None,
@@ -239,6 +242,7 @@ impl Writer {
             self.refuse(answers, requests);
             return;
         }
+        self.figures.borrow_mut().clear();
         let mut work = Work {
             batch: Batch::new(self.shared.number),
             records: Vec::new(),
@@ -474,7 +478,8 @@ impl Writer {
     fn step(&mut self, work: &mut Work, command: Command) -> Result<(), Error> {
         let content = engine::reads(&self.account, &command).map(|id| self.content(id)).transpose()?;
         let contact = content.as_ref().and_then(|content| content.message.contact()).map(str::to_owned);
-        let decided = engine::decide(&self.account, command, content, self.now)?;
+        let figures = TurnFigures { stats: &self.shared.stats, read: &self.figures, now: self.now };
+        let decided = engine::decide(&self.account, command, content, &figures, self.now)?;
         let record = decided.record;
         let binaries = let_go(self.account.configuration(), &record);
         work.concerned.push(self.sessions.concerned(&self.account, &record));

@@ -28,7 +28,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use signalbox_engine::{
-    self as engine, Account, CallId, Ended, Event, InteractionId, Name, ObjectKind, Observed, Profile, Record, State,
+    self as engine, Account, CallId, Ended, Event, FigureName, InteractionId, Name, Observed, Profile, Record, State,
     StateKind, UnixMillis,
 };
 
@@ -36,7 +36,8 @@ use series::{Series, Total};
 
 /// The statistics that strategies can ask for, by what they are about. In Markdown.
 pub const REFERENCE: &str = "\
-Statistics that a strategy can ask for, each of one object by its name:
+Statistics that a strategy can ask for by the import `statistics`, and a condition by `statistic(…)`, each of one object by
+its name:
 
 | object | statistic | meaning | unit |
 |---|---|---|---|
@@ -49,6 +50,7 @@ Statistics that a strategy can ask for, each of one object by its name:
 | `strategy` | `calls`, `answered`, `failed` | since start, of a deployment | number |
 | `strategy` | `call-time` | mean duration of a call since start | seconds |
 
+A statistic that was defined is known under its object and its own name; a condition can leave the object out.
 Anything else, and an object of which nothing is known yet, has none.";
 
 /// Over which time the server itself counts who leaves a queue.
@@ -192,35 +194,25 @@ impl Stats {
         names.iter().filter_map(|name| fold.figure(name.as_str(), now)).collect()
     }
 
-    /// A figure that a strategy asks for: one of the server's own, or a statistic of that object by its name; any statistic
-    /// by its name where the kind is `statistic`. None where there is no such thing, or it has no one value.
+    /// A figure that a condition asks for. None where there is no such thing, or it has no one value.
+    #[must_use]
+    pub(crate) fn read(&self, FigureName { statistic, object }: &FigureName, now: UnixMillis) -> Option<f64> {
+        match object {
+            None => self.figure(statistic.as_str(), now)?.value,
+            Some((kind, name)) => self.granted(kind.name(), name.as_str(), statistic.as_str(), now),
+        }
+    }
+
+    /// A figure that a strategy asks for: one of the server's own, or a statistic of that object by its name. None where
+    /// there is no such thing, or it has no one value.
     #[must_use]
     pub fn granted(&self, kind: &str, name: &str, statistic: &str, now: UnixMillis) -> Option<f64> {
-        if kind == "statistic" {
-            return self.figure(name, now)?.value;
-        }
         self.value(kind, name, statistic, now).or_else(|| {
             let fold = self.folder.fold();
             let object = &fold.statistic(statistic)?.object;
-            let is = kind_word(object.kind) == kind && object.name.as_ref().is_some_and(|of| *of == name);
+            let is = object.kind.name() == kind && object.name.as_ref().is_some_and(|of| *of == name);
             if is { fold.figure(statistic, now)?.value } else { None }
         })
-    }
-}
-
-/// As in the API.
-fn kind_word(kind: ObjectKind) -> &'static str {
-    match kind {
-        ObjectKind::Agent => "agent",
-        ObjectKind::AgentGroup => "agent-group",
-        ObjectKind::Place => "place",
-        ObjectKind::PlaceGroup => "place-group",
-        ObjectKind::Queue => "queue",
-        ObjectKind::MediaType => "media-type",
-        ObjectKind::Workflow => "workflow",
-        ObjectKind::Element => "element",
-        ObjectKind::Strategy => "strategy",
-        ObjectKind::Account => "account",
     }
 }
 
