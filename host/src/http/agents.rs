@@ -128,10 +128,10 @@ pub(super) struct Words {
 /// Why the customer closes it.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Closing {
+pub(super) struct Closing {
     /// In words, 1 byte to 8 KiB. Left out: `closed by the customer`.
     #[serde(default = "Closing::reason")]
-    reason: String,
+    pub(super) reason: String,
 }
 
 impl Closing {
