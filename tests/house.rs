@@ -70,7 +70,7 @@ fn only_the_store_writes_rows_and_only_the_lane_has_it_write() -> Result<()> {
 
 #[test]
 fn unsafe_code_stands_in_few_named_files() -> Result<()> {
-    let allowed = ["host/src/strategy/image.rs", "host/src/strategy/thread.rs"];
+    let allowed = ["host/src/http/files.rs", "host/src/strategy/image.rs", "host/src/strategy/thread.rs"];
     let mut files = Vec::new();
     sources(&root().join("host"), &mut files)?;
     for file in files {

@@ -94,6 +94,8 @@ fn every_command_has_help_with_an_example() {
         "interaction",
         "queue",
         "statistic",
+        "callback",
+        "endpoint",
         "classifier",
         "token",
         "account",
@@ -174,6 +176,57 @@ fn a_failing_server_is_4_and_a_token_is_never_printed() {
     request.join().unwrap();
     assert_eq!(code(&output), 4);
     assert!(!err(&output).contains("verysecret") && !out(&output).contains("verysecret"));
+}
+
+#[test]
+fn an_endpoint_is_put_with_its_key_from_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("crm.key");
+    std::fs::write(&key, "0123456789abcdef\n").unwrap();
+    let (address, request) = server("201 Created", r#"{"name":"crm","url":"https://crm.example"}"#);
+    let put = ["endpoint", "put", "crm", "--url", "https://crm.example", "--timeout-ms", "2000", "--secret-file"];
+    let output = signalbox(&[&put[..], &[key.to_str().unwrap(), "--token", "sbx_test", "--server", &address]].concat());
+    let request = request.join().unwrap();
+    assert_eq!((code(&output), out(&output).trim()), (0, "put crm"), "{}", err(&output));
+    assert!(request.starts_with("PUT /v1/accounts/main/endpoints/crm HTTP/1.1"), "{request}");
+
+    let refusal = r#"{"status":422,"code":"invalid","detail":"timeout_ms: 100 to 60000","field":"timeout_ms"}"#;
+    let (address, request) = server("422 Unprocessable Entity", refusal);
+    let put = ["endpoint", "put", "crm", "--url", "https://crm.example", "--timeout-ms", "1", "--token", "sbx_test"];
+    let output = signalbox(&[&put[..], &["--server", &address]].concat());
+    request.join().unwrap();
+    assert_eq!(code(&output), 3);
+    assert!(err(&output).contains("--timeout-ms"), "the argument is named, not the field: {}", err(&output));
+}
+
+#[test]
+fn callbacks_are_listed_shown_moved_and_ended() {
+    let id = "0198c0de-7b1a-7c3e-9f00-0123456789ab";
+    let one = r#"{"id":"0198c0de-7b1a-7c3e-9f00-0123456789ab","state":"scheduled","sender":"+49 30 1"}"#;
+    let list = r#"{"items":[{"id":"0198c0de","state":"scheduled","sender":"+49 30 1","callback":{"rules":"sales","attempts":1}}]}"#;
+    let slots = r#"{"items":[{"starts_at":"2026-11-23T14:00:00+01:00","free":2}]}"#;
+    let table: [(&[&str], &str, &str, &str); 7] = [
+        (&["slots", "sales"], "GET /v1/accounts/main/callback-rules/sales/slots?from_ms=", slots, "14:00:00+01:00  "),
+        (&["create", "--rules", "sales", "--number", "1"], "POST /v1/accounts/main/callbacks ", one, "booked 0198c0de"),
+        (
+            &["list", "--number", "+49 30 1"],
+            "GET /v1/accounts/main/callbacks?number=%2B49+30+1&limit=50",
+            list,
+            "sales",
+        ),
+        (&["get", id], "GET /v1/accounts/main/callbacks/0198c0de", one, "scheduled"),
+        (&["reschedule", id], "POST /v1/accounts/main/callbacks/0198c0de", one, "rescheduled 0198c0de"),
+        (&["cancel", id], "POST /v1/accounts/main/callbacks/0198c0de", one, "cancelled 0198c0de"),
+        (&["close", id], "POST /v1/accounts/main/callbacks/0198c0de", one, "closed 0198c0de"),
+    ];
+    for (arguments, asked, body, shown) in table {
+        let (address, request) = server("200 OK", body);
+        let output = signalbox(&[&["callback"], arguments, &["--token", "sbx_test", "--server", &address]].concat());
+        let request = request.join().unwrap();
+        assert_eq!(code(&output), 0, "{arguments:?}: {}", err(&output));
+        assert!(request.starts_with(asked), "{arguments:?}: {request}");
+        assert!(out(&output).contains(shown), "{arguments:?}: {}", out(&output));
+    }
 }
 
 #[test]

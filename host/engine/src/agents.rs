@@ -16,6 +16,7 @@ use crate::login::{Connection, Login, Pending, Readiness};
 use crate::matching::Due;
 use crate::rejection::Rejection;
 use crate::staff::SecondLogin;
+use crate::staffing;
 use crate::walk::Draft;
 
 /// Why an agent who has just logged in is not ready yet.
@@ -315,6 +316,27 @@ fn idle_until(account: &Account, live: &Live, now: UnixMillis) -> Option<UnixMil
     queue.inactivity_ms.map(|ms| now.plus(ms))
 }
 
+/// The agent who has an interaction asked for something at a moment.
+pub(crate) fn seen(
+    account: &Account,
+    id: InteractionId,
+    at: UnixMillis,
+    now: UnixMillis,
+) -> Result<Vec<Event>, Rejection> {
+    let live = find(account, id)?;
+    let State::Assigned(assignment) = &live.state else { return Err(Rejection::NotDue) };
+    let until = idle_until(account, live, at.min(now));
+    // Where the queue has no limit any more, the one that runs goes.
+    match (assignment.idle_until, until) {
+        (Some(before), Some(until)) if until <= before => Err(Rejection::NotDue),
+        (None, _) => Err(Rejection::NotDue),
+        (Some(_), idle_until) => {
+            let (attention, by) = (assignment.attention, assignment.by.clone());
+            Ok(vec![Event::AttentionSet { id, attention, idle_until, by }])
+        }
+    }
+}
+
 /// The timer of an interaction that agents are concerned with. Answers whether it was one.
 pub(crate) fn interaction_timer_due(draft: &mut Draft<'_>, live: &Live) -> bool {
     let (account, id, now) = (draft.account, draft.id, draft.now);
@@ -446,6 +468,7 @@ pub(crate) fn transfer(
     if let Target::Queue(queue) = &to {
         return move_to(account, id, queue, by, now);
     }
+    staffing::check_target(account.configuration(), &to)?;
     let wants = Wants { target: to, skills: Vec::new(), choice: Default::default(), offers_max: 1 };
     let agent = account.free_agent(&wants, &live.media_type, assignment.agent.as_ref());
     let agent = agent.ok_or(Rejection::NobodyAvailable)?;
@@ -495,6 +518,9 @@ pub(crate) fn assign(
     by: String,
     now: UnixMillis,
 ) -> Result<Vec<Event>, Rejection> {
+    if !account.configuration().agents.contains_key(&agent) {
+        return Err(Rejection::AgentUnknown(agent));
+    }
     logged_in(account, &agent)?;
     let live = find(account, id)?;
     if live.position().is_none() {

@@ -138,6 +138,14 @@ pub enum Command {
         /// See [`Command::Release`].
         for_anyone: bool,
     },
+    /// The agent who has an interaction asked for something, whatever it was: the time that it may do nothing about it
+    /// counts from then. Rejected where that changes nothing.
+    AgentSeen {
+        /// Which interaction.
+        interaction: InteractionId,
+        /// When the agent last asked for something.
+        at: UnixMillis,
+    },
     /// After-contact work is done; the interaction's workflow goes on.
     FinishWrapUp {
         /// Which interaction.

@@ -15,11 +15,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 
 use cel::common::traits::{Container, Indexer, Iterable, Sizer, Zeroer};
-use cel::common::types::{CelBool, CelInt, CelString, MAP_TYPE, Type};
+use cel::common::types::{CelBool, CelDouble, CelInt, CelOptional, CelString, MAP_TYPE, Type};
 use cel::common::value::{CowVal, Val};
-use cel::{Context, Env, ExecutionError, IdedExpr, ParseErrors, Program, Value};
+use cel::{Context, Env, ExecutionError, FunctionContext, IdedExpr, ParseErrors, Program, Value};
 
 use crate::content::Content;
+use crate::figure::{FigureName, Figures, Reading};
 use crate::id::{InteractionId, Name, UnixMillis};
 
 /// A compiled condition.
@@ -30,11 +31,18 @@ use crate::id::{InteractionId, Name, UnixMillis};
 /// numbers `priority`, `hops` and `submitted_at_ms`; and `answered`, true or false. What may be missing from a map is
 /// asked for first, with `has(interaction.user_data.tier)` or `'tier' in interaction.user_data`, or taken with
 /// `interaction.user_data.?tier.orValue('')`.
+///
+/// Figures of the stat server, under the names by which strategies ask for them: `statistic('queue', 'billing', 'waiting')`
+/// is one of an object, `statistic('billing-wait')` one that was defined. Both are optional, for there may be none yet:
+/// `statistic('queue', 'billing', 'waiting').orValue(0.0) > 10.0`. Their names are written out, so that they are checked
+/// when the workflow is put.
 #[derive(Debug)]
 pub struct Condition {
     program: Program,
     /// Members of `interaction` that it refers to, in the order of their names. Only these are made.
     members: BTreeSet<&'static str>,
+    /// Figures that it refers to. All of them are read before it is evaluated.
+    figures: BTreeSet<FigureName>,
     steps: u64,
 }
 
@@ -73,6 +81,7 @@ pub(crate) const BYTES_MAX: usize = 8 * 1024;
 const INTERACTION: &str = "interaction";
 const NOW: &str = "now_ms";
 const WORKFLOW: &str = "workflow";
+const STATISTIC: &str = "statistic";
 
 pub(crate) static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
 
@@ -84,8 +93,19 @@ impl Condition {
     /// member or function, a bad pattern, or a loop whose length or cost is not bounded.
     pub fn new(expression: &str) -> Result<Self, ConditionError> {
         let program = parse(expression)?;
-        let (members, steps) = cost::check(expression, &program)?;
-        Ok(Self { program, members, steps })
+        let cost::Checked { members, figures, steps } = cost::check(expression, &program)?;
+        Ok(Self { program, members, figures, steps })
+    }
+
+    /// The figures that it reads.
+    pub(crate) fn figures(&self) -> impl Iterator<Item = &FigureName> {
+        self.figures.iter()
+    }
+
+    /// Reads them.
+    pub(crate) fn read(&self, figures: &dyn Figures) -> Vec<Reading> {
+        let value = |figure| figures.value(figure).filter(|value| value.is_finite());
+        self.figures.iter().map(|figure| Reading { figure: figure.clone(), value: value(figure) }).collect()
     }
 
     /// Most steps of one evaluation, of about 50 ns each.
@@ -104,7 +124,7 @@ impl Condition {
         Ok(condition)
     }
 
-    /// Whether it holds for an interaction.
+    /// Whether it holds for an interaction. `readings`: what [`read`](Self::read) gave.
     ///
     /// # Errors
     /// [`ConditionError::Failed`] where a key is missing or types do not fit, [`ConditionError::NotBoolean`] where it gave
@@ -114,9 +134,15 @@ impl Condition {
         id: InteractionId,
         workflow: &Name,
         content: &Content,
+        readings: &[Reading],
         now: UnixMillis,
     ) -> Result<bool, ConditionError> {
-        self.holds(&context(&self.members, id, workflow, content, now))
+        let mut context = context(&self.members, id, workflow, content, now);
+        if !readings.is_empty() {
+            // The name is free, or no condition would ever have got here.
+            let _ = context.add_function(STATISTIC, told(readings));
+        }
+        self.holds(&context)
     }
 
     /// Which of several hold for an interaction; those that fail do not. What they see is made once for all.
@@ -160,6 +186,33 @@ fn context<'a>(
     context.add_variable_as_val(WORKFLOW, Box::new(CelString::from(workflow.as_str())));
     context
 }
+
+/// What `statistic(…)` gives: what was read under its arguments.
+fn told(readings: &[Reading]) -> Statistic {
+    let known: BTreeMap<Vec<String>, Option<f64>> = readings
+        .iter()
+        .map(|Reading { figure: FigureName { statistic, object }, value }| {
+            let object = object.iter().flat_map(|(kind, name)| [kind.name().to_owned(), name.to_string()]);
+            (object.chain([statistic.to_string()]).collect(), *value)
+        })
+        .collect();
+    Box::new(move |call| {
+        let text = |argument: &CowVal<'_, '_>| Some(argument.downcast_ref::<CelString>()?.inner().to_owned());
+        let arguments: Option<Vec<String>> = call.args.iter().map(text).collect();
+        let value = arguments.and_then(|arguments| known.get(&arguments).copied()).flatten();
+        let value = value.map(|value| -> Box<dyn Val> { Box::new(CelDouble::from(value)) });
+        Ok(CowVal::owned(value.map_or_else(CelOptional::none, CelOptional::of)))
+    })
+}
+
+/// A function as CEL calls it.
+type Statistic = Box<
+    dyn for<'context, 'call> Fn(
+            &mut FunctionContext<'context, 'call>,
+        ) -> Result<CowVal<'context, 'call>, ExecutionError>
+        + Send
+        + Sync,
+>;
 
 /// Parses what is short and flat enough for the parser; what it means is not looked at.
 ///
@@ -439,9 +492,26 @@ mod tests {
         Content { message: Arc::new(message), facts }
     }
 
+    /// Of the queue billing: 7 wait. Of anything else nothing is known.
+    #[derive(Debug)]
+    struct Known;
+
+    impl Figures for Known {
+        fn value(&self, figure: &FigureName) -> Option<f64> {
+            match (figure.object.as_ref().map(|(_, name)| name.as_str()), figure.statistic.as_str()) {
+                (Some("billing"), "waiting") => Some(7.0),
+                (None, "level") => Some(82.5),
+                (None, "broken") => Some(f64::NAN),
+                _ => None,
+            }
+        }
+    }
+
     fn evaluate_on(content: &Content, expression: &str) -> Result<bool, ConditionError> {
         let workflow = Name::new("mail").unwrap();
-        Condition::new(expression)?.evaluate(ID.parse().unwrap(), &workflow, content, UnixMillis(1_060_000))
+        let condition = Condition::new(expression)?;
+        let readings = condition.read(&Known);
+        condition.evaluate(ID.parse().unwrap(), &workflow, content, &readings, UnixMillis(1_060_000))
     }
 
     fn evaluate(expression: &str) -> Result<bool, ConditionError> {
@@ -462,6 +532,33 @@ mod tests {
             }
         }
         assert!(wrong.is_empty(), "\n{wrong}");
+    }
+
+    #[test]
+    fn a_condition_reads_figures_by_the_names_that_strategies_use() {
+        table(
+            r#"
+            statistic('queue', 'billing', 'waiting').orValue(0.0) == 7.0            => true
+            statistic('queue', 'billing', 'waiting').orValue(0) > 6                 => true
+            statistic("queue", 'billing', 'oldest-wait').orValue(0.0) > 6.0         => false
+            statistic('queue', 'billing', 'oldest-wait').hasValue()                 => false
+            statistic('level').orValue(0.0) >= 80.0                                 => true
+            statistic('broken').hasValue()                                          => false
+            interaction.priority > 0 && statistic('level').orValue(0.0) < 90.0      => true
+            ['a'].exists(x, statistic('level').hasValue())                          => true
+            statistic(interaction.media_type).hasValue()                            => line 1, column 10: the names of a statistic must be written out
+            statistic('queue', 'billing').hasValue()                                => line 1, column 10: write `statistic('NAME')`
+            statistic('table', 'billing', 'waiting').hasValue()                     => line 1, column 10: a statistic is about one of `queue`
+            statistic('Not a name').hasValue()                                      => line 1, column 10: `Not a name` is no name
+            statistic().hasValue()                                                  => line 1, column 10: write `statistic('NAME')`
+            'a'.statistic('level').hasValue()                                       => line 1, column 14: write `statistic('NAME')`
+            "#,
+        );
+        let many: Vec<String> = (0..17).map(|n| format!("statistic('s{n}').hasValue()")).collect();
+        assert_eq!(evaluate(&many[..16].join(" || ")), Ok(false));
+        assert!(evaluate(&many.join(" || ")).unwrap_err().to_string().contains("at most 16 statistics"));
+        let same = vec!["statistic('level').hasValue()"; 20];
+        assert_eq!(evaluate(&same.join(" && ")), Ok(true), "one that is named again is read once");
     }
 
     #[test]

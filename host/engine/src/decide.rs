@@ -10,6 +10,7 @@ use crate::command::{Command, Submission};
 use crate::content::{Content, Entry};
 use crate::document::{DocumentKey, DocumentKind};
 use crate::event::{Delivery, DeliveryKey, DeliveryState, Event, OfferEnd, Park, Record};
+use crate::figure::Figures;
 use crate::id::{CallId, InteractionId, Name, UnixMillis};
 use crate::limits;
 use crate::live::{Live, State};
@@ -47,7 +48,8 @@ pub fn reads(account: &Account, command: &Command) -> Option<InteractionId> {
     account.live(id).map(|_| id)
 }
 
-/// Says what a command does, or why it is refused.
+/// Says what a command does, or why it is refused. `content` is what [`reads`] asks for, `figures` what the stat server
+/// knows now; both are inputs like `now`, and what conditions read of `figures` is in the record.
 ///
 /// # Errors
 /// [`Rejection`]: the command was understood and refused; nothing changes.
@@ -58,17 +60,18 @@ pub fn decide(
     account: &Account,
     command: Command,
     content: Option<Content>,
+    figures: &dyn Figures,
     now: UnixMillis,
 ) -> Result<Decided, Rejection> {
     let sequence = account.sequence().next();
     let draft = |id: InteractionId, live: &Live| {
         let content = content.clone().unwrap_or_else(|| panic!("content of {id} was asked for and not given"));
-        Draft::new(account, id, live.clone(), content, sequence, now)
+        Draft::new(account, id, live.clone(), content, figures, now)
     };
     let mut contents = Vec::new();
     let mut events = match command {
         Command::Submit(submission) => {
-            let draft = submit(account, *submission, now)?;
+            let draft = submit(account, *submission, figures, now)?;
             draft.finish(&mut contents)
         }
         Command::StrategyAnswered { call, interaction, answer } => {
@@ -164,6 +167,7 @@ pub fn decide(
         Command::Attend { interaction, attention, by, for_anyone } => {
             agents::attend(account, interaction, attention, by, for_anyone, now)?
         }
+        Command::AgentSeen { interaction, at } => agents::seen(account, interaction, at, now)?,
         Command::FinishWrapUp { interaction, disposition, by, for_anyone } => {
             let live = find(account, interaction)?;
             let mut draft = draft(interaction, live);
@@ -228,7 +232,12 @@ pub fn decide(
     Ok(Decided { record: Record { sequence, at: now, events }, contents })
 }
 
-fn submit(account: &Account, submission: Submission, now: UnixMillis) -> Result<Draft<'_>, Rejection> {
+fn submit<'a>(
+    account: &'a Account,
+    submission: Submission,
+    figures: &'a dyn Figures,
+    now: UnixMillis,
+) -> Result<Draft<'a>, Rejection> {
     let Submission { id, workflow, message, facts, at, callback } = submission;
     if account.live(id).is_some() {
         return Err(Rejection::InteractionExists(id));
@@ -259,7 +268,7 @@ fn submit(account: &Account, submission: Submission, now: UnixMillis) -> Result<
             (flow.ok_or(Rejection::WorkflowUnknown(workflow))?, None, at)
         }
     };
-    Ok(Draft::submit(account, id, flow, Content { message, facts }, callback, at, now))
+    Ok(Draft::submit(account, id, flow, Content { message, facts }, (callback, at), figures, now))
 }
 
 fn awaited(account: &Account, id: InteractionId, call: CallId) -> Result<&Live, Rejection> {

@@ -251,8 +251,9 @@ pub struct Queue {
     #[serde(default)]
     #[schema(maximum = 3_600_000)]
     pub wrap_up_ms: u64,
-    /// An assigned interaction about which its agent does nothing for so long goes back to the queue; at least 1,000 ms.
-    /// Left out: never.
+    /// An assigned interaction whose agent asks the server for nothing for so long goes back to the queue; at least
+    /// 1,000 ms. Any request with the agent's token counts, and any frame of its session but the answer to a ping. Left
+    /// out: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inactivity_ms: Option<u64>,
 }

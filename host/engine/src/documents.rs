@@ -429,8 +429,12 @@ fn user_of(account: &Account, key: &DocumentKey) -> Option<String> {
             configuration,
             |kind| matches!(kind, ElementKind::Call { endpoint, .. } if *endpoint == key.name),
         ),
+        DocumentKind::Statistic => {
+            let mut flows = configuration.workflows.values().flat_map(|versions| versions.values());
+            let reads = |flow: &&Arc<Flow>| flow.figures().any(|figure| figure.statistic == key.name);
+            flows.find(reads).map(|flow| format!("a condition of the workflow `{}` reads it", flow.workflow.name))
+        }
         DocumentKind::AgentRules
-        | DocumentKind::Statistic
         | DocumentKind::Replay
         | DocumentKind::Binding
         | DocumentKind::Response

@@ -11,6 +11,7 @@ use crate::content::{Category, Skill};
 use crate::decision::{Failure, Target};
 use crate::document::{Document, DocumentKey};
 use crate::endpoint::EndpointFailure;
+use crate::figure::Reading;
 use crate::id::{CallId, InteractionId, Name, Sequence, UnixMillis};
 use crate::live::{Attention, Offer, OfferId, QueuePosition, Wants};
 use crate::login::{Connection, Pending};
@@ -513,6 +514,13 @@ pub enum Event {
         /// In order.
         marks: Vec<Mark>,
     },
+    /// A condition read figures of the stat server, and decided by them.
+    StatisticsRead {
+        /// Which.
+        id: InteractionId,
+        /// What it was told.
+        readings: Vec<Reading>,
+    },
 }
 
 /// How an offer ended.
@@ -629,6 +637,7 @@ impl Event {
             | Self::CallbackRescheduled { id, .. }
             | Self::CallbackAttempted { id, .. }
             | Self::Marked { id, .. }
+            | Self::StatisticsRead { id, .. }
             | Self::Began { id } => Some(*id),
             Self::MessageQueued { message, .. } => message.interaction,
             Self::DocumentPut { .. }
@@ -699,6 +708,7 @@ impl Event {
             Self::CallbackRescheduled { .. } => "callback.rescheduled",
             Self::CallbackAttempted { .. } => "callback.attempted",
             Self::Marked { .. } => "interaction.marked",
+            Self::StatisticsRead { .. } => "interaction.statistics-read",
         }
     }
 }

@@ -23,6 +23,7 @@ mod document;
 mod documents;
 mod endpoint;
 mod event;
+mod figure;
 mod id;
 mod live;
 mod login;
@@ -63,6 +64,7 @@ pub use endpoint::{CallField, CallRequest, Endpoint, EndpointFailure, EndpointRe
 pub use event::{
     Delivery, DeliveryKey, DeliveryState, Event, MessageKind, OfferEnd, OutboxMessage, Park, Record, Speaker,
 };
+pub use figure::{FigureName, Figures, NoFigures, OWN, Reading};
 pub use id::{CallId, Digest, InteractionId, Name, NameError, Sequence, UnixMillis};
 pub use live::{
     Assignment, Attention, Ended, Frame, Live, Offer, OfferId, QueuePosition, Refusal, State, StateKind, Visit, Wants,
@@ -166,6 +168,8 @@ pub mod limits {
     pub const STATISTIC_BOUNDS_MAX: usize = 32;
     /// What a selection holds.
     pub const STATISTIC_SELECTION_MAX: u32 = 1000;
+    /// Figures that one condition reads.
+    pub const FIGURES_MAX: usize = 16;
     /// Names of deleted deployments that are kept, so that none is used again: about 100 bytes each.
     pub const RETIRED_MAX: usize = 100_000;
     /// Entries of one table.

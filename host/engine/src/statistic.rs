@@ -502,6 +502,23 @@ impl Measure {
 }
 
 impl ObjectKind {
+    /// As in the API.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Agent => "agent",
+            Self::AgentGroup => "agent-group",
+            Self::Place => "place",
+            Self::PlaceGroup => "place-group",
+            Self::Queue => "queue",
+            Self::MediaType => "media-type",
+            Self::Workflow => "workflow",
+            Self::Element => "element",
+            Self::Strategy => "strategy",
+            Self::Account => "account",
+        }
+    }
+
     /// Whether agents belong to it.
     #[must_use]
     pub fn has_agents(self) -> bool {

@@ -1,7 +1,7 @@
 //! Types of the messages that webhooks can ask for.
 
 /// Each with what it tells; `*` stands for all of them.
-pub const TOPICS: [(&str, &str); 42] = [
+pub const TOPICS: [(&str, &str); 43] = [
     ("acknowledgement", "a receipt to the customer"),
     ("reply", "an answer to the customer"),
     ("forward", "an interaction, to an address outside"),
@@ -36,6 +36,7 @@ pub const TOPICS: [(&str, &str); 42] = [
     ("offer.made", "it is held out to an agent"),
     ("offer.ended", "an offer was accepted, declined, expired, was revoked, or came to nothing"),
     ("interaction.marked", "what statistics' filters find in it has changed"),
+    ("interaction.statistics-read", "a condition read figures of the stat server"),
     ("callback.booked", "it was booked as a callback"),
     ("callback.rescheduled", "a callback was booked for another moment"),
     ("callback.attempted", "an attempt to call somebody back has ended"),

@@ -208,9 +208,7 @@ impl<'a> Check<'a> {
             ElementKind::Start => Exits::new(&["next"], &[]),
             ElementKind::Strategy => self.strategy(id),
             ElementKind::Condition { expression } => {
-                if let Err(error) = Condition::drawn(expression) {
-                    self.at(id, "condition-invalid", format!("The expression of `{id}` cannot be used: {error}."));
-                }
+                self.condition(id, expression);
                 Exits::new(&["true", "false"], &["error"])
             }
             ElementKind::Segment { by } => self.segment(id, by),
@@ -265,6 +263,21 @@ impl<'a> Check<'a> {
             }
         };
         self.exits.push(exits);
+    }
+
+    fn condition(&mut self, id: &Name, expression: &str) {
+        match Condition::drawn(expression) {
+            Err(error) => {
+                self.at(id, "condition-invalid", format!("The expression of `{id}` cannot be used: {error}."));
+            }
+            Ok(condition) => {
+                for figure in condition.figures() {
+                    if let Err(why) = figure.check(self.configuration, self.workflow) {
+                        self.at(id, "statistic-unknown", format!("The expression of `{id}` reads {figure}: {why}."));
+                    }
+                }
+            }
+        }
     }
 
     /// What the deployments that are bound here declare. Anything, where none is bound.

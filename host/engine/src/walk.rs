@@ -12,6 +12,7 @@ use crate::decide::check_user_data;
 use crate::decision::{Decision, Failure, Target};
 use crate::endpoint::{Endpoint, EndpointFailure, EndpointReply};
 use crate::event::{Event, Park};
+use crate::figure::Figures;
 use crate::id::{CallId, InteractionId, Name, Sequence, UnixMillis};
 use crate::limits;
 use crate::live::{Frame, Live, QueuePosition, State, Wants};
@@ -27,6 +28,7 @@ pub(crate) struct Draft<'a> {
     pub(crate) sequence: Sequence,
     pub(crate) now: UnixMillis,
     pub(crate) copies: Vec<(InteractionId, Content)>,
+    figures: &'a dyn Figures,
     live: Live,
     content: Content,
     content_changed: bool,
@@ -64,15 +66,16 @@ impl<'a> Draft<'a> {
         id: InteractionId,
         live: Live,
         content: Content,
-        sequence: Sequence,
+        figures: &'a dyn Figures,
         now: UnixMillis,
     ) -> Self {
         Self {
             account,
             id,
-            sequence,
+            sequence: account.sequence().next(),
             now,
             copies: Vec::new(),
+            figures,
             live,
             content,
             content_changed: false,
@@ -87,14 +90,15 @@ impl<'a> Draft<'a> {
         id: InteractionId,
         flow: &Arc<Flow>,
         content: Content,
-        callback: Option<Callback>,
-        at: Option<UnixMillis>,
+        booking: (Option<Callback>, Option<UnixMillis>),
+        figures: &'a dyn Figures,
         now: UnixMillis,
     ) -> Self {
+        let (callback, at) = booking;
         let media_type = content.message.media_type.clone();
         let (priority, hops) = (content.facts.priority, content.facts.hops);
         let live = Live::new(media_type.clone(), priority, hops, now);
-        let mut draft = Self::new(account, id, live, content, account.sequence().next(), now);
+        let mut draft = Self::new(account, id, live, content, figures, now);
         draft.content_changed = true;
         draft.push(Event::Submitted { id, media_type, priority, hops, copy_of: None });
         if let Some(Callback { rules, number, at, .. }) = callback {
@@ -422,8 +426,12 @@ impl<'a> Draft<'a> {
                     self.park("loop", message.to_owned());
                     return Ok(Step::Stop);
                 }
+                let readings = condition.read(self.figures);
+                if !readings.is_empty() {
+                    self.push(Event::StatisticsRead { id: self.id, readings: readings.clone() });
+                }
                 let holds = condition
-                    .evaluate(self.id, &frame.workflow, &self.content, self.now)
+                    .evaluate(self.id, &frame.workflow, &self.content, &readings, self.now)
                     .map_err(|e| Fault::error("condition-failed", e.to_string()))?;
                 Ok(Step::Leave(holds.to_string()))
             }

@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 use crate::condition::Condition;
 use crate::decision::{Destination, Reply, Target};
 use crate::endpoint::CallRequest;
+use crate::figure::FigureName;
 use crate::id::Name;
 use crate::segment::Segment;
 
@@ -57,6 +58,12 @@ pub enum ElementKind {
         /// `categories` (relevancy by name), `skills` (level by name); numbers: `priority`, `hops`, `submitted_at_ms`;
         /// and `answered`, true or false. What may be missing from a map is asked for first:
         /// `has(interaction.user_data.tier) && interaction.user_data.tier == 'gold'`.
+        ///
+        /// Statistics are read by the names that strategies use (tag `deployments`):
+        /// `statistic('queue', 'billing', 'waiting')`, with the kind of an object, its name and the statistic's; or
+        /// `statistic('billing-wait')`, with the name of one that was defined. Both are optional, for there may be no
+        /// value yet: `statistic('queue', 'billing', 'waiting').orValue(0.0) > 10.0`, or `.hasValue()`. The names are
+        /// written out, at most 16 of them; what was read stands in the timeline.
         expression: String,
     },
     /// Splits by share, by opening hours or by an attribute. Outcomes: those that it names, and `default`.
@@ -261,6 +268,11 @@ impl Flow {
     /// The compiled expression of a condition element.
     pub(crate) fn condition(&self, index: u16) -> Option<&Condition> {
         self.conditions.get(&index)
+    }
+
+    /// The figures that its conditions read.
+    pub(crate) fn figures(&self) -> impl Iterator<Item = &FigureName> {
+        self.conditions.values().flat_map(Condition::figures)
     }
 
     /// Whether a connector of its own leads from an element by this outcome.

@@ -436,3 +436,123 @@ fn a_second_login_does_what_the_account_says() {
     ",
     );
 }
+
+#[test]
+fn any_request_of_the_agent_counts_against_inactivity() {
+    scenario(
+        plain(r#", "inactivity_ms": 5000"#),
+        "
+        @0      login ann            => ann in
+        @1      ready ann            => ann ready
+        @2      submit chat w        => submitted i1, at start, at desk by next, queued desk, offered i1 to ann
+        @3      seen i1 3            => rejected not-due
+        @4      accept ann i1        => accepted i1 by ann, assigned i1 to ann
+        @5004   seen i1 4            => rejected not-due
+        @5004   seen i1 4000         => active i1
+        @5004   time i1              => rejected not-due
+        @8999   seen i1 3999         => rejected not-due
+        @9000   hold i1 as ann       => held i1
+        @14000  seen i1 99000        => held i1
+        @18999  time i1              => rejected not-due
+        @19000  time i1              => released i1, offered i1 to ann
+        @19001  seen i1 19001        => rejected not-due
+    ",
+    );
+    scenario(
+        plain(""),
+        "
+        @0  login ann      => ann in
+        @1  ready ann      => ann ready
+        @2  submit chat w  => submitted i1, at start, at desk by next, queued desk, offered i1 to ann
+        @3  accept ann i1  => accepted i1 by ann, assigned i1 to ann
+        @4  seen i1 4      => rejected not-due
+        @5  seen i9 4      => rejected interaction-unknown
+    ",
+    );
+}
+
+#[test]
+fn of_an_answer_and_the_time_out_at_the_same_instant_the_time_out_wins_in_either_order() {
+    let begin = "
+        @0      login ann            => ann in
+        @0      ready ann            => ann ready
+        @0      submit chat w        => submitted i1, at start, at desk by next, queued desk, offered i1 to ann";
+    for end in [
+        "
+        @20000  accept ann i1        => rejected offer-ended
+        @20000  time i1              => expired i1 by ann, ann not-ready no-answer",
+        "
+        @20000  time i1              => expired i1 by ann, ann not-ready no-answer
+        @20000  accept ann i1        => rejected offer-ended",
+        "
+        @20000  decline ann i1       => rejected offer-ended
+        @20000  time i1              => expired i1 by ann, ann not-ready no-answer",
+        "
+        @19999  accept ann i1        => accepted i1 by ann, assigned i1 to ann
+        @20000  time i1              => rejected not-due",
+    ] {
+        scenario(plain(""), &format!("{begin}{end}"));
+    }
+}
+
+#[test]
+fn of_two_who_accept_at_the_same_instant_one_gets_it_and_the_other_is_told() {
+    scenario(
+        plain(r#", "offers_max": 2"#),
+        "
+        @0  login ann         => ann in
+        @0  ready ann         => ann ready
+        @0  login bob         => bob in
+        @0  ready bob         => bob ready
+        @1  submit chat w     => submitted i1, at start, at desk by next, queued desk, offered i1 to ann, offered i1 to bob
+        @2  accept ann i1     => revoked i1 from bob accepted-by-another, accepted i1 by ann, assigned i1 to ann
+        @2  accept bob i1     => rejected offer-ended
+        @2  accept ann i1     => rejected offer-ended
+        @3  cancel i1         => cancelled
+        @3  accept ann i1     => rejected offer-ended
+    ",
+    );
+}
+
+#[test]
+fn a_group_that_is_emptied_leaves_its_queue_waiting_for_whoever_joins() {
+    scenario(
+        plain(""),
+        "
+        @0   login ann             => ann in
+        @1   submit chat w         => submitted i1, at start, at desk by next, queued desk
+        @2   group team none       => bound
+        @3   ready ann             => ann ready
+        @4   submit chat w         => submitted i2, at start, at desk by next, queued desk
+        @5   group team ann        => bound, offered i1 to ann
+        @6   group team none       => bound
+        @7   accept ann i1         => accepted i1 by ann, assigned i1 to ann
+        @8   complete i1 ok as ann => done ok, data disposition=ok, at end by completed, completed ok
+        @9   group team ann+bob    => bound, offered i2 to ann
+        @10  remove agent-group team => rejected document-in-use
+    ",
+    );
+}
+
+#[test]
+fn a_clock_that_jumps_ahead_ends_what_is_due_once_and_one_that_stands_still_ends_nothing() {
+    let day = 24 * 60 * 60 * 1000;
+    let (jump, after) = (day + 3, day + 4);
+    scenario(
+        plain(r#", "inactivity_ms": 5000, "wrap_up_ms": 1000"#),
+        &format!(
+            "
+        @0        login ann            => ann in
+        @0        ready ann            => ann ready
+        @1        submit chat w        => submitted i1, at start, at desk by next, queued desk, offered i1 to ann
+        @1        time i1              => rejected not-due
+        @1        accept ann i1        => accepted i1 by ann, assigned i1 to ann
+        @2        submit chat w        => submitted i2, at start, at desk by next, queued desk
+        @{jump}   time i1              => released i1, offered i1 to ann
+        @{jump}   time i1              => rejected not-due
+        @{jump}   agent-time ann       => rejected not-due
+        @{after}  accept ann i1        => accepted i1 by ann, assigned i1 to ann
+    "
+        ),
+    );
+}

@@ -537,3 +537,109 @@ fn a_sub_workflow_comes_back_by_the_outcome_of_its_end() {
         @2  submit email none  => rejected workflow-unknown
     ");
 }
+
+/// A workflow that goes by what two statistics say.
+fn busy_desk() -> World {
+    let mut world = World::default();
+    world.queue("billing");
+    let level = r#"{"name": "level", "object": {"kind": "queue", "name": "billing"},
+        "measure": {"kind": "service-factor", "answered_within_ms": 20000}}"#;
+    world.json("statistic", level).unwrap();
+    world.workflow(
+        r#"{"name": "w", "elements": [
+            {"id": "start", "kind": "start"},
+            {"id": "busy", "kind": "condition", "expression":
+                "statistic('queue', 'billing', 'waiting').orValue(0.0) > 10.0 || statistic('level').orValue(100.0) < 80.0"},
+            {"id": "desk", "kind": "queue", "queue": "billing"},
+            {"id": "later", "kind": "end", "disposition": "later"},
+            {"id": "end", "kind": "end"}],
+        "connectors": [
+            {"from": "start", "outcome": "next", "to": "busy"},
+            {"from": "busy", "outcome": "true", "to": "later"},
+            {"from": "busy", "outcome": "false", "to": "desk"},
+            {"from": "desk", "outcome": "completed", "to": "end"}]}"#,
+    );
+    world
+}
+
+#[test]
+fn a_condition_goes_by_statistics_and_the_record_says_what_it_was_told() {
+    scenario(
+        busy_desk(),
+        "
+        @0  submit chat w  => submitted i1, at start, at busy by next, read `level` is unknown, read `waiting` of the queue `billing` is unknown, at desk by false, queued billing
+    ",
+    );
+    let mut world = busy_desk();
+    world.figures.0.insert("`level`".into(), 79.5);
+    scenario(
+        world,
+        "
+        @0  submit chat w  => submitted i1, at start, at busy by next, read `level` is 79.5, read `waiting` of the queue `billing` is unknown, at later by true, completed later
+    ",
+    );
+    let mut world = busy_desk();
+    world.figures.0.insert("`waiting` of the queue `billing`".into(), 11.0);
+    scenario(
+        world,
+        "
+        @0  submit chat w           => submitted i1, at start, at busy by next, read `level` is unknown, read `waiting` of the queue `billing` is 11, at later by true, completed later
+        @1  remove statistic level  => rejected document-in-use
+    ",
+    );
+}
+
+#[test]
+fn a_statistic_that_is_not_there_is_found_when_the_workflow_is_put() {
+    let mut world = busy_desk();
+    world.deploy("screen-1", &["clean"]);
+    let distribution = r#"{"name": "spread", "object": {"kind": "queue", "name": "billing"},
+        "measure": {"kind": "distribution", "of": "wait", "bounds_ms": [1000]}}"#;
+    world.json("statistic", distribution).unwrap();
+    let table = [
+        ("statistic('level')", ""),
+        ("statistic('queue', 'billing', 'level')", ""),
+        ("statistic('queue', 'own', 'expected-wait')", ""),
+        ("statistic('workflow', 'v', 'submitted')", ""),
+        ("statistic('media-type', 'fax', 'submitted')", ""),
+        ("statistic('strategy', 'screen-1', 'call-time')", ""),
+        ("statistic('levle')", "there is no statistic `levle`: define it first"),
+        ("statistic('spread')", "`spread` is a distribution"),
+        ("statistic('queue', 'biling', 'waiting')", "there is no queue `biling`"),
+        ("statistic('queue', 'billing', 'weighting')", "there is no statistic `weighting` of the queue `billing`"),
+        ("statistic('queue', 'own', 'level')", "there is no statistic `level` of the queue `own`"),
+        ("statistic('agent', 'ann', 'level')", "there is no agent `ann`"),
+        ("statistic('agent-group', 'team', 'level')", "there is no agent group `team`"),
+        ("statistic('place', 'p1', 'level')", "there is no place `p1`"),
+        ("statistic('workflow', 'other', 'submitted')", "there is no workflow `other`"),
+        ("statistic('strategy', 'screen-2', 'calls')", "there is no strategy `screen-2`"),
+    ];
+    for (asked, wanted) in table {
+        let json = format!(
+            r#"{{"name": "v", "elements": [
+                {{"id": "start", "kind": "start"}},
+                {{"id": "busy", "kind": "condition", "expression": "{asked}.orValue(0.0) > 1.0"}},
+                {{"id": "desk", "kind": "queue", "queue": "own"}},
+                {{"id": "end", "kind": "end"}}],
+            "connectors": [
+                {{"from": "start", "outcome": "next", "to": "busy"}},
+                {{"from": "busy", "outcome": "true", "to": "end"}},
+                {{"from": "busy", "outcome": "false", "to": "desk"}},
+                {{"from": "desk", "outcome": "completed", "to": "end"}}]}}"#
+        );
+        let workflow = serde_json::from_str(&json).unwrap();
+        let faults = signalbox_engine::validate(&workflow, world.account.configuration());
+        match faults.as_slice() {
+            [] => assert_eq!(wanted, "", "{asked}"),
+            [fault] => {
+                assert_eq!((fault.code, wanted.is_empty()), ("statistic-unknown", false), "{asked}: {fault:?}");
+                assert!(fault.message.contains(wanted), "{asked}: {}", fault.message);
+            }
+            more => panic!("{asked}: {more:?}"),
+        }
+    }
+    let filter = r#"{"name": "again", "object": {"kind": "account"}, "measure": {"kind": "number", "of": "submitted"},
+        "filter": {"condition": "statistic('level').hasValue()"}}"#;
+    let refused = world.json("statistic", filter).unwrap_err();
+    assert!(refused.to_string().starts_with("filter.condition: a filter looks at the interaction alone"), "{refused}");
+}

@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use signalbox_engine::{
-    Account, Command, Document, DocumentKey, DocumentKind, Name, Queue, Rejection, Reset, Statistic, UnixMillis, decide,
+    Account, Command, Document, DocumentKey, DocumentKind, Name, NoFigures, Queue, Rejection, Reset, Statistic,
+    UnixMillis, decide,
 };
 
 fn run(account: &mut Account, command: Command) -> Result<(), Rejection> {
-    let decided = decide(account, command, None, UnixMillis(0))?;
+    let decided = decide(account, command, None, &NoFigures, UnixMillis(0))?;
     account.apply(&decided.record);
     Ok(())
 }

@@ -6,9 +6,11 @@
 
 mod account;
 mod backup;
+mod callback;
 mod classifier;
 mod client;
 mod document;
+mod endpoint;
 mod error;
 mod feed;
 mod interaction;
@@ -76,6 +78,7 @@ enum Command {
     Place(staff::Place),
     PlaceGroup(staff::PlaceGroup),
     Statistic(statistic::Statistic),
+    Callback(callback::Callback),
     Classifier(classifier::Classifier),
     Token(token::Token),
     Account(account::Account),
@@ -83,6 +86,7 @@ enum Command {
     Table(document::Table),
     Calendar(document::Calendar),
     Webhook(document::Webhook),
+    Endpoint(endpoint::Endpoint),
     Backup(backup::Backup),
     Restore(backup::Restore),
 }
@@ -137,12 +141,14 @@ fn run(command: Command, output: &Output) -> Result<(), Error> {
         Command::Place(command) => wait(command.run(output)),
         Command::PlaceGroup(command) => wait(command.run(output)),
         Command::Statistic(command) => wait(command.run(output)),
+        Command::Callback(command) => wait(command.run(output)),
         Command::Token(command) => wait(command.run(output)),
         Command::Account(command) => wait(command.run(output)),
         Command::Response(command) => wait(command.run(output)),
         Command::Table(command) => wait(command.run(output)),
         Command::Calendar(command) => wait(command.run(output)),
         Command::Webhook(command) => wait(command.run(output)),
+        Command::Endpoint(command) => wait(command.run(output)),
         Command::Backup(command) => wait(command.run(output)),
     }
 }

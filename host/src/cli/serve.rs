@@ -89,6 +89,7 @@ impl Serve {
                 .at("--listen or SIGNALBOX_LISTEN")
                 .fix("choose another address, or port 0 for a free one")
         })?;
+        http::raise_open_files();
         let directory = self.store.clone().unwrap_or_else(store_directory);
         let accounts = {
             let directory = directory.clone();

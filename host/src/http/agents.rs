@@ -18,7 +18,7 @@ use super::auth::{Caller, Follow, Grant, Look, Operate, Settle, Submit};
 use super::body::{Json, Parameters, Query};
 use super::cursor::{self, Page};
 use super::interaction::{InteractionDetail, OfferView};
-use super::{Problem, State};
+use super::{Problem, State, now};
 use crate::lane::{self, Lane, Snapshot};
 
 pub(super) fn routes() -> OpenApiRouter<State> {
@@ -128,10 +128,10 @@ pub(super) struct Words {
 /// Why the customer closes it.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Closing {
+pub(super) struct Closing {
     /// In words, 1 byte to 8 KiB. Left out: `closed by the customer`.
     #[serde(default = "Closing::reason")]
-    reason: String,
+    pub(super) reason: String,
 }
 
 impl Closing {
@@ -287,7 +287,7 @@ impl<G: Grant> Caller<G> {
     pub(super) fn acting(&self, parameters: &Parameters) -> Result<Act, Problem> {
         let agent: Name = parameters.get("agent")?;
         if !self.lane.published().configuration.agents.contains_key(&agent) {
-            return Err(Problem::unknown("agent", &agent));
+            return Err(Problem::unknown("agent", &agent).field("agent").todo("put the agent first, or name another"));
         }
         let (by, for_anyone) = (self.by(), self.acts_for_anyone());
         if !for_anyone && agent != by.as_str() {
@@ -325,7 +325,7 @@ impl Act {
     /// Answers an offer.
     ///
     /// # Errors
-    /// `offer-ended`, with how it ended where that can be found out.
+    /// `offer-ended` with how it ended, `offer-of-another`, or `offer-unknown`.
     pub(super) async fn answer(&self, state: &State, offer: OfferName, answer: OfferAnswer) -> Result<(), Problem> {
         let OfferName { interaction, offer } = offer;
         let command = Command::AnswerOffer { interaction, offer, agent: self.agent.clone(), answer };
@@ -334,6 +334,18 @@ impl Act {
                 let number = self.lane.number();
                 let from = Sequence(offer.0);
                 let records = state.read(move |store| store.timeline(number, interaction, from, RECORDS_MAX)).await?;
+                // An offer is named by the command that made it, which is the first of these.
+                let mut made = records.iter().flat_map(|record| &record.events).filter_map(|event| match event {
+                    Event::Offered { id, offer: made } if *id == interaction && made.id == offer => Some(&made.agent),
+                    _ => None,
+                });
+                match made.next() {
+                    None => return Err(Problem::unknown("offer", OfferName { interaction, offer }).field("offer")),
+                    Some(agent) if *agent != self.agent => {
+                        return Err(Problem::offer_of_another(self.agent.as_str()));
+                    }
+                    Some(_) => {}
+                }
                 let mut ends = records.iter().flat_map(|record| &record.events).filter_map(|event| match event {
                     Event::OfferEnded { offer: ended, how, .. } if *ended == offer => Some(how.name()),
                     _ => None,
@@ -361,6 +373,12 @@ const RECORDS_MAX: usize = 1000;
 pub(super) struct OfferName {
     pub(super) interaction: InteractionId,
     pub(super) offer: OfferId,
+}
+
+impl std::fmt::Display for OfferName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.interaction, self.offer.0)
+    }
 }
 
 impl std::str::FromStr for OfferName {
@@ -435,7 +453,8 @@ async fn log_in(
     Json(Entrance { place, media_types }): Json<Entrance>,
 ) -> Result<Answer<AgentView>, Problem> {
     let act = caller.acting(&parameters)?;
-    act.become_(AgentAction::LogIn { place, media_types, connected: false }).await?;
+    let login = AgentAction::LogIn { place, media_types, connected: false };
+    act.become_(login).await.map_err(|problem| problem.named_in("place"))?;
     caller.view(act.agent).await.map(Answer)
 }
 
@@ -597,7 +616,8 @@ async fn transfer(
 ) -> Result<Answer<InteractionDetail>, Problem> {
     let interaction = parameters.get("interaction")?;
     let (by, for_anyone) = (caller.by(), caller.acts_for_anyone());
-    caller.acted(interaction, Command::Transfer { interaction, to, by, for_anyone }).await
+    let acted = caller.acted(interaction, Command::Transfer { interaction, to, by, for_anyone }).await;
+    acted.map_err(|problem| problem.of_body("to"))
 }
 
 /// Puts an interaction into another queue, whoever has it; its age stays.
@@ -615,7 +635,8 @@ async fn move_to(
 ) -> Result<Answer<InteractionDetail>, Problem> {
     let interaction = parameters.get("interaction")?;
     let by = caller.by();
-    caller.acted(interaction, Command::Move { interaction, queue, by }).await
+    let acted = caller.acted(interaction, Command::Move { interaction, queue, by }).await;
+    acted.map_err(|problem| problem.of_body("queue"))
 }
 
 /// Gives an interaction to an agent who is logged in, whatever its capacity.
@@ -633,7 +654,8 @@ async fn assign(
 ) -> Result<Answer<InteractionDetail>, Problem> {
     let interaction = parameters.get("interaction")?;
     let by = caller.by();
-    caller.acted(interaction, Command::Assign { interaction, agent, by }).await
+    let acted = caller.acted(interaction, Command::Assign { interaction, agent, by }).await;
+    acted.map_err(|problem| problem.of_body("agent"))
 }
 
 /// Says something in an interaction: a token with the role `client` for the customer, others for the agent who has it.
@@ -684,6 +706,10 @@ struct Place {
     position: Option<usize>,
     /// How many wait there.
     length: usize,
+    /// How much longer it is expected to wait, by Little's law `W = L / λ` (J. D. C. Little, 1961): with its position for
+    /// `L`, and for `λ` how many have left the queue in each millisecond of the last 15 minutes. 0 while it is offered to
+    /// an agent. Null where it is unknown: nobody has left the queue in that time, or the position is not counted.
+    estimated_wait_ms: Option<u64>,
     /// When it came into the queue.
     #[schema(value_type = u64)]
     since_ms: UnixMillis,
@@ -692,7 +718,7 @@ struct Place {
 /// Furthest position that is counted: the lane counts.
 const POSITION_MAX: usize = 10_000;
 
-/// Shows where an interaction stands in its queue.
+/// Shows where an interaction stands in its queue, and how long it is expected to wait.
 #[utoipa::path(
     get,
     path = "/v1/accounts/{account}/interactions/{interaction}/position",
@@ -709,10 +735,16 @@ async fn position(caller: Caller<Follow>, parameters: Parameters) -> Result<Answ
         let queue = place.queue.as_str();
         let position = account.queue(queue).take(POSITION_MAX).position(|waiting| waiting == id).map(|n| n + 1);
         let (queue, length) = (place.queue.clone(), account.queue_len(queue));
-        Some(Ok(Place { queue, position, length, since_ms: place.since }))
+        let estimated_wait_ms = matches!(live.state, Where::Offered { .. }).then_some(0);
+        Some(Ok(Place { queue, position, length, estimated_wait_ms, since_ms: place.since }))
     };
     match caller.lane.ask(look).await? {
-        Some(Ok(place)) => Ok(Answer(place)),
+        Some(Ok(mut place)) => {
+            if let Some(position) = place.position {
+                place.estimated_wait_ms = caller.lane.stats().expected_wait_ms(place.queue.as_str(), position, now());
+            }
+            Ok(Answer(place))
+        }
         Some(Err(state)) => Err(Rejection::StateWrong { state: state.name(), wanted: "queued or offered" }.into()),
         None => Err(Problem::unknown("interaction", id)),
     }

@@ -156,6 +156,11 @@ impl<G: Grant> FromRequestParts<State> for Caller<G> {
     async fn from_request_parts(parts: &mut Parts, state: &State) -> Result<Self, Problem> {
         let known = identify(state.accounts(), &parts.headers, account_of(parts.uri.path()), G::ROLES)?;
         let (lane, holder, roles, pass) = known;
+        if let Holder::Account(name) = &holder
+            && lane.published().configuration.agents.contains_key(name)
+        {
+            lane.heard(name);
+        }
         Ok(Self { lane, state: state.clone(), holder, roles, pass, grant: PhantomData })
     }
 }

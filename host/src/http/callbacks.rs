@@ -10,19 +10,22 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use signalbox_engine::{
     AttemptOutcome, Calendar, CallbackRules, Command, Configuration, Document, DocumentKind, InteractionId,
-    MomentError, Name, UnixMillis,
+    MomentError, Name, StateKind, UnixMillis, number,
 };
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::agents::Closing;
 use super::auth::{Caller, Follow, Grant, Look, Operate, Settle, Submit};
 use super::body::{Json, JsonBytes, Parameters, Query, parse};
-use super::cursor::Page;
+use super::cursor::{self, Page};
 use super::document::{Condition, named, put_status, tag, tagged};
-use super::interaction::InteractionDetail;
+use super::interaction::{Interaction, InteractionDetail};
+use super::interactions::{LOOK_INTO_MAX, LOOK_MAX};
 use super::submit::{IdempotencyKey, NewInteraction, SubmittedInteraction, submitted};
 use super::{Problem, State, now};
+use crate::store::{Store, Summary, Which};
 
 /// How far apart `from_ms` and `until_ms` of slots may be: 31 days.
 const SLOTS_MS_MAX: u64 = 31 * DAY_MS;
@@ -35,10 +38,11 @@ pub(super) fn routes() -> OpenApiRouter<State> {
         .routes(routes!(list))
         .routes(routes!(get, put, delete))
         .routes(routes!(slots))
-        .routes(routes!(book))
+        .routes(routes!(callbacks, book))
         .routes(routes!(show))
         .routes(routes!(reschedule))
         .routes(routes!(cancel))
+        .routes(routes!(close))
         .routes(routes!(attempt))
 }
 
@@ -183,6 +187,88 @@ async fn slots(
 
 fn calendar_of<'a>(configuration: &'a Configuration, rules: &CallbackRules) -> Result<&'a Arc<Calendar>, Problem> {
     configuration.calendars.get(&rules.calendar).ok_or_else(|| Problem::unknown("calendar", &rules.calendar))
+}
+
+/// Which callbacks are wanted; each that is given must fit.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Filter {
+    /// In this state.
+    state: Option<StateKind>,
+    /// To this number, however it is written.
+    number: Option<String>,
+    /// Most items: 1 to 200, 50 where it is left out.
+    #[param(minimum = 1, maximum = 200)]
+    limit: Option<usize>,
+    /// `next` of the page before.
+    cursor: Option<String>,
+}
+
+impl Filter {
+    /// The rows that can fit.
+    fn which(&self) -> Which {
+        match self.state {
+            None => Which::All,
+            Some(StateKind::Completed | StateKind::Cancelled | StateKind::Abandoned) => Which::Ended,
+            Some(_) => Which::Live,
+        }
+    }
+
+    /// Whether a callback is in the state that is wanted, and is or was one.
+    fn takes(&self, summary: &Summary) -> bool {
+        let (state, is_callback) = match summary {
+            Summary::Live(live) => (live.state.kind(), live.callback.is_some() || live.media_type == "callback"),
+            Summary::Ended(ended) => (ended.state, ended.media_type == "callback"),
+        };
+        is_callback && self.state.is_none_or(|wanted| wanted == state)
+    }
+}
+
+/// Lists callbacks, the newest first. A page may be empty and still have `next`: follow it until there is none.
+#[utoipa::path(
+    get,
+    path = "/v1/accounts/{account}/callbacks",
+    security(("token" = ["client", "agent", "operator"])),
+    params(Filter),
+    responses((status = 200, description = "A page.", body = Page<Interaction>))
+)]
+async fn callbacks(caller: Caller<Follow>, Query(filter): Query<Filter>) -> Result<Answer<Page<Interaction>>, Problem> {
+    let limit = cursor::limit(filter.limit)?;
+    let before = cursor::decode::<16>(filter.cursor.as_deref())?;
+    let account = caller.lane.number();
+    let configuration = caller.lane.published().configuration.clone();
+    let page = caller.state.read(move |store| {
+        let wanted = filter.number.as_deref().map(number);
+        let look_max = if wanted.is_some() { LOOK_INTO_MAX } else { LOOK_MAX };
+        let mut failed = None;
+        let before = before.as_ref().map(<[u8; 16]>::as_slice);
+        let found = store.interactions(account, filter.which(), before, limit, look_max, |id, summary| {
+            let Some(wanted) = wanted.as_ref().filter(|_| filter.takes(summary)) else { return filter.takes(summary) };
+            if let Summary::Live(live) = summary
+                && let Some(callback) = &live.callback
+            {
+                return callback.number == *wanted;
+            }
+            match store.content(account, id) {
+                Ok(content) => content.and_then(|c| c.message.sender.as_deref().map(number)).as_ref() == Some(wanted),
+                Err(error) => {
+                    failed = Some(error);
+                    false
+                }
+            }
+        })?;
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        let shown = |(id, summary)| {
+            let content = Store::content(store, account, id)?;
+            Ok(Interaction::new(&configuration, id, summary, content.as_ref()))
+        };
+        let items = found.items.into_iter().map(shown).collect::<Result<Vec<_>, _>>()?;
+        Ok(Page { items, next: found.next.map(|key| cursor::encode(&key)) })
+    });
+    page.await.map(Answer)
 }
 
 /// When somebody wants to be called: `at` or `at_ms`, or neither for as soon as possible.
@@ -355,6 +441,25 @@ async fn cancel(
     caller.callback(interaction).await?;
     let by = caller.by();
     caller.acted(interaction, Command::Cancel { interaction, reason, by }).await
+}
+
+/// Closes a callback for the customer: what nobody has worked on is abandoned, what an agent works on is done.
+#[utoipa::path(
+    post,
+    path = "/v1/accounts/{account}/callbacks/{interaction}/close",
+    security(("token" = ["client"])),
+    request_body = Closing,
+    responses((status = 200, description = "It is closed.", body = InteractionDetail))
+)]
+async fn close(
+    caller: Caller<Submit>,
+    parameters: Parameters,
+    Json(Closing { reason }): Json<Closing>,
+) -> Result<Answer<InteractionDetail>, Problem> {
+    let interaction = parameters.get("interaction")?;
+    caller.callback(interaction).await?;
+    let by = caller.by();
+    caller.acted(interaction, Command::Close { interaction, reason, by }).await
 }
 
 /// What came of an attempt to call.

@@ -18,9 +18,9 @@ use crate::lane;
 use crate::store::{Store, Summary, Which};
 
 /// Rows that one page looks at, where rows alone say whether they are wanted.
-const LOOK_MAX: usize = 50_000;
+pub(super) const LOOK_MAX: usize = 50_000;
 /// Rows that one page looks at, where what each holds must be read too.
-const LOOK_INTO_MAX: usize = 2000;
+pub(super) const LOOK_INTO_MAX: usize = 2000;
 
 pub(super) fn routes() -> OpenApiRouter<State> {
     OpenApiRouter::new()

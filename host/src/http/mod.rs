@@ -22,6 +22,7 @@ mod decisions;
 mod deployments;
 mod document;
 mod endpoints;
+mod files;
 mod interaction;
 mod interactions;
 mod openapi;
@@ -30,6 +31,7 @@ mod problem;
 mod queues;
 mod replays;
 mod responses;
+mod seats;
 mod serve;
 mod server;
 mod session;
@@ -53,12 +55,14 @@ use tokio::sync::{Mutex, MutexGuard, OwnedSemaphorePermit, Semaphore};
 use utoipa::openapi::OpenApi;
 
 pub use body::JSON_BYTES_MAX;
+pub use files::raise_open_files;
 pub use problem::Problem;
 pub use serve::serve;
 pub use submit::TEXT_BYTES_MAX;
 pub use tables::TABLE_BYTES_MAX;
 
 use crate::lane::{Accounts, Lane};
+use seats::{SESSIONS_MAX, Seats};
 
 /// Memory for request bodies above 64 KiB, of all requests together.
 const BODIES_KIB_MAX: usize = 512 << 10;
@@ -76,7 +80,7 @@ pub struct State(Arc<Shared>);
 struct Shared {
     accounts: Arc<Accounts>,
     bodies: Arc<Semaphore>,
-    sessions: Arc<Semaphore>,
+    seats: Arc<Seats>,
     streams: Arc<Semaphore>,
     replays: Arc<replays::Jobs>,
     installs: Arc<Semaphore>,
@@ -91,7 +95,8 @@ impl State {
         Self(Arc::new(Shared {
             accounts,
             bodies: Arc::new(Semaphore::new(BODIES_KIB_MAX)),
-            sessions: Arc::new(Semaphore::new(session::SESSIONS_MAX)),
+            // With the connections' half, a quarter of the files is left for the store.
+            seats: Seats::new(SESSIONS_MAX.min(files::open_files_max() / 4)),
             streams: Arc::new(Semaphore::new(statistics::STREAMS_MAX)),
             replays: Arc::default(),
             installs: Arc::new(Semaphore::new(INSTALLS_MAX)),
@@ -114,9 +119,9 @@ impl State {
         Arc::clone(&self.0.bodies).try_acquire_many_owned(kib).ok()
     }
 
-    /// Room for one more session of an agent; none where there are as many as may be.
-    fn room_for_session(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.0.sessions).try_acquire_owned().ok()
+    /// Room for agents' sessions.
+    fn seats(&self) -> &Arc<Seats> {
+        &self.0.seats
     }
 
     /// Room for one more stream of figures; none where there are as many as may be.

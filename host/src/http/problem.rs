@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -24,6 +24,8 @@ pub struct Problem(Box<Inner>);
 struct Inner {
     body: Body,
     retry_after_s: Option<u64>,
+    /// The connection is of no more use.
+    closes: bool,
     authenticate: Option<&'static str>,
 }
 
@@ -81,7 +83,7 @@ impl Problem {
             outcome: None,
             what_to_do: None,
         };
-        Self(Box::new(Inner { body, retry_after_s: None, authenticate: None }))
+        Self(Box::new(Inner { body, retry_after_s: None, closes: false, authenticate: None }))
     }
 
     /// Names the field, parameter or header at fault.
@@ -98,6 +100,12 @@ impl Problem {
         self
     }
 
+    /// The connection is closed behind the answer: a client that opens too many must not keep them.
+    fn closing(mut self) -> Self {
+        self.0.closes = true;
+        self
+    }
+
     fn retry_after(mut self, seconds: u64) -> Self {
         self.0.retry_after_s = Some(seconds);
         self
@@ -111,6 +119,12 @@ impl Problem {
             self.0.body.field = Some(field.to_owned());
         }
         self
+    }
+
+    /// The same, where the path names an interaction, which may be what does not exist.
+    #[must_use]
+    pub(super) fn of_body(self, field: &'static str) -> Self {
+        if self.code() == "interaction-unknown" { self } else { self.named_in(field) }
     }
 
     /// As it is sent.
@@ -292,16 +306,34 @@ impl Problem {
     pub(super) fn offer_ended(how: Option<&str>) -> Self {
         let detail = match how {
             Some(how) => format!("the offer has ended: {how}"),
-            None => "the offer has expired, or there never was one".to_owned(),
+            None => "the offer has expired".to_owned(),
         };
         let mut problem = Self::new(StatusCode::CONFLICT, "offer-ended", detail);
         problem.0.body.outcome = Some(how.unwrap_or("expired").to_owned());
-        problem
+        problem.field("offer").todo("take the next of the offers that the agent's state shows")
+    }
+
+    pub(super) fn offer_of_another(agent: &str) -> Self {
+        let detail = format!("the offer is not to `{agent}`");
+        Self::new(StatusCode::FORBIDDEN, "offer-of-another", detail)
+            .field("offer")
+            .todo("answer the offers that the agent's own state shows")
     }
 
     pub(super) fn sessions_full() -> Self {
         let detail = "as many agents' sessions are open as the server holds";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "sessions-full", detail).retry_after(5)
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "sessions-full", detail).retry_after(5).closing()
+    }
+
+    pub(super) fn sessions_of_account_full() -> Self {
+        let detail = "as many agents' sessions are open as one account may have";
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "account-sessions-full", detail).retry_after(5).closing()
+    }
+
+    pub(super) fn sessions_of_agent_full(agent: &str, sessions_max: usize) -> Self {
+        let detail = format!("the agent `{agent}` has {sessions_max} sessions open, which is the limit");
+        let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "agent-sessions-full", detail);
+        problem.field("agent").todo("close sessions that are not used").retry_after(5).closing()
     }
 
     pub(super) fn streams_full() -> Self {
@@ -448,7 +480,11 @@ impl From<Rejection> for Problem {
             }
             Rejection::AgentLoggedIn(_) => problem.todo("log out there first, or let agent-rules replace a login"),
             Rejection::AgentLoggedOut(_) => problem.todo("log in first"),
-            Rejection::AgentUnknown(_) => problem.todo("put the agent first"),
+            Rejection::AgentUnknown(_) => problem.field("agent").todo("put the agent first, or name another"),
+            Rejection::PlaceUnknown(_) => problem.field("place").todo("put the place first, or name another"),
+            Rejection::SkillUnknown(_) => problem.field("skill").todo("put the skill first, or name another"),
+            Rejection::QueueUnknown(_) => problem.field("queue").todo("put the queue first, or name another"),
+            Rejection::GroupUnknown(_) => problem.field("group").todo("put the group first, or name another"),
             Rejection::CallbackExists(id) => {
                 problem.field("number").interaction(id).todo("reschedule or cancel that one")
             }
@@ -548,6 +584,9 @@ impl IntoResponse for Problem {
         let mut response = (status, text).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if inner.closes {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         if let Some(seconds) = inner.retry_after_s {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }

@@ -169,7 +169,7 @@ async fn put(
     let _held = caller.state.documents(&caller.lane).await;
     let standing = caller.lane.published().configuration.queues.get(&name).cloned();
     condition.check(standing.as_ref().map(tag).as_deref())?;
-    caller.put(Document::Queue(queue.clone())).await?;
+    caller.put(Document::Queue(queue.clone())).await.map_err(|problem| problem.named_in("target"))?;
     Ok(tagged(put_status(standing.as_ref()), &queue))
 }
 

@@ -12,12 +12,15 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
+use super::files::open_files_max;
 use super::{State, router};
 
 /// Connections at the same time. More wait in the system's queue.
-const CONNECTIONS_MAX: u32 = 10_000;
+const CONNECTIONS_MAX: usize = 10_000;
 /// Time for a request's headers to arrive. The same clock closes connections that are kept open and not used.
 const HEADERS_TIMEOUT: Duration = Duration::from_secs(30);
+/// The same once more than half of all connections are taken. Each new one then serves a single request.
+const HEADERS_TIMEOUT_CROWDED: Duration = Duration::from_secs(5);
 /// Time that requests in flight have once the server stops.
 const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 /// Pause after the system gave no connection, as where it is out of file descriptors.
@@ -27,7 +30,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// in flight, for 30 s at most, and returns.
 pub async fn serve(listener: TcpListener, state: State, shutdown: impl Future<Output = ()>) {
     let router = router(state);
-    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX as usize));
+    let connections_max = CONNECTIONS_MAX.min(open_files_max() / 2).max(1);
+    let room = Arc::new(Semaphore::new(connections_max));
     let (stop, stopped) = watch::channel(());
     let mut shutdown = pin!(shutdown);
     loop {
@@ -43,8 +47,9 @@ pub async fn serve(listener: TcpListener, state: State, shutdown: impl Future<Ou
         match accepted {
             Ok((stream, _)) => {
                 let (router, stopped) = (router.clone(), stopped.clone());
+                let crowded = room.available_permits() < connections_max / 2;
                 tokio::spawn(async move {
-                    connection(stream, router, stopped).await;
+                    connection(stream, router, stopped, if crowded { Stay::Short } else { Stay::Long }).await;
                     drop(permit);
                 });
             }
@@ -57,18 +62,31 @@ pub async fn serve(listener: TcpListener, state: State, shutdown: impl Future<Ou
     drop(listener);
     // Dropping the sender is what tells the connections.
     drop(stop);
-    if tokio::time::timeout(STOP_TIMEOUT, room.acquire_many(CONNECTIONS_MAX)).await.is_err() {
+    if tokio::time::timeout(STOP_TIMEOUT, room.acquire_many(u32::try_from(connections_max).unwrap_or(u32::MAX)))
+        .await
+        .is_err()
+    {
         tracing::warn!("requests were still in flight when the server stopped");
     }
 }
 
-async fn connection(stream: TcpStream, router: Router, mut stopped: watch::Receiver<()>) {
+/// How long a connection may stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stay {
+    /// For one request after the other.
+    Long,
+    /// For one request, which must come at once: others want in.
+    Short,
+}
+
+async fn connection(stream: TcpStream, router: Router, mut stopped: watch::Receiver<()>, stay: Stay) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection stays with Nagle's algorithm");
     }
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEADERS_TIMEOUT)
+        .header_read_timeout(if stay == Stay::Long { HEADERS_TIMEOUT } else { HEADERS_TIMEOUT_CROWDED })
+        .keep_alive(stay == Stay::Long)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
         .with_upgrades();
     let mut connection = pin!(connection);

@@ -1,6 +1,6 @@
 //! An agent's session over a WebSocket: it is told of offers and of what happens to its work, and acts.
 //!
-//! Its frames stand with the route.
+//! Its frames stand with the route. How many may be open is in `seats.rs`.
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -27,6 +27,8 @@ use crate::lane::{Session, Update};
 
 /// Bytes of a frame that an agent sends.
 const FRAME_BYTES_MAX: usize = 128 << 10;
+/// Bytes that are read at once: every session holds as many.
+const READ_BYTES: usize = 4 << 10;
 /// Pause between two signs of life that the server asks for.
 const PING_EVERY: Duration = Duration::from_secs(10);
 /// Time without a sign of life after which a session is cut off.
@@ -35,9 +37,6 @@ const SILENCE_MAX: Duration = Duration::from_secs(30);
 const WRITE_MAX: Duration = Duration::from_secs(10);
 /// Pause between two looks at the queues' lengths.
 const QUEUES_EVERY: Duration = Duration::from_secs(2);
-/// Sessions of one server at the same time.
-pub(super) const SESSIONS_MAX: usize = 5000;
-
 pub(super) fn routes() -> OpenApiRouter<State> {
     OpenApiRouter::new().routes(routes!(session))
 }
@@ -75,11 +74,12 @@ async fn session(
     upgrade: WebSocketUpgrade,
 ) -> Result<Response, Problem> {
     let act = caller.acting(&parameters)?;
-    let room = caller.state.room_for_session().ok_or_else(Problem::sessions_full)?;
+    let seat = caller.state.seats().take(act.lane().number(), act.agent())?;
     let (state, pass) = (caller.state.clone(), caller.pass());
     let upgrade = upgrade.max_message_size(FRAME_BYTES_MAX).max_frame_size(FRAME_BYTES_MAX);
+    let upgrade = upgrade.read_buffer_size(READ_BYTES);
     Ok(upgrade.protocols(["signalbox"]).on_upgrade(move |socket| async move {
-        let _room = room;
+        let _seat = seat;
         let lengths = Lengths::default();
         Open { act, state, socket, pass, heard: Instant::now(), lengths }.run().await;
     }))
@@ -211,6 +211,10 @@ impl Open {
                 },
                 frame = self.socket.recv() => {
                     self.heard = Instant::now();
+                    // A pong is the answer to a ping of the server's own, and says nothing of the agent.
+                    if let Some(Ok(Message::Text(_) | Message::Binary(_) | Message::Ping(_))) = &frame {
+                        self.act.lane().heard(self.act.agent());
+                    }
                     match frame {
                         Some(Ok(Message::Text(text))) => self.answer(text.as_str()).await?,
                         Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}

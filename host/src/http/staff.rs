@@ -28,6 +28,8 @@ trait Staff: Serialize + DeserializeOwned + ToSchema + Clone {
     const KIND: DocumentKind;
     /// As in paths.
     const NOUN: &'static str;
+    /// The field that names other documents.
+    const NAMES: &'static str;
 
     fn all(configuration: &Configuration) -> Vec<Self>;
     fn find(configuration: &Configuration, name: &Name) -> Option<Self>;
@@ -55,15 +57,20 @@ async fn put<T: Staff>(
     let _held = caller.state.documents(&caller.lane).await;
     let standing = T::find(&caller.lane.published().configuration, &name);
     condition.check(standing.as_ref().map(tag).as_deref())?;
-    caller.put(new.clone().document()).await?;
+    caller.put(new.clone().document()).await.map_err(|problem| {
+        // A group names skills in its expression, agents in its list.
+        let in_expression = T::KIND == DocumentKind::AgentGroup && problem.code() == "skill-unknown";
+        problem.named_in(if in_expression { "expression" } else { T::NAMES })
+    })?;
     Ok(tagged(put_status(standing.as_ref()), &new))
 }
 
 macro_rules! staff {
-    ($($module:ident: $type:ident $kind:ident $noun:tt $field:ident $many:tt $one:tt $take:expr, $wrap:expr;)*) => {$(
+    ($($module:ident: $type:ident $kind:ident $noun:tt $names:tt $field:ident $many:tt $one:tt $take:expr, $wrap:expr;)*) => {$(
         impl Staff for $type {
             const KIND: DocumentKind = DocumentKind::$kind;
             const NOUN: &'static str = $noun;
+            const NAMES: &'static str = $names;
 
             fn all(configuration: &Configuration) -> Vec<Self> {
                 configuration.$field.values().map($take).collect()
@@ -146,16 +153,16 @@ fn shared<T: Clone>(value: &Arc<T>) -> T {
 }
 
 staff! {
-    agents: Agent Agent "agent" agents "/v1/accounts/{account}/agents" "/v1/accounts/{account}/agents/{agent}"
+    agents: Agent Agent "agent" "skills" agents "/v1/accounts/{account}/agents" "/v1/accounts/{account}/agents/{agent}"
         shared, |it| Document::Agent(Arc::new(it));
-    skills: SkillType Skill "skill" skills "/v1/accounts/{account}/skills" "/v1/accounts/{account}/skills/{skill}"
+    skills: SkillType Skill "skill" "name" skills "/v1/accounts/{account}/skills" "/v1/accounts/{account}/skills/{skill}"
         Clone::clone, Document::Skill;
-    places: Place Place "place" places "/v1/accounts/{account}/places" "/v1/accounts/{account}/places/{place}"
+    places: Place Place "place" "name" places "/v1/accounts/{account}/places" "/v1/accounts/{account}/places/{place}"
         Clone::clone, Document::Place;
-    agent_groups: AgentGroup AgentGroup "agent-group" agent_groups
+    agent_groups: AgentGroup AgentGroup "agent-group" "agents" agent_groups
         "/v1/accounts/{account}/agent-groups" "/v1/accounts/{account}/agent-groups/{agent-group}"
         shared, |it| Document::AgentGroup(Arc::new(it));
-    place_groups: PlaceGroup PlaceGroup "place-group" place_groups
+    place_groups: PlaceGroup PlaceGroup "place-group" "places" place_groups
         "/v1/accounts/{account}/place-groups" "/v1/accounts/{account}/place-groups/{place-group}"
         shared, |it| Document::PlaceGroup(Arc::new(it));
 }

@@ -215,6 +215,13 @@ fn text(event: &Event) -> String {
         Event::AgentPending { agent, .. } => format!("{agent} will leave after this."),
         Event::AgentConnection { agent, .. } => format!("The connection of {agent} changed."),
         Event::Marked { marks, .. } => format!("{} filters of statistics find something in it.", marks.len()),
+        Event::StatisticsRead { readings, .. } => {
+            let each = readings.iter().map(|reading| match reading.value {
+                Some(value) => format!("{} is {value}", reading.figure),
+                None => format!("{} has no value", reading.figure),
+            });
+            format!("Went by statistics: {}.", each.collect::<Vec<_>>().join(", "))
+        }
         Event::AgentRests { agent, .. } => format!("{agent} rests from offers."),
         Event::EndpointCalled { endpoint, attempt: 0, .. } => format!("Asked the application {endpoint}."),
         Event::EndpointCalled { endpoint, attempt, .. } => {

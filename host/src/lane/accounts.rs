@@ -9,7 +9,9 @@ use arc_swap::ArcSwap;
 use signalbox_engine::{Account, Name, UnixMillis};
 use tokio::runtime::Handle;
 
+use super::activity::Activity;
 use super::calls::WINDOW;
+use super::clock::time_of_day;
 use super::effects::World;
 use super::loaders::Loaders;
 use super::writer::Writer;
@@ -151,6 +153,7 @@ impl Accounts {
             mailbox: super::Mailbox::new(),
             published: ArcSwap::from_pointee(Published::default()),
             stats: Arc::new(Stats::new(|| strategy::lower_priority(STATS_NICE))),
+            activity: Activity::new(time_of_day()),
             fault: Mutex::default(),
         });
         let world = World {

@@ -13,6 +13,12 @@ pub(super) struct Clock {
     at: Instant,
 }
 
+/// What the system's clock shows.
+pub(super) fn time_of_day() -> UnixMillis {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    UnixMillis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
 impl Clock {
     /// One that is not behind a moment.
     pub(super) fn new(now: UnixMillis) -> Self {
@@ -21,8 +27,7 @@ impl Clock {
 
     /// What it is now.
     pub(super) fn read(&mut self) -> UnixMillis {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        self.advance(UnixMillis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX)), Instant::now())
+        self.advance(time_of_day(), Instant::now())
     }
 
     fn advance(&mut self, time_of_day: UnixMillis, at: Instant) -> UnixMillis {

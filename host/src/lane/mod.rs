@@ -11,11 +11,13 @@
 //! waits to be; an answer that is no longer awaited changes nothing.
 
 mod accounts;
+mod activity;
 mod calls;
 mod clock;
 mod deliveries;
 mod effects;
 mod endpoints;
+mod figures;
 mod grants;
 mod loaders;
 mod mailbox;
@@ -36,6 +38,8 @@ use signalbox_engine::{
     InteractionId, Name, Record, Rejection, Submission, Token,
 };
 use tokio::sync::{mpsc, oneshot};
+
+use activity::Activity;
 
 pub use accounts::{Accounts, Options, SYSTEM};
 pub use effects::load;
@@ -150,6 +154,7 @@ struct Shared {
     mailbox: Mailbox,
     published: ArcSwap<Published>,
     stats: Arc<Stats>,
+    activity: Activity,
     /// What is wrong while commits fail.
     fault: Mutex<Option<&'static str>>,
 }
@@ -246,6 +251,11 @@ impl Lane {
         self.send(Request::Join(agent.clone(), sessions::Joining { updates, reply }))?;
         let snapshot = answer.await.map_err(|_| Error::Stopped)?;
         Ok((Session::new(Arc::clone(self), agent, received), snapshot))
+    }
+
+    /// An agent asked for something. Costs no write: it matters only where the agent would count as idle.
+    pub fn heard(&self, agent: &Name) {
+        self.shared.activity.heard(agent, clock::time_of_day());
     }
 
     /// A session has ended. Never refused: an agent without a session must not count as reached.

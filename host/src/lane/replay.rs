@@ -167,7 +167,7 @@ impl Replay {
 
     fn holds(&self, id: InteractionId, row: &DecisionRow, content: &Content) -> bool {
         let Some((_, condition)) = &self.condition else { return true };
-        condition.evaluate(id, &row.workflow, content, row.now).unwrap_or(false)
+        condition.evaluate(id, &row.workflow, content, &[], row.now).unwrap_or(false)
     }
 }
 

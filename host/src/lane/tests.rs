@@ -18,6 +18,7 @@ use signalbox_engine::{
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
+use super::activity::Activity;
 use super::calls::Handed;
 use super::effects::Effects;
 use super::writer::{Replies, Writer};
@@ -111,6 +112,7 @@ fn writer(store: &Arc<Store>, number: AccountNumber, account: Account, held: &Ar
         mailbox: Mailbox::new(),
         published: ArcSwap::from_pointee(Published::default()),
         stats: Arc::new(Stats::default()),
+        activity: Activity::default(),
         fault: Mutex::default(),
     };
     let head = Head { sequence: account.sequence(), epoch: 1, at: UnixMillis(0) };
@@ -585,17 +587,10 @@ fn a_deployment_that_was_compiled_anew_keeps_its_new_image_in_the_place_of_the_o
 fn the_figures_of_a_queue_hold_over_a_restart_and_for_what_is_put_back() {
     let directory = tempfile::tempdir().unwrap();
     let mut rig = Rig::new(directory.path());
-    let workflow = r#"{"name": "direct", "elements": [
-            {"id": "start", "kind": "start"}, {"id": "line", "kind": "queue", "queue": "line"}, {"id": "end", "kind": "end"}],
-        "connectors": [{"from": "start", "outcome": "next", "to": "line"}, {"from": "line", "outcome": "completed", "to": "end"}]}"#;
-    let workflow: Workflow = serde_json::from_str(workflow).unwrap();
-    rig.command(Command::Put { document: Document::Workflow(Arc::new(workflow), 0), by: "test".into() });
+    direct(&mut rig);
     rig.now = UnixMillis(1_000);
     for _ in 0..2 {
-        let mut request = rig.submit(&mut StdRng::seed_from_u64(rig.submitted.len() as u64));
-        let Request::Submit(submission, idempotency, _) = &mut request else { unreachable!() };
-        (submission.workflow, submission.facts.priority, *idempotency) = (name("direct"), 0, None);
-        rig.turn(Vec::new(), vec![request]);
+        submit_to(&mut rig, "direct");
     }
     rig.restart();
     let figures = |rig: &Rig| {
@@ -613,6 +608,93 @@ fn the_figures_of_a_queue_hold_over_a_restart_and_for_what_is_put_back() {
         rig.command(Command::Cancel { interaction, reason: "test".into(), by: "ana".into() });
     }
     assert_eq!(figures(&rig), [0.0, 0.0, 1.0, 2.0]);
+}
+
+/// A workflow that leads into the queue `line` at once.
+fn direct(rig: &mut Rig) {
+    let workflow = r#"{"name": "direct", "elements": [
+            {"id": "start", "kind": "start"}, {"id": "line", "kind": "queue", "queue": "line"}, {"id": "end", "kind": "end"}],
+        "connectors": [{"from": "start", "outcome": "next", "to": "line"}, {"from": "line", "outcome": "completed", "to": "end"}]}"#;
+    let workflow: Workflow = serde_json::from_str(workflow).unwrap();
+    rig.command(Command::Put { document: Document::Workflow(Arc::new(workflow), 0), by: "test".into() });
+}
+
+fn submit_to(rig: &mut Rig, workflow: &str) -> InteractionId {
+    let mut request = rig.submit(&mut StdRng::seed_from_u64(rig.submitted.len() as u64));
+    let Request::Submit(submission, idempotency, _) = &mut request else { unreachable!() };
+    (submission.workflow, submission.facts.priority, *idempotency) = (name(workflow), 0, None);
+    let id = submission.id;
+    rig.turn(Vec::new(), vec![request]);
+    id
+}
+
+#[test]
+fn the_wait_is_expected_by_how_many_have_left_the_queue_lately() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut rig = Rig::new(directory.path());
+    direct(&mut rig);
+    rig.now = UnixMillis(1_000);
+    let first = submit_to(&mut rig, "direct");
+    for _ in 0..3 {
+        submit_to(&mut rig, "direct");
+    }
+    let expected = |rig: &Rig, position| rig.writer.stats().expected_wait_ms("line", position, rig.now);
+    let own = |rig: &Rig| rig.writer.stats().value("queue", "line", "expected-wait", rig.now);
+    rig.now = UnixMillis(6_000);
+    assert_eq!((expected(&rig, 1), own(&rig)), (None, None), "nobody has left");
+    rig.now = UnixMillis(11_000);
+    rig.command(Command::Take { queue: name("line"), by: "ana".into() });
+    assert_eq!([1, 3].map(|position| expected(&rig, position)), [Some(10_000), Some(30_000)]);
+    assert_eq!(own(&rig), Some(30.0), "of whoever comes next");
+    rig.now = UnixMillis(21_000);
+    rig.command(Command::Cancel { interaction: rig.submitted[1], reason: "test".into(), by: "ana".into() });
+    rig.command(Command::Release { interaction: first, by: "ana".into(), for_anyone: false });
+    rig.command(Command::Take { queue: name("line"), by: "ana".into() });
+    assert_eq!(expected(&rig, 2), Some(13_333), "what was put back came anew, and has left anew");
+    assert_eq!(rig.writer.stats().expected_wait_ms("nothing", 1, rig.now), None);
+    rig.now = UnixMillis(16 * 60_000);
+    assert_eq!(expected(&rig, 1), None, "nobody has left for a quarter of an hour");
+}
+
+#[test]
+fn what_an_agent_only_reads_keeps_its_work_and_writes_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut rig = Rig::new(directory.path());
+    direct(&mut rig);
+    let ann = Document::Agent(Arc::new(serde_json::from_value(json!({"name": "ann"})).unwrap()));
+    rig.command(Command::Put { document: ann, by: "test".into() });
+    let line = json!({"name": "line", "target": {"agent": "ann"}, "inactivity_ms": 5_000});
+    let line = Document::Queue(serde_json::from_value(line).unwrap());
+    rig.command(Command::Put { document: line, by: "test".into() });
+    rig.now = UnixMillis(1_000);
+    let (place, media_types) = (None, BTreeSet::new());
+    for action in [AgentAction::LogIn { place, media_types, connected: false }, AgentAction::Ready] {
+        rig.command(Command::Agent { agent: name("ann"), action, by: "ann".into() });
+    }
+    let interaction = submit_to(&mut rig, "direct");
+    let offer = rig.writer.account().live(interaction).unwrap().offers().next().unwrap().id;
+    let (agent, answer) = (name("ann"), OfferAnswer::Accept);
+    rig.command(Command::AnswerOffer { interaction, offer, agent, answer });
+    let state = |rig: &Rig| rig.writer.account().live(interaction).unwrap().state.kind();
+    let sequence = |rig: &Rig| rig.writer.account().sequence();
+    let before = sequence(&rig);
+    for at in [2_000, 3_000, 4_000] {
+        rig.now = UnixMillis(at);
+        rig.writer.activity().heard(&name("ann"), rig.now);
+        rig.turn(Vec::new(), Vec::new());
+    }
+    assert_eq!(sequence(&rig), before, "nothing is written while nothing is due");
+    rig.now = UnixMillis(6_000);
+    rig.turn(Vec::new(), Vec::new());
+    assert_eq!((state(&rig), sequence(&rig)), (StateKind::Assigned, before.next()));
+    rig.now = UnixMillis(8_999);
+    rig.turn(Vec::new(), Vec::new());
+    assert_eq!((state(&rig), sequence(&rig)), (StateKind::Assigned, before.next()));
+    rig.check();
+    rig.now = UnixMillis(9_000);
+    rig.turn(Vec::new(), Vec::new());
+    assert_eq!(state(&rig), StateKind::Offered, "it went back, and is offered anew");
+    rig.check();
 }
 
 /// Statistics of several kinds; what each shows at a moment.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use signalbox_engine::{
     self as engine, Account, AgentAction, CallId, Command, Configuration, Content, DeliveryKey, Digest, DocumentKind,
-    Ended, Event, Facts, InteractionId, Name, Observed, Observing, Record, SecondLogin, Transcript, UnixMillis,
+    Ended, Event, Facts, InteractionId, Name, Observed, Observing, Record, SecondLogin, State, Transcript, UnixMillis,
 };
 use tokio::sync::oneshot;
 
@@ -15,6 +15,7 @@ use super::clock::Clock;
 use super::deliveries::Deliveries;
 use super::effects::Effects;
 use super::endpoints::Endpoints;
+use super::figures::{Read, TurnFigures};
 use super::grants::AccountGrants;
 use super::sessions::{Joining, Sessions};
 use super::{Answer, Error, Idempotency, Look, Published, Request, Shared, Submitted};
@@ -48,6 +49,7 @@ pub(super) struct Writer {
     deliveries: Deliveries,
     sessions: Sessions,
     effects: Box<dyn Effects>,
+    figures: Read,
     census: Census,
     clock: Clock,
     /// Read once a turn.
@@ -155,6 +157,7 @@ impl Writer {
             deliveries: Deliveries::default(),
             sessions: Sessions::default(),
             effects,
+            figures: Read::default(),
             census: Census::default(),
             clock: Clock::new(head.at),
             now: head.at,
@@ -246,6 +249,11 @@ impl Writer {
     }
 
     #[cfg(test)]
+    pub(super) fn activity(&self) -> &super::activity::Activity {
+        &self.shared.activity
+    }
+
+    #[cfg(test)]
     pub(super) fn stats(&self) -> &crate::stats::Stats {
         &self.shared.stats
     }
@@ -267,6 +275,7 @@ impl Writer {
             self.refuse(answers, requests);
             return;
         }
+        self.figures.borrow_mut().clear();
         let mut work = Work {
             batch: Batch::new(self.shared.number),
             records: Vec::new(),
@@ -305,7 +314,10 @@ impl Writer {
         for _ in 0..TIMERS_MAX {
             let due = self.account.timer_due(self.now).filter(|_| self.down_until.is_none());
             let Some(interaction) = due else { break };
-            self.effect(&mut work, Command::TimerDue { interaction });
+            let put_off = self.agent_seen(interaction).is_some_and(|command| self.effect(&mut work, command));
+            if !put_off {
+                self.effect(&mut work, Command::TimerDue { interaction });
+            }
             self.finish_where_large(&mut work);
         }
         let mut requests = requests.into_iter();
@@ -326,6 +338,15 @@ impl Writer {
         if self.down_until.is_none() {
             self.act();
         }
+    }
+
+    /// What keeps an interaction with its agent where the time that it may do nothing about it is up, and it did ask for
+    /// something. Rejected where that was too long ago.
+    fn agent_seen(&self, interaction: InteractionId) -> Option<Command> {
+        let State::Assigned(assignment) = &self.account.live(interaction)?.state else { return None };
+        assignment.idle_until.filter(|until| *until <= self.now)?;
+        let at = self.shared.activity.last(assignment.agent.as_ref()?);
+        Some(Command::AgentSeen { interaction, at })
     }
 
     /// Sees to what is due about agents, and brings interactions and agents together.
@@ -510,7 +531,8 @@ impl Writer {
     fn step(&mut self, work: &mut Work, command: Command) -> Result<(), Error> {
         let content = engine::reads(&self.account, &command).map(|id| self.content(id)).transpose()?;
         let contact = content.as_ref().and_then(|content| content.message.contact()).map(str::to_owned);
-        let decided = engine::decide(&self.account, command, content, self.now)?;
+        let figures = TurnFigures { stats: &self.shared.stats, read: &self.figures, now: self.now };
+        let decided = engine::decide(&self.account, command, content, &figures, self.now)?;
         let record = decided.record;
         let binaries = let_go(self.account.configuration(), &record);
         work.concerned.push(self.sessions.concerned(&self.account, &record));

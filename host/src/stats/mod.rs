@@ -28,25 +28,33 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use signalbox_engine::{
-    self as engine, Account, CallId, Ended, Event, InteractionId, Name, ObjectKind, Observed, Record, State, StateKind,
-    UnixMillis,
+    self as engine, Account, CallId, Ended, Event, FigureName, InteractionId, Name, Observed, Profile, Record, State,
+    StateKind, UnixMillis,
 };
+
+use series::{Series, Total};
 
 /// The statistics that strategies can ask for, by what they are about. In Markdown.
 pub const REFERENCE: &str = "\
-Statistics that a strategy can ask for, each of one object by its name:
+Statistics that a strategy can ask for by the import `statistics`, and a condition by `statistic(…)`, each of one object by
+its name:
 
 | object | statistic | meaning | unit |
 |---|---|---|---|
 | `queue` | `waiting` | interactions that wait in it now | number |
 | `queue` | `oldest-wait` | how long the next one has waited | seconds |
+| `queue` | `expected-wait` | estimated wait of whoever comes next, by Little's law `W = L / λ`: how many wait now, by how many have left the queue in each second of the last 15 minutes | seconds |
 | `queue` | `entered`, `taken`, `left` | since start: came in, were taken, went without being taken | number |
 | `workflow` | `submitted`, `completed`, `cancelled`, `parked` | since start | number |
 | `media-type` | `submitted` | since start | number |
 | `strategy` | `calls`, `answered`, `failed` | since start, of a deployment | number |
 | `strategy` | `call-time` | mean duration of a call since start | seconds |
 
+A statistic that was defined is known under its object and its own name; a condition can leave the object out.
 Anything else, and an object of which nothing is known yet, has none.";
+
+/// Over which time the server itself counts who leaves a queue.
+const DEPARTURES: Profile = Profile::Sliding { window_ms: 15 * 60_000, step_ms: 60_000 };
 
 /// Lines of strategies' logs that are kept for each deployment.
 const LOG_LINES_MAX: usize = 500;
@@ -79,6 +87,7 @@ pub struct LogLine {
 #[derive(Debug, Default)]
 struct Figures {
     queues: BTreeMap<Name, QueueFigures>,
+    departures: BTreeMap<Name, Departures>,
     workflows: BTreeMap<Name, WorkflowFigures>,
     media_types: BTreeMap<Name, u64>,
     deployments: BTreeMap<Name, DeploymentFigures>,
@@ -103,6 +112,14 @@ pub struct QueueFigures {
     pub taken: u64,
     /// Waited at the start, or were put back since.
     returned: u64,
+}
+
+/// Who has left a queue lately, in whatever way.
+#[derive(Debug)]
+struct Departures {
+    series: Series,
+    /// Most that had left at any moment: an offer that comes to nothing takes nobody out.
+    most: u64,
 }
 
 #[derive(Debug, Default)]
@@ -182,35 +199,25 @@ impl Stats {
         names.iter().filter_map(|name| fold.figure(name.as_str(), now)).collect()
     }
 
-    /// A figure that a strategy asks for: one of the server's own, or a statistic of that object by its name; any statistic
-    /// by its name where the kind is `statistic`. None where there is no such thing, or it has no one value.
+    /// A figure that a condition asks for. None where there is no such thing, or it has no one value.
+    #[must_use]
+    pub(crate) fn read(&self, FigureName { statistic, object }: &FigureName, now: UnixMillis) -> Option<f64> {
+        match object {
+            None => self.figure(statistic.as_str(), now)?.value,
+            Some((kind, name)) => self.granted(kind.name(), name.as_str(), statistic.as_str(), now),
+        }
+    }
+
+    /// A figure that a strategy asks for: one of the server's own, or a statistic of that object by its name. None where
+    /// there is no such thing, or it has no one value.
     #[must_use]
     pub fn granted(&self, kind: &str, name: &str, statistic: &str, now: UnixMillis) -> Option<f64> {
-        if kind == "statistic" {
-            return self.figure(name, now)?.value;
-        }
         self.value(kind, name, statistic, now).or_else(|| {
             let fold = self.folder.fold();
             let object = &fold.statistic(statistic)?.object;
-            let is = kind_word(object.kind) == kind && object.name.as_ref().is_some_and(|of| *of == name);
+            let is = object.kind.name() == kind && object.name.as_ref().is_some_and(|of| *of == name);
             if is { fold.figure(statistic, now)?.value } else { None }
         })
-    }
-}
-
-/// As in the API.
-fn kind_word(kind: ObjectKind) -> &'static str {
-    match kind {
-        ObjectKind::Agent => "agent",
-        ObjectKind::AgentGroup => "agent-group",
-        ObjectKind::Place => "place",
-        ObjectKind::PlaceGroup => "place-group",
-        ObjectKind::Queue => "queue",
-        ObjectKind::MediaType => "media-type",
-        ObjectKind::Workflow => "workflow",
-        ObjectKind::Element => "element",
-        ObjectKind::Strategy => "strategy",
-        ObjectKind::Account => "account",
     }
 }
 
@@ -242,7 +249,11 @@ impl Stats {
                 _ => of.completed += 1,
             }
         }
+        let touched: Vec<Name> = queues.iter().cloned().collect();
         figures.count(account, queues);
+        if let Some(record) = records.last() {
+            touched.iter().for_each(|queue| figures.departed(queue, record.at));
+        }
     }
 
     /// Counts the current figures of an account that was just loaded.
@@ -286,6 +297,14 @@ impl Stats {
         self.figures().queues.get(name).copied()
     }
 
+    /// How long whoever stands at this position of a queue is expected to wait, from 1 on, by Little's law `W = L / λ`
+    /// (J. D. C. Little, 1961): with its position for `L`, and for `λ` how many have left the queue in each millisecond of
+    /// the last 15 minutes. None while nobody has.
+    #[must_use]
+    pub fn expected_wait_ms(&self, queue: &str, position: usize, now: UnixMillis) -> Option<u64> {
+        self.figures().expected_wait_ms(queue, position as u64, now)
+    }
+
     /// A statistic by its names in [`REFERENCE`]; none where there is no such thing.
     #[must_use]
     pub fn value(&self, kind: &str, name: &str, statistic: &str, now: UnixMillis) -> Option<f64> {
@@ -298,6 +317,11 @@ impl Stats {
                 match statistic {
                     "waiting" => Some(number(queue.waiting)),
                     "oldest-wait" => Some(number(queue.head_since.map_or(0, |s| now.0.saturating_sub(s.0))) / 1000.0),
+                    "expected-wait" if queue.waiting == 0 => Some(0.0),
+                    "expected-wait" => {
+                        let wait_ms = figures.expected_wait_ms(name, queue.waiting, now)?;
+                        Some(number(wait_ms) / 1000.0)
+                    }
                     "entered" => Some(number(queue.entered)),
                     "taken" => Some(number(queue.taken)),
                     "left" => {
@@ -369,6 +393,28 @@ impl Figures {
             }
             _ => {}
         }
+    }
+
+    /// Counts who has left a queue by now.
+    fn departed(&mut self, queue: &Name, now: UnixMillis) {
+        let Some(QueueFigures { waiting, entered, returned, .. }) = self.queues.get(queue).copied() else { return };
+        let left = (entered + returned).saturating_sub(waiting);
+        if !self.departures.contains_key(queue) {
+            let series = Series::new(Some(&DEPARTURES), Total::Sums([0; 4]), now);
+            self.departures.insert(queue.clone(), Departures { series, most: 0 });
+        }
+        let Some(Departures { series, most }) = self.departures.get_mut(queue) else { return };
+        if left > *most {
+            series.add(now, 0, left - *most);
+            *most = left;
+        }
+    }
+
+    fn expected_wait_ms(&self, queue: &str, position: u64, now: UnixMillis) -> Option<u64> {
+        let Departures { series, .. } = self.departures.get(queue)?;
+        let Total::Sums([left, ..]) = series.read(now) else { return None };
+        let elapsed_ms = now.0.saturating_sub(series.from(now).0);
+        position.saturating_mul(elapsed_ms).checked_div(left)
     }
 
     fn count(&mut self, account: &Account, queues: BTreeSet<Name>) {

@@ -191,3 +191,57 @@ async fn what_was_said_can_be_read() {
     assert_eq!(transcript["said"][0]["text"], "Hello?", "{transcript}");
     assert_eq!(transcript["said"][0]["speaker"], "customer");
 }
+
+#[tokio::test]
+async fn callbacks_are_listed_by_state_and_by_number_in_pages() {
+    let server = Server::start().await;
+    set_up(&server).await;
+    server.put_workflow("chats", "chats").await;
+    server.submit("chats", "Hi").await;
+    let at = slot(&server).await["starts_at_ms"].clone();
+    let mut ids = Vec::new();
+    for (number, at) in [("+49 30 1", &at), ("+49 30 2", &Value::Null), ("+49 30 3", &at)] {
+        let mut new = json!({"rules": "sales", "number": number});
+        if !at.is_null() {
+            new["at_ms"] = at.clone();
+        }
+        let booked = server.expect("client", "POST /callbacks", new, 201).await;
+        ids.push(booked["id"].as_str().unwrap().to_owned());
+    }
+    let close = format!("POST /callbacks/{}/close", ids[2]);
+    let closed = server.expect("client", &close, json!({"reason": "sent a mail"}), 200).await;
+    assert_eq!((&closed["state"], &closed["disposition"]), (&json!("abandoned"), &json!("sent a mail")));
+    let list = async |query: &str| {
+        let page = server.expect("client", &format!("GET /callbacks{query}"), Value::Null, 200).await;
+        let found = page["items"].as_array().unwrap().iter();
+        let found = found.map(|item| ids.iter().position(|id| item["id"] == id.as_str()).unwrap()).collect::<Vec<_>>();
+        (found, page["next"].as_str().map(str::to_owned))
+    };
+    let table: [(&str, &[usize]); 8] = [
+        ("", &[2, 1, 0]),
+        ("?state=scheduled", &[0]),
+        ("?state=queued", &[1]),
+        ("?state=abandoned", &[2]),
+        ("?state=completed", &[]),
+        ("?number=0049%2030-1", &[0]),
+        ("?number=%2B49303", &[2]),
+        ("?number=%2B49303&state=queued", &[]),
+    ];
+    for (query, wanted) in table {
+        assert_eq!(list(query).await, (wanted.to_vec(), None), "{query}");
+    }
+    let (first, next) = list("?limit=2").await;
+    assert_eq!(first, [2, 1]);
+    assert_eq!(list(&format!("?limit=2&cursor={}", next.unwrap())).await, (vec![0], None));
+    for (query, code) in
+        [("?state=lost", "query-invalid"), ("?limit=0", "query-invalid"), ("?cursor=x", "cursor-invalid")]
+    {
+        let refused = server.call("client", &format!("GET /callbacks{query}"), Value::Null).await;
+        assert_eq!((refused.status.as_u16(), refused.code()), (400, code), "{query}");
+    }
+    let chats = server.expect("client", "GET /interactions?media_type=chat", Value::Null, 200).await;
+    let chat = chats["items"][0]["id"].as_str().unwrap();
+    server.expect("client", &format!("POST /callbacks/{chat}/close"), json!({}), 404).await;
+    let ended = server.expect("client", "GET /interactions?state=abandoned", Value::Null, 200).await;
+    assert_eq!(ended["items"][0]["id"], ids[2].as_str());
+}

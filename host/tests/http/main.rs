@@ -1,6 +1,7 @@
 //! The HTTP API as its callers see it: requests into the router, with a real store and real lanes behind it.
 #![allow(clippy::unwrap_used)]
 
+mod agents;
 mod applications;
 mod bad_input;
 mod callbacks;

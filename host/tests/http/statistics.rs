@@ -123,3 +123,72 @@ async fn what_is_wrong_is_refused_with_its_code() {
         assert_eq!((answer.status.as_u16(), answer.code()), (status, code), "{query}");
     }
 }
+
+/// A workflow that sends away whoever comes while so many wait.
+fn by_length(expression: &str) -> Value {
+    json!({
+        "elements": [
+            {"id": "start", "kind": "start"},
+            {"id": "busy", "kind": "condition", "expression": expression},
+            {"id": "wait", "kind": "queue", "queue": "billing"},
+            {"id": "later", "kind": "end", "disposition": "later"},
+            {"id": "end", "kind": "end"}
+        ],
+        "connectors": [
+            {"from": "start", "outcome": "next", "to": "busy"},
+            {"from": "busy", "outcome": "true", "to": "later"},
+            {"from": "busy", "outcome": "false", "to": "wait"},
+            {"from": "wait", "outcome": "completed", "to": "end"}
+        ]
+    })
+}
+
+#[tokio::test]
+async fn a_condition_goes_by_statistics_and_the_timeline_says_what_they_were() {
+    let server = Server::start().await;
+    let expression = "statistic('queue', 'billing', 'waiting').orValue(0.0) >= 2.0";
+    server.expect("designer", "PUT /workflows/main", by_length(expression), 201).await;
+    for _ in 0..2 {
+        let id = server.submit("main", "Hi").await;
+        let shown = server.expect("client", &format!("GET /interactions/{id}"), Value::Null, 200).await;
+        assert_eq!(shown["state"], "queued");
+    }
+    let third = server.submit("main", "Hi").await;
+    let shown = server.expect("client", &format!("GET /interactions/{third}"), Value::Null, 200).await;
+    assert_eq!((&shown["state"], &shown["disposition"]), (&json!("completed"), &json!("later")), "{shown:#}");
+    let timeline = server.expect("client", &format!("GET /interactions/{third}/timeline"), Value::Null, 200).await;
+    let read = |entry: &&Value| entry["type"] == "interaction.statistics-read";
+    let read = timeline["items"].as_array().unwrap().iter().find(read).unwrap();
+    assert_eq!(read["text"], "Went by statistics: `waiting` of the queue `billing` is 2.");
+    assert_eq!(read["readings"][0]["value"], 2.0);
+
+    server.expect("operator", "PUT /statistics/came", queued(), 201).await;
+    server.expect("designer", "PUT /workflows/main", by_length("statistic('came').orValue(0.0) >= 1.0"), 200).await;
+    server.submit("main", "Hi").await;
+    value(&server, "came", &json!(1.0)).await;
+    let id = server.submit("main", "Hi").await;
+    let shown = server.expect("client", &format!("GET /interactions/{id}"), Value::Null, 200).await;
+    assert_eq!(shown["disposition"], "later", "{shown:#}");
+    let refused = server.call("operator", "DELETE /statistics/came", Value::Null).await;
+    assert_eq!((refused.status.as_u16(), refused.code()), (409, "document-in-use"), "{refused:#?}");
+}
+
+#[tokio::test]
+async fn a_condition_over_a_statistic_that_is_not_there_is_refused_by_name() {
+    let server = Server::start().await;
+    server.put_workflow("other", "billing").await;
+    let table = [
+        ("statistic('came').orValue(0.0) > 1.0", "statistic-unknown", "`came`"),
+        ("statistic('queue', 'biling', 'waiting').orValue(0.0) > 1.0", "statistic-unknown", "`biling`"),
+        ("statistic('queue', 'billing', 'wating').orValue(0.0) > 1.0", "statistic-unknown", "`wating`"),
+        ("statistic('queue', 'billing', 'waiting') > 1.0", "condition-invalid", "orValue"),
+        ("statistic(workflow).hasValue()", "condition-invalid", "written out"),
+    ];
+    for (expression, code, named) in table {
+        let answer = server.call("designer", "PUT /workflows/main", by_length(expression)).await;
+        assert_eq!((answer.status.as_u16(), answer.code()), (422, "workflow-faulty"), "{expression}");
+        let fault = &answer.body["faults"][0];
+        assert_eq!((&fault["code"], &fault["element"]), (&json!(code), &json!("busy")), "{expression}");
+        assert!(fault["message"].as_str().unwrap().contains(named), "{expression}: {fault}");
+    }
+}

@@ -9,8 +9,9 @@ use std::collections::BTreeSet;
 use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, LiteralValue, operators};
 use cel::{IdedExpr, Program};
 
-use super::{ConditionError, INTERACTION, NOW, WORKFLOW, cut, refused_at};
-use crate::limits::{ENTRIES_MAX, KEY_BYTES_MAX, VALUE_BYTES_MAX};
+use super::{ConditionError, INTERACTION, NOW, STATISTIC, WORKFLOW, cut, refused_at};
+use crate::figure::FigureName;
+use crate::limits::{ENTRIES_MAX, FIGURES_MAX, KEY_BYTES_MAX, VALUE_BYTES_MAX};
 
 /// Most loops in each other.
 const LOOPS_MAX: usize = 2;
@@ -34,6 +35,8 @@ const STEP_BYTES: u64 = 512;
 /// Steps of compiling a pattern, and how much slower it reads than a search for a text.
 const PATTERN_COST: u64 = 2_000;
 const PATTERN_FACTOR: u64 = 4;
+/// Steps of reading a figure, which may be counted over all agents.
+const FIGURE_COST: u64 = 2_000;
 
 /// Members of `interaction`, and whether they can be looped over.
 pub(super) const MEMBERS: [(&str, bool); 16] = [
@@ -55,7 +58,7 @@ pub(super) const MEMBERS: [(&str, bool); 16] = [
     ("user_data", true),
 ];
 /// Functions that only look at their arguments once.
-const FUNCTIONS: [&str; 17] = [
+const FUNCTIONS: [&str; 18] = [
     "bool",
     "bytes",
     "contains",
@@ -69,6 +72,7 @@ const FUNCTIONS: [&str; 17] = [
     "orValue",
     "size",
     "startsWith",
+    STATISTIC,
     "string",
     "type",
     "uint",
@@ -102,14 +106,25 @@ const OPERATORS: [&str; 21] = [
 const OPTIONALS: [&str; 3] = ["of", "ofNonZeroValue", "none"];
 const TYPES: [&str; 10] = ["bool", "bytes", "double", "int", "list", "map", "null_type", "string", "type", "uint"];
 
-/// Members of `interaction` that an expression refers to, and most steps that it takes.
+/// What an expression refers to, and what it takes.
+pub(super) struct Checked {
+    /// Members of `interaction`.
+    pub(super) members: BTreeSet<&'static str>,
+    /// Figures of the stat server.
+    pub(super) figures: BTreeSet<FigureName>,
+    /// Most steps of one evaluation.
+    pub(super) steps: u64,
+}
+
+/// What an expression refers to, and most steps that it takes.
 ///
 /// # Errors
 /// [`ConditionError::Refused`] where something has no place in a condition, [`ConditionError::TooCostly`].
-pub(super) fn check(source: &str, program: &Program) -> Result<(BTreeSet<&'static str>, u64), ConditionError> {
+pub(super) fn check(source: &str, program: &Program) -> Result<Checked, ConditionError> {
     let expression = program.expression();
     // Once to see what it touches, and once to see what that costs.
-    let mut look = Walk { source, program, members: BTreeSet::new(), scope: Vec::new(), text: 0, list: 0 };
+    let (members, figures) = (BTreeSet::new(), BTreeSet::new());
+    let mut look = Walk { source, program, members, figures, scope: Vec::new(), text: 0, list: 0 };
     look.bound(expression)?;
     let text = if look.members.contains("body") { BODY_COST } else { TEXT_COST.max(look.list) };
     let mut sum = Walk { text, scope: Vec::new(), members: BTreeSet::new(), ..look };
@@ -117,7 +132,7 @@ pub(super) fn check(source: &str, program: &Program) -> Result<(BTreeSet<&'stati
     if steps > COST_MAX {
         return Err(ConditionError::TooCostly);
     }
-    Ok((sum.members, steps))
+    Ok(Checked { members: sum.members, figures: sum.figures, steps })
 }
 
 /// What evaluating an expression takes at most, and what it gives.
@@ -174,6 +189,8 @@ struct Walk<'e> {
     program: &'e Program,
     /// Members of `interaction` that were met.
     members: BTreeSet<&'static str>,
+    /// Figures that were met.
+    figures: BTreeSet<FigureName>,
     /// Variables of the loops that it is in, and most bytes of what each stands for.
     scope: Vec<(&'e str, u64)>,
     /// Steps of an operation on texts or lists.
@@ -274,6 +291,9 @@ impl<'e> Walk<'e> {
             let message = format!("there is no function `{}`: known are `{}`", cut(function), FUNCTIONS.join("`, `"));
             return self.refuse(at, message);
         }
+        if function == STATISTIC {
+            return self.figure(at, call);
+        }
         let mut operands = Vec::with_capacity(call.args.len() + 1);
         if let Some(target) = call.target.as_deref() {
             operands.push(self.bound(target)?);
@@ -327,6 +347,31 @@ impl<'e> Walk<'e> {
             (operators::INDEX | operators::OPT_INDEX | operators::OPT_SELECT, [of, ..]) => Bound::new(steps, of.part),
             _ => Bound::small(steps),
         })
+    }
+
+    /// A figure that is asked for by its names.
+    fn figure(&mut self, at: &IdedExpr, call: &CallExpr) -> Result<Bound, ConditionError> {
+        let literal = |argument: &'_ IdedExpr| match &argument.expr {
+            Expr::Literal(LiteralValue::String(text)) => Some(text.inner().to_owned()),
+            _ => None,
+        };
+        let arguments: Option<Vec<String>> = call.args.iter().map(literal).collect();
+        let Some(arguments) = arguments else {
+            return self.refuse(at, "the names of a statistic must be written out, in quotes");
+        };
+        let mut arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        if call.target.is_some() {
+            // As a member of something it has no meaning.
+            arguments.clear();
+        }
+        match FigureName::new(&arguments) {
+            Ok(figure) => drop(self.figures.insert(figure)),
+            Err(message) => return self.refuse(at, message),
+        }
+        if self.figures.len() > FIGURES_MAX {
+            return self.refuse(at, format!("a condition reads at most {FIGURES_MAX} statistics"));
+        }
+        Ok(Bound::small(FIGURE_COST))
     }
 
     fn pattern(&self, at: &IdedExpr, call: &CallExpr) -> Result<(), ConditionError> {

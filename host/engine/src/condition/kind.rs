@@ -7,7 +7,7 @@ use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, LiteralValu
 use cel::{IdedExpr, Program};
 
 use super::cost::indexed;
-use super::{ConditionError, INTERACTION, NOW, WORKFLOW, refused_at};
+use super::{ConditionError, INTERACTION, NOW, STATISTIC, WORKFLOW, refused_at};
 
 /// What a value is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -164,7 +164,7 @@ impl Look<'_> {
             "string" => Some(Kind::Text),
             "bytes" => Some(Kind::Bytes),
             "type" => Some(Kind::Type),
-            operators::OPT_INDEX | operators::OPT_SELECT | "of" | "ofNonZeroValue" | "none" | "or" => {
+            STATISTIC | operators::OPT_INDEX | operators::OPT_SELECT | "of" | "ofNonZeroValue" | "none" | "or" => {
                 Some(Kind::Optional)
             }
             _ => None,
@@ -175,7 +175,7 @@ impl Look<'_> {
         let (first, second) = (self.kind(a)?, self.kind(b)?);
         for (part, kind) in [(a, first), (b, second)] {
             if let Some(kind @ (Kind::List | Kind::Map | Kind::Null | Kind::Type | Kind::Optional)) = kind {
-                return self.refuse(part, format!("{} has no `{}`", kind.words(), sign(operator)));
+                return self.without(operator, part, kind);
             }
         }
         match (first, second) {
@@ -195,8 +195,17 @@ impl Look<'_> {
     fn number(&self, operator: &str, part: &IdedExpr) -> Result<(), ConditionError> {
         match self.kind(part)? {
             None | Some(Kind::Number) => Ok(()),
-            Some(kind) => self.refuse(part, format!("{} has no `{}`", kind.words(), sign(operator))),
+            Some(kind) => self.without(operator, part, kind),
         }
+    }
+
+    /// Refuses a part that an operator has no meaning for.
+    fn without<T>(&self, operator: &str, part: &IdedExpr, kind: Kind) -> Result<T, ConditionError> {
+        let todo = match kind {
+            Kind::Optional => ": say what stands for it where there is none, as in `.orValue(0.0)`",
+            _ => "",
+        };
+        self.refuse(part, format!("{} has no `{}`{todo}", kind.words(), sign(operator)))
     }
 
     fn comprehension(&self, loops: &ComprehensionExpr) -> Seen {
@@ -305,6 +314,8 @@ mod tests {
             interaction.user_data > 1                => line 1, column 12: a map has no `>`
             [1] < [2]                                => line 1, column 1: a list has no `<`
             interaction.priority + 'a' == 'b'        => line 1, column 24: `+` stands between a number and a text
+            statistic('level') > 80.0                => line 1, column 10: an optional value has no `>`: say what stands
+            statistic('level') - 1.0 > 80.0          => line 1, column 10: an optional value has no `-`
             workflow - 1 > 0                         => line 1, column 1: a text has no `-`
             -workflow == 'a'                         => line 1, column 2: a text has no `-`
             "#,
@@ -336,6 +347,8 @@ mod tests {
             now_ms - interaction.submitted_at_ms > 60000                => fine
             interaction.subject + interaction.body != ''                => fine
             bool(interaction.user_data.urgent)                          => fine
+            statistic('level').orValue(0.0) - 1.0 > 80.0                => fine
+            statistic('queue', 'billing', 'waiting').hasValue()         => fine
             ",
         );
     }

@@ -228,6 +228,12 @@ fn check_filter(configuration: &Configuration, statistic: &Statistic) -> Result<
     }
     let Some(text) = &filter.condition else { return Ok(()) };
     let condition = Condition::new(text).map_err(|error| invalid("filter.condition", error.to_string()))?;
+    if condition.figures().next().is_some() {
+        return Err(invalid(
+            "filter.condition",
+            "a filter looks at the interaction alone: take `statistic(…)` out of it",
+        ));
+    }
     if !configuration.asked.has_room_for(text, &condition) {
         let (what, limit) = ("different conditions of statistics, or as costly ones", limits::STATISTIC_CONDITIONS_MAX);
         return Err(Rejection::Full { what, limit });

@@ -10,9 +10,10 @@ use std::sync::Arc;
 use signalbox_engine::{
     Account, Action, AgentAction, AgentGroup, Answer, AttemptOutcome, Attention, Binding, CallId, Category, Command,
     Connection, Content, Decision, DeliveryKey, DeliveryState, Deployment, Destination, Digest, Document, DocumentKey,
-    DocumentKind, EndpointFailure, EndpointReply, EndpointRequest, Entry, Event, Facts, Failure, InteractionId,
-    Manifest, Message, Name, OfferAnswer, OfferEnd, OfferId, OnFailure, Outcome, Pending, Queue, Rejection, Reply,
-    Share, SkillExpression, Speaker, Submission, Target, UnixMillis, Webhook, Workflow, decide, reads,
+    DocumentKind, EndpointFailure, EndpointReply, EndpointRequest, Entry, Event, Facts, Failure, FigureName, Figures,
+    InteractionId, Manifest, Message, Name, OfferAnswer, OfferEnd, OfferId, OnFailure, Outcome, Pending, Queue,
+    Rejection, Reply, Share, SkillExpression, Speaker, Submission, Target, UnixMillis, Webhook, Workflow, decide,
+    reads,
 };
 use uuid::Uuid;
 
@@ -21,7 +22,18 @@ use uuid::Uuid;
 pub struct World {
     pub account: Account,
     pub contents: BTreeMap<InteractionId, Content>,
+    pub figures: Known,
     submits: u128,
+}
+
+/// Figures by their names as they are shown.
+#[derive(Debug, Clone, Default)]
+pub struct Known(pub BTreeMap<String, f64>);
+
+impl Figures for Known {
+    fn value(&self, figure: &FigureName) -> Option<f64> {
+        self.0.get(&figure.to_string()).copied()
+    }
 }
 
 /// Runs a table and compares each line with what it must lead to.
@@ -52,7 +64,7 @@ impl World {
     /// Carries out a command at a moment.
     pub fn try_at(&mut self, command: Command, now: UnixMillis) -> Result<Vec<Event>, Rejection> {
         let content = reads(&self.account, &command).map(|id| self.contents[&id].clone());
-        let decided = decide(&self.account, command, content, now)?;
+        let decided = decide(&self.account, command, content, &self.figures, now)?;
         for (id, content) in decided.contents {
             self.contents.insert(id, content);
         }
@@ -142,6 +154,7 @@ impl World {
             "queue" => Document::Queue(serde_json::from_str(json).unwrap()),
             "calendar" => Document::Calendar(name("hours"), Arc::new(serde_json::from_str(json).unwrap())),
             "callback-rules" => Document::CallbackRules(Arc::new(serde_json::from_str(json).unwrap())),
+            "statistic" => Document::Statistic(Arc::new(serde_json::from_str(json).unwrap())),
             "endpoint" => Document::Endpoint(Arc::new(serde_json::from_str(json).unwrap())),
             other => panic!("no such kind: {other}"),
         };
@@ -288,6 +301,7 @@ impl World {
             ["workbin", i] => {
                 Command::Attend { interaction: the(i), attention: Attention::Workbin, by: by(), for_anyone }
             }
+            ["seen", i, at] => Command::AgentSeen { interaction: the(i), at: UnixMillis(at.parse().unwrap()) },
             ["wrapped", i] => Command::FinishWrapUp { interaction: the(i), disposition: None, by: by(), for_anyone },
             ["transfer", i, kind, target] => {
                 let to = match kind {
@@ -312,7 +326,8 @@ impl World {
             ["close", i] => Command::Close { interaction: the(i), reason: "left".into(), by: by() },
             [
                 "remove",
-                kind @ ("agent" | "agent-group" | "skill" | "place" | "endpoint" | "calendar" | "callback-rules"),
+                kind @ ("agent" | "agent-group" | "skill" | "place" | "endpoint" | "calendar" | "callback-rules"
+                | "statistic"),
                 of,
             ] => {
                 let kind = match kind {
@@ -322,6 +337,7 @@ impl World {
                     "endpoint" => DocumentKind::Endpoint,
                     "calendar" => DocumentKind::Calendar,
                     "callback-rules" => DocumentKind::CallbackRules,
+                    "statistic" => DocumentKind::Statistic,
                     _ => DocumentKind::AgentGroup,
                 };
                 Command::Remove { key: DocumentKey { kind, name: name(of), element: None, version: 0 }, by: by() }
@@ -384,6 +400,13 @@ impl World {
             Event::Submitted { id, .. } => format!("submitted {}", short(id)),
             Event::WorkflowEntered { .. } => return None,
             Event::Marked { marks, .. } => format!("marked {}", marks.len()),
+            Event::StatisticsRead { readings, .. } => {
+                let each = readings.iter().map(|reading| match reading.value {
+                    Some(value) => format!("read {} is {value}", reading.figure),
+                    None => format!("read {} is unknown", reading.figure),
+                });
+                each.collect::<Vec<_>>().join(", ")
+            }
             Event::Entered { element, by: Some(by), .. } => format!("at {element} by {by}"),
             Event::Entered { element, .. } => format!("at {element}"),
             Event::WorkflowLeft { outcome, .. } => format!("back by {outcome}"),

@@ -91,7 +91,7 @@ impl Deploy {
         for place in &self.bind {
             let began = Instant::now();
             let share = [(name.clone(), 1)];
-            put_binding(client, place, &share, &self.on_failure, (&[], &self.message))
+            put_binding(client, place, &share, &self.on_failure, (&[], self.message.as_deref().unwrap_or_default()))
                 .await
                 .map_err(|error| self.unbound(error, &name, place))?;
             output.timed(&format!("bound {}", described(place, &share)), began.elapsed());

@@ -1,5 +1,6 @@
 //! Figures as tables, and against a recount.
 
+mod own;
 mod recount;
 mod tables;
 mod world;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use signalbox_engine::{
-    Account, Command, Content, Document, DocumentKey, DocumentKind, Facts, InteractionId, Message, Name, Observed,
-    Observing, Record, Rejection, Sequence, Submission, UnixMillis, census, decide, reads,
+    Account, Command, Content, Document, DocumentKey, DocumentKind, Facts, InteractionId, Message, Name, NoFigures,
+    Observed, Observing, Record, Rejection, Sequence, Submission, UnixMillis, census, decide, reads,
 };
 use uuid::Uuid;
 
@@ -35,7 +35,7 @@ pub(super) fn id(n: u128) -> InteractionId {
 impl World {
     pub(super) fn run(&mut self, command: Command, now: UnixMillis) -> Result<Record, Rejection> {
         let content = reads(&self.account, &command).map(|id| self.contents[&id].clone());
-        let decided = decide(&self.account, command, content, now)?;
+        let decided = decide(&self.account, command, content, &NoFigures, now)?;
         let record = decided.record;
         let mut observed = Observed::default();
         let observing = Observing::before(&self.account, &record, &mut observed);
