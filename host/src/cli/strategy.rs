@@ -30,7 +30,9 @@ Examples:
   signalbox strategy history support/screen
   signalbox strategy diff rules-7 rules-8
   signalbox strategy list
-  signalbox strategy logs rules-7")]
+  signalbox strategy logs rules-7
+  signalbox strategy use rules-7
+  signalbox strategy shadows support/screen")]
 pub(super) struct Strategy {
     #[command(flatten)]
     connection: Connection,
@@ -48,6 +50,17 @@ enum Command {
     },
     Deploy(deploy::Deploy),
     Bind(Bind),
+    /// Shows what a deployment has done since the server started, how long its calls take and how they fail.
+    Use {
+        /// The deployment.
+        deployment: String,
+    },
+    /// Shows what those would have decided that are asked without effect.
+    Shadows {
+        /// The workflow and its strategy element.
+        #[arg(value_name = "WORKFLOW/ELEMENT", value_parser = element)]
+        place: (String, String),
+    },
     /// Puts the binding that stood before again. The next call goes by it.
     Rollback {
         /// The workflow and its strategy element.
@@ -129,6 +142,23 @@ impl Strategy {
                 let extra = (bind.shadows.as_slice(), bind.message.as_str());
                 let bound = put_binding(&client, &bind.place, &bind.shares, &bind.on_failure, extra).await?;
                 output.result(&bound, |_| format!("bound {}", described(&bind.place, &bind.shares)))
+            }
+            Command::Use { deployment } => {
+                let used = self.connection.client()?.get(&["deployments", &deployment, "use"], &[]).await?;
+                output.result(&used, used_shown)
+            }
+            Command::Shadows { place: (workflow, element) } => {
+                let path = ["workflows", &workflow, "elements", &element, "binding", "shadows"];
+                let shadows = self.connection.client()?.get(&path, &[]).await?;
+                output.result(&shadows, |shadows| {
+                    let fields =
+                        ["deployment", "compared", "outcome_changed", "actions_changed", "failed", "mended", "skipped"];
+                    let headings =
+                        ["shadow", "compared", "other outcome", "other actions", "failed", "mended", "skipped"];
+                    let row = |shadow: &Value| fields.map(|field| cell(shadow, field)).to_vec();
+                    let rows: Vec<_> = items(shadows).iter().map(row).collect();
+                    table(&headings, &rows)
+                })
             }
             Command::Rollback { place: (workflow, element), message } => {
                 let path = ["workflows", &workflow, "elements", &element, "binding", "rollback"];
@@ -242,6 +272,29 @@ async fn put_binding(
             ("on_failure.retries", "--retries"),
         ])
     })
+}
+
+/// What a deployment has done, for people.
+fn used_shown(used: &Value) -> String {
+    let mut rows = vec![vec!["calls".to_owned(), cell(used, "calls")]];
+    for kind in ["outcomes", "failures"] {
+        for (name, count) in used[kind].as_object().into_iter().flatten() {
+            let what = if kind == "failures" { format!("failure: {name}") } else { name.clone() };
+            rows.push(vec![what, text(count)]);
+        }
+    }
+    for (field, what) in [("instantiate", "sandbox"), ("guest", "strategy")] {
+        for quantile in ["p50", "p99"] {
+            rows.push(vec![format!("{what}, {quantile}"), format!("{} µs", used[field][format!("{quantile}_us")])]);
+        }
+    }
+    let memory = used["memory_bytes_max"].as_u64().unwrap_or_default();
+    rows.push(vec!["most memory".into(), format!("{} KiB", memory / 1024)]);
+    if used["is_out"] == true {
+        rows.push(vec!["taken out".into(), "half of its last calls failed".into()]);
+    }
+    let width = rows.iter().map(|row| row[0].chars().count()).max().unwrap_or(0);
+    rows.iter().map(|row| format!("{:width$}  {}", row[0], row[1])).collect::<Vec<_>>().join("\n")
 }
 
 /// Who serves, with shares where they are several.

@@ -17,9 +17,14 @@ use super::body::{Json, Parameters};
 use super::cursor::Page;
 use super::document::{Condition, named, put_status, tag, tagged};
 use super::{Problem, State, now};
+use crate::lane::ShadowView;
 
 pub(super) fn routes() -> OpenApiRouter<State> {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(get, put, delete)).routes(routes!(roll_back))
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(get, put, delete))
+        .routes(routes!(roll_back))
+        .routes(routes!(shadows))
 }
 
 /// Lists bindings.
@@ -113,6 +118,20 @@ async fn roll_back(
     let binding = standing.back(message, caller.by(), now()).ok_or_else(Problem::nothing_earlier)?;
     bind(&caller, &binding).await?;
     Ok(tagged(StatusCode::OK, &binding))
+}
+
+/// Shows what the deployments would have decided that are asked without effect, since the server started.
+#[utoipa::path(
+    get,
+    path = "/v1/accounts/{account}/workflows/{workflow}/elements/{element}/binding/shadows",
+    security(("token" = ["operator"])),
+    responses((status = 200, description = "All of them.", body = Page<ShadowView>))
+)]
+async fn shadows(caller: Caller<Operate>, parameters: Parameters) -> Result<Answer<Page<ShadowView>>, Problem> {
+    let (workflow, element): (Name, Name) = (parameters.get("workflow")?, parameters.get("element")?);
+    let shadows = caller.lane.shadows(&workflow, &element);
+    let shadows = shadows.ok_or_else(|| Problem::unknown("binding", format!("{workflow}/{element}")))?;
+    Ok(Answer(Page::whole(shadows)))
 }
 
 /// Takes the binding of an element away; interactions that come there are parked.

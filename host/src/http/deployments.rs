@@ -20,11 +20,15 @@ use super::auth::{Caller, Operate, Review};
 use super::body::{Json, Parameters, Query};
 use super::cursor::{self, Page};
 use super::{Problem, State, now};
-use crate::stats::LogLine;
+use crate::stats::{DeploymentUse, LogLine};
 use crate::strategy::{Asset, DEADLINE, DEADLINE_MAX, InstallError, Runtime};
 
 pub(super) fn routes() -> OpenApiRouter<State> {
-    OpenApiRouter::new().routes(routes!(list, deploy)).routes(routes!(get, delete)).routes(routes!(log))
+    OpenApiRouter::new()
+        .routes(routes!(list, deploy))
+        .routes(routes!(get, delete))
+        .routes(routes!(log))
+        .routes(routes!(used))
 }
 
 /// What is to be deployed.
@@ -266,6 +270,22 @@ async fn log(
         return Err(Problem::unknown("deployment", &name));
     }
     Ok(Answer(Page::whole(caller.lane.stats().log(name.as_str(), limit))))
+}
+
+/// Shows what a deployment has done since the server started: calls, outcomes, failures, times, memory, and whether it is
+/// taken out.
+#[utoipa::path(
+    get,
+    path = "/v1/accounts/{account}/deployments/{deployment}/use",
+    security(("token" = ["operator"])),
+    responses((status = 200, description = "What it has done.", body = DeploymentUse))
+)]
+async fn used(caller: Caller<Operate>, parameters: Parameters) -> Result<Answer<DeploymentUse>, Problem> {
+    let name: Name = parameters.get("deployment")?;
+    if !caller.configuration().deployments.contains_key(&name) {
+        return Err(Problem::unknown("deployment", &name));
+    }
+    Ok(Answer(caller.lane.stats().deployment(name.as_str())))
 }
 
 impl<G> Caller<G> {

@@ -154,6 +154,7 @@ impl Accounts {
             published: ArcSwap::from_pointee(Published::default()),
             stats: Arc::new(Stats::new(|| strategy::lower_priority(STATS_NICE))),
             activity: Activity::new(time_of_day()),
+            shadows: super::shadows::Shadows::default(),
             fault: Mutex::default(),
         });
         let world = World {

@@ -14,7 +14,7 @@ use crate::store;
 pub(super) const WINDOW: usize = 256;
 
 /// What became of a call that was handed on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Handed {
     /// It is in flight: an answer will come.
     InFlight,
@@ -22,6 +22,8 @@ pub(super) enum Handed {
     Aside,
     /// There is no room now.
     Full,
+    /// Its deployment is taken out.
+    Out(String),
 }
 
 #[derive(Debug, Default)]
@@ -99,6 +101,7 @@ impl Calls {
             match hand(call, deployment, request) {
                 Handed::InFlight => drop(self.in_flight.insert(call)),
                 Handed::Aside => self.aside.entry(deployment.name.clone()).or_default().push((call, id)),
+                Handed::Out(why) => self.failed.push((call, id, why)),
                 Handed::Full => {
                     self.waiting.push_front((call, id));
                     break;

@@ -14,6 +14,7 @@ use tokio::runtime::Handle;
 
 use super::calls::Handed;
 use super::loaders::Loaders;
+use super::shadows::Outcome;
 use super::writer::Replies;
 use super::{Answer, Shared};
 use crate::outbox::{Attempt, Outbox};
@@ -34,6 +35,9 @@ pub(super) trait Effects: Send {
         grants: &Arc<dyn Grants>,
     ) -> Handed;
 
+    /// Asks a deployment the same that another has decided, without effect.
+    fn shadow(&mut self, shadow: Shadow, grants: &Arc<dyn Grants>);
+
     /// A deployment that was asked for is there, or cannot be had.
     fn loaded(
         &mut self,
@@ -49,6 +53,14 @@ pub(super) trait Effects: Send {
 
     /// Answers callers whose commands are durable.
     fn reply(&mut self, replies: Replies);
+}
+
+/// A deployment that is asked without effect, and what it is compared with.
+pub(super) struct Shadow {
+    pub(super) deployment: Arc<Deployment>,
+    pub(super) call: CallId,
+    pub(super) request: Request,
+    pub(super) decided: Outcome,
 }
 
 /// The real world.
@@ -94,6 +106,25 @@ impl Effects for World {
         match self.pool.submit(job) {
             Ok(()) => Handed::InFlight,
             Err(strategy::Full) => Handed::Full,
+        }
+    }
+
+    fn shadow(&mut self, Shadow { deployment, call, request, decided }: Shadow, grants: &Arc<dyn Grants>) {
+        let place = (request.workflow.clone(), request.element.clone(), deployment.name.clone());
+        let loaded = match self.deployments.get(&deployment.name) {
+            Some(Loading::Loaded(document, loaded)) if *document == deployment => Some(Arc::clone(loaded)),
+            Some(Loading::Asked) => None,
+            _ => {
+                self.load(&deployment);
+                None
+            }
+        };
+        let Some(loaded) = loaded else { return self.shared.shadows.skipped(place) };
+        let (shared, of, about) = (Arc::clone(&self.shared), place.clone(), (request.interaction, call));
+        let done = move |result: strategy::CallResult| shared.shadows.compared(of, about, &decided, &result.outcome);
+        let job = Job { deployment: loaded, request, grants: Arc::clone(grants), done: Box::new(done) };
+        if let Err(strategy::Full) = self.pool.submit(job) {
+            self.shared.shadows.skipped(place);
         }
     }
 

@@ -12,6 +12,7 @@
 
 mod accounts;
 mod activity;
+mod breaker;
 mod calls;
 mod clock;
 mod deliveries;
@@ -23,6 +24,7 @@ mod loaders;
 mod mailbox;
 mod replay;
 mod sessions;
+mod shadows;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -45,6 +47,7 @@ pub use accounts::{Accounts, Options, SYSTEM};
 pub use effects::load;
 pub use replay::{Progress, Replay, Replayers};
 pub use sessions::{Session, Snapshot, Update};
+pub use shadows::ShadowView;
 pub use writer::BATCH_MAX;
 
 use crate::stats::Stats;
@@ -155,6 +158,7 @@ struct Shared {
     published: ArcSwap<Published>,
     stats: Arc<Stats>,
     activity: Activity,
+    shadows: shadows::Shadows,
     /// What is wrong while commits fail.
     fault: Mutex<Option<&'static str>>,
 }
@@ -268,6 +272,15 @@ impl Lane {
             mailbox::Refused::Full => Error::Full,
             mailbox::Refused::Closed => Error::Stopped,
         })
+    }
+
+    /// What the deployments would have decided that an element's binding asks without effect.
+    #[must_use]
+    pub fn shadows(&self, workflow: &Name, element: &Name) -> Option<Vec<ShadowView>> {
+        let configuration = Arc::clone(&self.published().configuration);
+        let binding = configuration.binding(workflow, element)?;
+        let of = |shadow: &Name| self.shared.shadows.view(&(workflow.clone(), element.clone(), shadow.clone()));
+        Some(binding.shadows.iter().map(of).collect())
     }
 
     /// Finishes what waits, and ends.

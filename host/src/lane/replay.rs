@@ -11,12 +11,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 use signalbox_engine::{
-    CallTimes, Change, Condition, Content, DecisionBrief, Difference, Entry, Example, InteractionId, Name,
-    ReplayReport, Request, UnixMillis, as_it_was,
+    Change, Condition, Content, DecisionBrief, Difference, Entry, Example, InteractionId, Name, ReplayReport, Request,
+    UnixMillis, as_it_was,
 };
 
 use super::Lane;
 use super::grants::AccountGrants;
+use crate::stats::Times;
 use crate::store::{self, AccountNumber, DecisionRow, Store};
 use crate::strategy::{self, Answer, Grants, ObjectKind, Question, Recorded, RenderedText};
 
@@ -27,7 +28,7 @@ const EXAMPLES_MAX: usize = 50;
 /// Pairs of outcomes of a report.
 const CHANGES_MAX: usize = 100;
 /// A call is slower where it takes so much more than then, and at least twice as long.
-const SLOWER_US: u64 = 100;
+const SLOWER_NS: u64 = 100_000;
 
 /// Which decisions are made again, and by whom.
 pub struct Replay {
@@ -141,7 +142,7 @@ impl Replay {
             visit: row.visit,
             now: row.now,
         };
-        let then_us = recorded.guest_ns / 1000;
+        let then_ns = recorded.guest_ns;
         let (result, from_today) = if self.against.name() == &self.deployment {
             (self.against.replay(&request, &recorded), 0)
         } else {
@@ -155,8 +156,8 @@ impl Replay {
             identical: row.result == result.outcome,
             difference,
             from_today: from_today > 0,
-            then_us,
-            again_us: result.record.guest_ns / 1000,
+            then_ns,
+            again_ns: result.record.guest_ns,
             change: changed.then(|| {
                 let outcome = |result| DecisionBrief::of(result, false).outcome;
                 (outcome(&row.result), outcome(&result.outcome))
@@ -178,8 +179,8 @@ enum Made {
         identical: bool,
         difference: Difference,
         from_today: bool,
-        then_us: u64,
-        again_us: u64,
+        then_ns: u64,
+        again_ns: u64,
         change: Option<(String, String)>,
         example: Option<Example>,
     },
@@ -201,7 +202,7 @@ struct Sum {
 
 impl Sum {
     fn add(&mut self, made: Made) {
-        let Made::Decided { identical, difference, from_today, then_us, again_us, change, example } = made else {
+        let Made::Decided { identical, difference, from_today, then_ns, again_ns, change, example } = made else {
             self.unreadable += 1;
             return;
         };
@@ -216,9 +217,9 @@ impl Sum {
             Difference::Mended => Some(3),
         };
         at.into_iter().for_each(|at| self.by_difference[at] += 1);
-        self.slower += u64::from(again_us >= then_us + SLOWER_US && again_us >= 2 * then_us);
-        self.then.add(then_us);
-        self.again.add(again_us);
+        self.slower += u64::from(again_ns >= then_ns + SLOWER_NS && again_ns >= 2 * then_ns);
+        self.then.add(then_ns);
+        self.again.add(again_ns);
         if let Some(change) = change {
             *self.changes.entry(change).or_default() += 1;
         }
@@ -253,30 +254,6 @@ impl Sum {
             created_by: replay.by.clone(),
             created_at: replay.at,
         }
-    }
-}
-
-/// How many calls took how long: counted by microseconds to 1,024, then by sixteenths of each power of two.
-#[derive(Default)]
-struct Times(BTreeMap<u64, u64>);
-
-impl Times {
-    fn add(&mut self, us: u64) {
-        let step = (us.max(1).ilog2()).saturating_sub(10) + u32::from(us >= 1024) * 4;
-        *self.0.entry(us >> step << step).or_default() += 1;
-    }
-
-    fn quantiles(&self) -> CallTimes {
-        let all: u64 = self.0.values().sum();
-        let at = |wanted: u64| {
-            let mut seen = 0;
-            let found = self.0.iter().find(|(_, count)| {
-                seen += **count;
-                seen >= wanted
-            });
-            found.map_or(0, |(us, _)| *us)
-        };
-        CallTimes { p50_us: at(all.div_ceil(2)), p99_us: at((all * 99).div_ceil(100)) }
     }
 }
 
@@ -334,22 +311,5 @@ impl Grants for Recalled {
             Some(Answer::Rendered(text)) => text.clone(),
             _ => self.today.render(name, language, fields, request),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn quantiles_are_within_a_sixteenth() {
-        let mut times = Times::default();
-        for us in 1..=10_000 {
-            times.add(us);
-        }
-        let CallTimes { p50_us, p99_us } = times.quantiles();
-        assert!((4687..=5000).contains(&p50_us), "{p50_us}");
-        assert!((9281..=9900).contains(&p99_us), "{p99_us}");
-        assert_eq!(Times::default().quantiles(), CallTimes::default());
     }
 }

@@ -113,6 +113,7 @@ fn writer(store: &Arc<Store>, number: AccountNumber, account: Account, held: &Ar
         published: ArcSwap::from_pointee(Published::default()),
         stats: Arc::new(Stats::default()),
         activity: Activity::default(),
+        shadows: super::shadows::Shadows::default(),
         fault: Mutex::default(),
     };
     let head = Head { sequence: account.sequence(), epoch: 1, at: UnixMillis(0) };

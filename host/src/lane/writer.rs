@@ -5,22 +5,25 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use signalbox_engine::{
-    self as engine, Account, AgentAction, CallId, Command, Configuration, Content, DeliveryKey, Digest, DocumentKind,
-    Ended, Event, Facts, InteractionId, Name, Observed, Observing, Record, SecondLogin, State, Transcript, UnixMillis,
+    self as engine, Account, AgentAction, CallId, Command, Configuration, Content, DeliveryKey, Deployment, Digest,
+    DocumentKind, Ended, Event, Facts, InteractionId, Name, Observed, Observing, Record, SecondLogin, State,
+    Transcript, UnixMillis,
 };
 use tokio::sync::oneshot;
 
-use super::calls::Calls;
+use super::breaker::Breakers;
+use super::calls::{Calls, Handed};
 use super::clock::Clock;
 use super::deliveries::Deliveries;
-use super::effects::Effects;
+use super::effects::{Effects, Shadow};
 use super::endpoints::Endpoints;
 use super::figures::{Read, TurnFigures};
 use super::grants::AccountGrants;
 use super::sessions::{Joining, Sessions};
+use super::shadows::Outcome;
 use super::{Answer, Error, Idempotency, Look, Published, Request, Shared, Submitted};
 use crate::outbox::Attempt;
-use crate::stats::{CheckpointPart, LogLine, Saved, Stats};
+use crate::stats::{CallCost, CheckpointPart, LogLine, Saved, Stats};
 use crate::store::{self, AccountNumber, Batch, DecisionRow, Head, IdempotencyRow, Store};
 use crate::strategy::{Grants, Level, Recorded};
 
@@ -51,6 +54,7 @@ pub(super) struct Writer {
     effects: Box<dyn Effects>,
     figures: Read,
     census: Census,
+    breakers: Breakers,
     clock: Clock,
     /// Read once a turn.
     now: UnixMillis,
@@ -159,6 +163,7 @@ impl Writer {
             effects,
             figures: Read::default(),
             census: Census::default(),
+            breakers: Breakers::default(),
             clock: Clock::new(head.at),
             now: head.at,
             down_until: None,
@@ -379,6 +384,13 @@ impl Writer {
         match answer {
             Answer::Called { call, request, deployment, result } => {
                 self.calls.ended(call);
+                let failure = result.outcome.as_ref().err();
+                if let Some(is_in) = self.breakers.ended(&deployment, failure, self.now) {
+                    let account = &self.shared.name;
+                    tracing::warn!(%account, %deployment, is_in, "a failing deployment is taken out, or one that was is back");
+                    self.shared.stats.breaker(&deployment, !is_in);
+                }
+                self.shadow(call, &request, &result.outcome);
                 // What was said is in the journal, and no strategy sees it.
                 let facts = Facts { transcript: Transcript::default(), ..request.content.facts.clone() };
                 let interaction = request.interaction;
@@ -568,6 +580,8 @@ impl Writer {
                     work.batch.remove_document(&self.store, key);
                     if key.kind == DocumentKind::Deployment {
                         work.batch.retired(&self.store, key.name.as_str());
+                        self.breakers.forget(&key.name);
+                        self.shared.shadows.forget(&key.name);
                     }
                 }
                 Event::DeliveryChanged { delivery, state } => work.batch.delivery(&self.store, delivery, state),
@@ -670,6 +684,22 @@ impl Writer {
         self.effects.reply(Replies { waiting, records });
     }
 
+    /// What strategies may ask of the account.
+    fn grants(&self) -> Arc<dyn Grants> {
+        Arc::new(AccountGrants::new(Arc::clone(self.account.configuration()), Arc::clone(&self.shared.stats)))
+    }
+
+    /// Asks those without effect what has just been decided.
+    fn shadow(&mut self, call: CallId, request: &engine::Request, decided: &Outcome) {
+        let configuration = Arc::clone(self.account.configuration());
+        let shadows = configuration.binding(&request.workflow, &request.element).map(|binding| &binding.shadows);
+        for shadow in shadows.into_iter().flatten() {
+            let Some(deployment) = configuration.deployments.get(shadow).cloned() else { continue };
+            let shadow = Shadow { deployment, call, request: request.clone(), decided: decided.clone() };
+            self.effects.shadow(shadow, &self.grants());
+        }
+    }
+
     /// Calls strategies and delivers messages, as far as there is room.
     fn act(&mut self) {
         let (store, number) = (Arc::clone(&self.store), self.shared.number);
@@ -678,10 +708,18 @@ impl Writer {
             Some(content) => Ok(Arc::clone(content)),
             None => content(&store, number, id).map(Arc::new),
         };
-        let view = AccountGrants::new(Arc::clone(self.account.configuration()), Arc::clone(&self.shared.stats));
-        let grants: Arc<dyn Grants> = Arc::new(view);
-        let effects = &mut self.effects;
-        let hand = |call, deployment: &_, request| effects.call(call, deployment, request, &grants);
+        let grants = self.grants();
+        let (effects, breakers, now) = (&mut self.effects, &mut self.breakers, self.now);
+        let hand = |call, deployment: &Arc<Deployment>, request| match breakers.refusal(&deployment.name, now) {
+            Some(why) => Handed::Out(why),
+            None => {
+                let handed = effects.call(call, deployment, request, &grants);
+                if handed != Handed::InFlight {
+                    breakers.untried(&deployment.name);
+                }
+                handed
+            }
+        };
         let mut pumped = self.calls.pump(&self.account, content_of, hand);
         if pumped.is_ok() {
             pumped = self.endpoints.pump(&self.account, self.now, content_of, |request| effects.ask(request));
@@ -724,8 +762,12 @@ impl Writer {
             level: level(line.level).to_owned(),
             message: line.message.clone(),
         });
-        let time = Duration::from_nanos(recorded.instantiate_ns + recorded.guest_ns);
-        self.shared.stats.call(deployment, time, lines.collect());
+        let cost = CallCost {
+            instantiate_ns: recorded.instantiate_ns,
+            guest_ns: recorded.guest_ns,
+            memory_bytes: recorded.memory_bytes,
+        };
+        self.shared.stats.call(deployment, cost, lines.collect());
     }
 
     fn fail(&mut self, error: &store::Error, waiting: Vec<Waiting>) {

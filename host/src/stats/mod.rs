@@ -18,18 +18,20 @@ mod prometheus;
 mod series;
 #[cfg(test)]
 mod tests;
+mod times;
 
 pub use fold::{Bucket, Figure};
 pub use folder::{CheckpointPart, Saved};
 pub use prometheus::Families;
+pub use times::Times;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use signalbox_engine::{
-    self as engine, Account, CallId, Ended, Event, FigureName, InteractionId, Name, Observed, Profile, Record, State,
-    StateKind, UnixMillis,
+    self as engine, Account, CallId, CallTimes, Ended, Event, FigureName, InteractionId, Name, Observed, Profile,
+    Record, State, StateKind, UnixMillis,
 };
 
 use series::{Series, Total};
@@ -135,8 +137,49 @@ struct DeploymentFigures {
     calls: u64,
     outcomes: BTreeMap<String, u64>,
     failures: BTreeMap<&'static str, u64>,
-    time: Duration,
-    timed: u64,
+    instantiate: Times,
+    guest: Times,
+    memory_bytes_max: u64,
+    is_out: bool,
+}
+
+impl DeploymentFigures {
+    /// Time of all calls.
+    #[expect(clippy::cast_precision_loss, reason = "nanoseconds stay far below 2^53 for months")]
+    fn seconds(&self) -> f64 {
+        (self.instantiate.sum_ns() + self.guest.sum_ns()) as f64 / 1e9
+    }
+}
+
+/// What a call of a strategy took.
+#[derive(Debug, Clone, Copy)]
+pub struct CallCost {
+    /// To make the sandbox.
+    pub instantiate_ns: u64,
+    /// In the strategy, imports included.
+    pub guest_ns: u64,
+    /// Linear memory at the end.
+    pub memory_bytes: u64,
+}
+
+/// What a deployment has done since the server started.
+#[derive(Debug, Default, serde::Serialize, utoipa::ToSchema)]
+pub struct DeploymentUse {
+    /// Calls that were asked for.
+    pub calls: u64,
+    /// Decisions by their outcome.
+    pub outcomes: BTreeMap<String, u64>,
+    /// Failures by their code.
+    #[schema(value_type = BTreeMap<String, u64>)]
+    pub failures: BTreeMap<&'static str, u64>,
+    /// To make the sandbox.
+    pub instantiate: CallTimes,
+    /// In the strategy, what it asks the server included.
+    pub guest: CallTimes,
+    /// Most linear memory that a call had.
+    pub memory_bytes_max: u64,
+    /// It is taken out for a while, for half of its last calls failed.
+    pub is_out: bool,
 }
 
 /// Defined statistics.
@@ -268,12 +311,34 @@ impl Stats {
         }
     }
 
-    /// Notes how long a call took and what it logged.
-    pub(crate) fn call(&self, deployment: &Name, time: Duration, lines: Vec<LogLine>) {
+    /// What a deployment has done since the server started; nothing where it was never called.
+    #[must_use]
+    pub fn deployment(&self, name: &str) -> DeploymentUse {
+        let figures = self.figures();
+        let Some(of) = figures.deployments.get(name) else { return DeploymentUse::default() };
+        DeploymentUse {
+            calls: of.calls,
+            outcomes: of.outcomes.clone(),
+            failures: of.failures.clone(),
+            instantiate: of.instantiate.quantiles(),
+            guest: of.guest.quantiles(),
+            memory_bytes_max: of.memory_bytes_max,
+            is_out: of.is_out,
+        }
+    }
+
+    /// Notes whether a deployment is taken out.
+    pub(crate) fn breaker(&self, deployment: &Name, is_out: bool) {
+        entry(&mut self.figures().deployments, deployment).is_out = is_out;
+    }
+
+    /// Notes what a call took and what it logged.
+    pub(crate) fn call(&self, deployment: &Name, cost: CallCost, lines: Vec<LogLine>) {
         let mut figures = self.figures();
         let of = entry(&mut figures.deployments, deployment);
-        of.time += time;
-        of.timed += 1;
+        of.instantiate.add(cost.instantiate_ns);
+        of.guest.add(cost.guest_ns);
+        of.memory_bytes_max = of.memory_bytes_max.max(cost.memory_bytes);
         if !lines.is_empty() {
             let log = entry(&mut figures.logs, deployment);
             log.extend(lines);
@@ -348,7 +413,7 @@ impl Stats {
                     "calls" => Some(number(of.calls)),
                     "answered" => Some(number(of.outcomes.values().sum())),
                     "failed" => Some(number(of.failures.values().sum())),
-                    "call-time" => Some(of.time.as_secs_f64() / number(of.timed.max(1))),
+                    "call-time" => Some(of.seconds() / number(of.guest.count().max(1))),
                     _ => None,
                 }
             }

@@ -92,8 +92,8 @@ impl Stats {
         for (name, of) in &figures.deployments {
             let labels = label("deployment", name.as_str());
             out.add("signalbox_strategy_calls_total", &labels, of.calls);
-            out.add("signalbox_strategy_seconds_sum", &labels, of.time.as_secs_f64());
-            out.add("signalbox_strategy_seconds_count", &labels, of.timed);
+            out.add("signalbox_strategy_seconds_sum", &labels, of.seconds());
+            out.add("signalbox_strategy_seconds_count", &labels, of.guest.count());
             for (outcome, count) in &of.outcomes {
                 let labels = format!("{labels},outcome=\"{}\"", escape(outcome));
                 out.add("signalbox_strategy_outcomes_total", &labels, *count);
