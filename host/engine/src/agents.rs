@@ -207,37 +207,43 @@ pub(crate) fn timer_due(account: &Account, agent: Name, now: UnixMillis) -> Resu
     if events.is_empty() { Err(Rejection::NotDue) } else { Ok(events) }
 }
 
-/// Brings one interaction and one agent together, where there are two that fit.
+/// Brings one interaction and one agent together, where there are two that fit: the one is what the other should get next,
+/// and the other the one who should get it.
 pub(crate) fn match_due(account: &Account, due: &Due, now: UnixMillis) -> Result<Vec<Event>, Rejection> {
-    let agent = match due {
-        Due::Agent(agent) => agent.clone(),
-        Due::Interaction(id) => {
-            let live = find(account, *id)?;
-            account.agent_for(live).ok_or(Rejection::NotDue)?
-        }
-    };
-    let login = logged_in(account, &agent)?;
-    if account.agent_load(&agent) == 0 {
-        match &login.pending {
-            Some(Pending::LogOut) => return Ok(log_out(account, agent, "pending", SERVER.into())),
-            Some(Pending::NotReady { reason }) => {
-                let reason = reason.clone();
-                return Ok(vec![Event::AgentNotReady { agent, reason, by: SERVER.into() }]);
+    let (mut id, mut agent) = match due {
+        Due::Agent(agent) => {
+            if let Some(stopped) = stop(account, agent) {
+                return Ok(stopped);
             }
-            None => {}
+            (None, agent.clone())
         }
+        Due::Interaction(id) => {
+            (Some(*id), account.agent_for(find(account, *id)?).ok_or(Rejection::NotDue)?)
+        }
+    };
+    // All agents see the same order, so whatever another one should get instead comes before it: this ends.
+    loop {
+        let next = account.next_for(&agent, logged_in(account, &agent)?, now).ok_or(Rejection::NotDue)?;
+        let live = find(account, next)?;
+        let best = if id == Some(next) { agent.clone() } else { account.agent_for(live).ok_or(Rejection::NotDue)? };
+        if best == agent {
+            let queue = live.position().map(|position| position.queue.clone());
+            return Ok(vec![offer(account, next, agent, queue.as_ref(), now)]);
+        }
+        (id, agent) = (Some(next), best);
     }
-    // An interaction that several are to be offered to, and that some have been, is not the next of any agent.
-    let partly = match due {
-        Due::Interaction(id) => account.live(*id).filter(|l| matches!(l.state, State::Offered { .. })).map(|_| *id),
-        Due::Agent(_) => None,
-    };
-    let id = match partly {
-        Some(id) => id,
-        None => account.next_for(&agent, login, now).ok_or(Rejection::NotDue)?,
-    };
-    let queue = find(account, id)?.position().map(|position| position.queue.clone());
-    Ok(vec![offer(account, id, agent, queue.as_ref(), now)])
+}
+
+/// What an agent does who wanted to stop after its work, and has none.
+fn stop(account: &Account, agent: &Name) -> Option<Vec<Event>> {
+    let pending = account.login(agent.as_str())?.pending.clone()?;
+    if account.agent_load(agent) > 0 {
+        return None;
+    }
+    Some(match pending {
+        Pending::LogOut => log_out(account, agent.clone(), "pending", SERVER.into()),
+        Pending::NotReady { reason } => vec![Event::AgentNotReady { agent: agent.clone(), reason, by: SERVER.into() }],
+    })
 }
 
 fn offer(account: &Account, id: InteractionId, agent: Name, queue: Option<&Name>, now: UnixMillis) -> Event {

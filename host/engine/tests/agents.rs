@@ -107,6 +107,51 @@ fn several_are_asked_at_once_and_the_first_gets_it() {
         @5   accept ann i1           => rejected offer-ended
     ",
     );
+    scenario(
+        plain(r#", "offers_max": 2"#),
+        "
+        @0   login ann               => ann in
+        @0   login bob               => bob in
+        @1   ready ann               => ann ready
+        @2   submit chat w           => submitted i1, at start, at desk by next, queued desk, offered i1 to ann
+        @3   submit chat w           => submitted i2, at start, at desk by next, queued desk
+        @4   ready bob               => bob ready, offered i1 to bob
+        @5   accept bob i1           => revoked i1 from ann accepted-by-another, accepted i1 by bob, assigned i1 to bob, offered i2 to ann
+    ",
+    );
+}
+
+#[test]
+fn of_several_who_can_take_it_all_at_once_the_longest_idle_gets_it() {
+    scenario(
+        plain(""),
+        "
+        @0   group team none         => bound
+        @1   login bob               => bob in
+        @2   login ann               => ann in
+        @3   ready ann               => ann ready
+        @4   ready bob               => bob ready
+        @5   submit chat w           => submitted i1, at start, at desk by next, queued desk
+        @6   group team ann+bob      => bound, offered i1 to bob
+    ",
+    );
+}
+
+#[test]
+fn those_that_age_do_not_fall_behind_those_that_came_when_nothing_aged_any_more() {
+    scenario(
+        plain(r#", "ageing_per_minute": 10"#),
+        "
+        @60000   submit chat w       => submitted i1, at start, at desk by next, queued desk
+        @60001   submit chat w       => submitted i2, at start, at desk by next, queued desk
+        @120000  ageing desk 0       => bound
+        @120001  submit chat w       => submitted i3, at start, at desk by next, queued desk
+        @180000  login ann           => ann in
+        @180001  ready ann           => ann ready, offered i1 to ann
+        @180002  take desk           => taken i2 from desk
+        @180003  take desk           => taken i3 from desk
+    ",
+    );
 }
 
 #[test]

@@ -333,6 +333,11 @@ impl World {
                 let group = AgentGroup { name: name(group), description, agents, expression, capacity };
                 Command::Put { document: Document::AgentGroup(Arc::new(group)), by: by() }
             }
+            ["ageing", queue, points] => {
+                let mut queue = self.account.configuration().queues[queue].clone();
+                queue.ageing_per_minute = points.parse().unwrap();
+                Command::Put { document: Document::Queue(queue), by: by() }
+            }
             ["bind", workflow, element, deployment] => {
                 Command::Put { document: binding(workflow, element, deployment, OnFailure::default()), by: by() }
             }
