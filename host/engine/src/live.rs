@@ -644,8 +644,8 @@ pub(crate) fn intern(live: &mut Live, names: &mut std::collections::BTreeSet<Nam
     live.frames.shrink_to_fit();
 }
 
-/// An interaction's place in the order of its queue. Its priority grows with each minute on its clock; as all in a queue
-/// age alike, who is before whom does not change with time, and the order can be kept.
+/// An interaction's place in the order of those in its queue that age alike. Its priority grows with each minute on its
+/// clock; as that of the others grows as fast, who is before whom does not change with time, and the order can be kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Rank {
     /// Priority in points per 60,000, less what it had not yet aged at the beginning of time.
@@ -665,7 +665,7 @@ impl Rank {
         Self { score: std::cmp::Reverse(score), clock, ticket, id, ageing }
     }
 
-    /// What orders interactions of different queues, lowest first: priority as it has grown by `now`, then the clock.
+    /// What orders interactions that do not age alike, lowest first: priority as it has grown by `now`, then the clock.
     pub(crate) fn across_queues(&self, now: UnixMillis) -> (std::cmp::Reverse<i64>, UnixMillis, Sequence) {
         let now = i64::try_from(now.0).unwrap_or(i64::MAX);
         let aged = self.score.0.saturating_add(i64::from(self.ageing).saturating_mul(now));

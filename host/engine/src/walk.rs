@@ -498,7 +498,11 @@ impl<'a> Draft<'a> {
             chosen => (self.known_queue(queue.as_str()), chosen.or_else(|| target.clone())),
         };
         let queue = queue.map_err(|e| Fault::error("queue-unknown", e))?;
-        if overflow_length.is_some_and(|max| self.account.queue_len(queue.as_str()) >= max as usize) {
+        // It may have waited in this very queue, at the element before.
+        let waits = |live: &Live| matches!(&live.state, State::Queued(position) if position.queue == queue);
+        let itself = usize::from(self.account.live(id).is_some_and(waits));
+        let others = self.account.queue_len(queue.as_str()) - itself;
+        if overflow_length.is_some_and(|max| others >= max as usize) {
             return Ok(Step::Leave("overflow".into()));
         }
         let position = self.position(queue, target, *timeout_ms, relaxations);
