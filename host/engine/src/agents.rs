@@ -221,9 +221,7 @@ pub(crate) fn match_due(account: &Account, due: &Due, now: UnixMillis) -> Result
             }
             (None, agent.clone())
         }
-        Due::Interaction(id) => {
-            (Some(*id), account.agent_for(find(account, *id)?).ok_or(Rejection::NotDue)?)
-        }
+        Due::Interaction(id) => (Some(*id), account.agent_for(find(account, *id)?).ok_or(Rejection::NotDue)?),
     };
     // All agents see the same order, so whatever another one should get instead comes before it: this ends.
     loop {
@@ -512,19 +510,18 @@ fn free_to_transfer<'a>(live: &'a Live, by: &str, for_anyone: bool) -> Result<&'
     }
 }
 
-/// Puts an interaction into another queue; its age stays.
+/// Puts an interaction into another queue. Its age stays; how long it may wait is a matter of the queue that it leaves.
 pub(crate) fn move_to(draft: &mut Draft<'_>, live: &Live, queue: &str, by: String) -> Result<(), Rejection> {
     let (account, id) = (draft.account, draft.id);
     let old = live
         .position()
         .ok_or(Rejection::StateWrong { state: live.state.kind().name(), wanted: "queued, offered or assigned" })?;
-    let (queue, _) =
-        account.configuration().queues.get_key_value(queue).ok_or_else(|| match Name::new(queue) {
-            Ok(name) => Rejection::QueueUnknown(name),
-            Err(error) => invalid("queue", error.to_string()),
-        })?;
+    let (queue, _) = account.configuration().queues.get_key_value(queue).ok_or_else(|| match Name::new(queue) {
+        Ok(name) => Rejection::QueueUnknown(name),
+        Err(error) => invalid("queue", error.to_string()),
+    })?;
     let mut position = draft.position(queue.clone(), None, None, &[]);
-    (position.clock, position.timeout, position.step) = (old.clock, old.timeout, u8::MAX);
+    position.clock = old.clock;
     // Skills that are no longer asked for, as it has waited long, stay so.
     if let (Some(wants), Some(old)) = (&mut position.wants, &old.wants) {
         wants.skills.clone_from(&old.skills);

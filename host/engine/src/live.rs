@@ -61,6 +61,16 @@ pub struct QueuePosition {
     pub relax_at: Option<UnixMillis>,
 }
 
+impl QueuePosition {
+    /// The same after somebody had the interaction in hand: its deadlines count the time that it waits, and no other.
+    fn after_work(mut self, since: UnixMillis, at: UnixMillis) -> Self {
+        let later = |deadline: UnixMillis| deadline.plus(at.0.saturating_sub(since.0));
+        self.timeout = self.timeout.map(later);
+        self.relax_at = self.relax_at.map(later);
+        self
+    }
+}
+
 /// Who is to get an interaction that waits.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Wants {
@@ -485,7 +495,10 @@ impl Live {
                 }
             }
             Event::Released { .. } => match self.take_state() {
-                State::Assigned(assignment) => self.become_(State::Queued(assignment.position), at),
+                State::Assigned(assignment) => {
+                    let position = assignment.position.after_work(self.since, at);
+                    self.become_(State::Queued(position), at);
+                }
                 other => self.state = other,
             },
             Event::Offered { offer, .. } => match self.take_state() {
@@ -512,7 +525,7 @@ impl Live {
             Event::Assigned { agent, offer, idle_until, .. } => {
                 let position = match self.take_state() {
                     State::Queued(position) | State::Offered { position, .. } => position,
-                    State::Assigned(assignment) => assignment.position,
+                    State::Assigned(assignment) => assignment.position.after_work(self.since, at),
                     other => return self.state = other,
                 };
                 self.assign(agent.to_string(), Some(agent.clone()), position, *offer, *idle_until, at);

@@ -614,7 +614,71 @@ fn what_goes_on_waiting_in_its_queue_is_not_in_its_own_way() {
         @2     take desk             => taken i1 from desk
         @1001  time i2               => at again by timeout, queued desk
         @1002  release i1            => released i1
-        @1003  time i1               => at again by timeout, at full by overflow, completed full
+        @1999  time i1               => rejected not-due
+        @2000  time i1               => at again by timeout, at full by overflow, completed full
+    ",
+    );
+}
+
+#[test]
+fn the_time_in_which_somebody_has_it_counts_towards_no_deadline() {
+    let element = r#", "timeout_ms": 60000, "relaxations": [{"after_ms": 20000, "target": {"agent": "bob"}},
+        {"after_ms": 30000, "target": {"agent-group": "team"}}]"#;
+    let mut world = desk(r#", "inactivity_ms": 300000"#);
+    world.workflow(&format!(
+        r#"{{"name": "w", "elements": [
+            {{"id": "start", "kind": "start"}},
+            {{"id": "desk", "kind": "queue", "queue": "desk"{element}}},
+            {{"id": "late", "kind": "end", "disposition": "late"}},
+            {{"id": "end", "kind": "end"}}],
+        "connectors": [
+            {{"from": "start", "outcome": "next", "to": "desk"}},
+            {{"from": "desk", "outcome": "timeout", "to": "late"}},
+            {{"from": "desk", "outcome": "completed", "to": "end"}}]}}"#
+    ));
+    scenario(
+        world,
+        "
+        @0       submit chat w          => submitted i1, at start, at desk by next, queued desk
+        @10000   take desk              => taken i1 from desk
+        @110000  login ann              => ann in
+        @110000  assign i1 ann          => assigned i1 to ann
+        @310000  release i1 as operator => released i1
+        @319999  time i1                => rejected not-due
+        @320000  time i1                => relaxed i1 1
+        @329999  time i1                => rejected not-due
+        @330000  time i1                => relaxed i1 2
+        @340000  take desk              => taken i1 from desk
+        @350000  release i1             => released i1
+        @369999  time i1                => rejected not-due
+        @370000  time i1                => at late by timeout, completed late
+    ",
+    );
+}
+
+#[test]
+fn what_is_moved_takes_no_deadline_along() {
+    let mut world = plain("");
+    world.workflow(
+        r#"{"name": "w", "elements": [
+            {"id": "start", "kind": "start"},
+            {"id": "desk", "kind": "queue", "queue": "desk", "timeout_ms": 1000},
+            {"id": "end", "kind": "end"}],
+        "connectors": [
+            {"from": "start", "outcome": "next", "to": "desk"},
+            {"from": "desk", "outcome": "timeout", "to": "end"},
+            {"from": "desk", "outcome": "completed", "to": "end"}]}"#,
+    );
+    scenario(
+        world,
+        "
+        @0     submit chat w                => submitted i1, at start, at desk by next, queued desk
+        @1     take desk                    => taken i1 from desk
+        @5000  transfer i1 queue other      => moved i1 to other, queued other
+        @6000  time i1                      => rejected not-due
+        @7000  submit chat w                => submitted i2, at start, at desk by next, queued desk
+        @7500  move i2 other                => moved i2 to other, queued other
+        @9000  time i2                      => rejected not-due
     ",
     );
 }
