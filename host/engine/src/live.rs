@@ -43,9 +43,9 @@ pub struct Visit {
 pub struct QueuePosition {
     /// The queue.
     pub queue: Name,
-    /// When it came into the queue: what is reported as its wait.
+    /// Since when it has waited there without somebody having it in hand: what is reported as its wait.
     pub since: UnixMillis,
-    /// What it is ordered by: when it came, or for a callback when it was asked for.
+    /// What it is ordered by: when it came first, or for a callback when it was asked for.
     pub clock: UnixMillis,
     /// Points by which its priority grows with each minute on its clock.
     pub ageing: u16,
@@ -497,6 +497,7 @@ impl Live {
             Event::Released { .. } => match self.take_state() {
                 State::Assigned(assignment) => {
                     let position = assignment.position.after_work(self.since, at);
+                    let position = QueuePosition { since: at, ..position };
                     self.become_(State::Queued(position), at);
                 }
                 other => self.state = other,
