@@ -221,9 +221,7 @@ pub(crate) fn match_due(account: &Account, due: &Due, now: UnixMillis) -> Result
             }
             (None, agent.clone())
         }
-        Due::Interaction(id) => {
-            (Some(*id), account.agent_for(find(account, *id)?).ok_or(Rejection::NotDue)?)
-        }
+        Due::Interaction(id) => (Some(*id), account.agent_for(find(account, *id)?).ok_or(Rejection::NotDue)?),
     };
     // All agents see the same order, so whatever another one should get instead comes before it: this ends.
     loop {
@@ -518,11 +516,10 @@ pub(crate) fn move_to(draft: &mut Draft<'_>, live: &Live, queue: &str, by: Strin
     let old = live
         .position()
         .ok_or(Rejection::StateWrong { state: live.state.kind().name(), wanted: "queued, offered or assigned" })?;
-    let (queue, _) =
-        account.configuration().queues.get_key_value(queue).ok_or_else(|| match Name::new(queue) {
-            Ok(name) => Rejection::QueueUnknown(name),
-            Err(error) => invalid("queue", error.to_string()),
-        })?;
+    let (queue, _) = account.configuration().queues.get_key_value(queue).ok_or_else(|| match Name::new(queue) {
+        Ok(name) => Rejection::QueueUnknown(name),
+        Err(error) => invalid("queue", error.to_string()),
+    })?;
     let mut position = draft.position(queue.clone(), None, None, &[]);
     (position.clock, position.timeout, position.step) = (old.clock, old.timeout, u8::MAX);
     // Skills that are no longer asked for, as it has waited long, stay so.

@@ -301,8 +301,7 @@ impl Matching {
         }
         let test = Test::new(&key.wants);
         let key = Arc::new(key);
-        let agents: BTreeSet<Name> =
-            able(staff, &test, &key.media_type).map(|(name, _)| name.clone()).collect();
+        let agents: BTreeSet<Name> = able(staff, &test, &key.media_type).map(|(name, _)| name.clone()).collect();
         for agent in &agents {
             entry(&mut self.serves, agent).insert(Arc::clone(&key));
         }
@@ -448,12 +447,7 @@ fn seeks(live: &Live) -> Option<(&QueuePosition, PoolKey)> {
 
 fn key_of(live: &Live, position: &QueuePosition) -> Option<PoolKey> {
     let wants = Wants::clone(position.wants.as_deref()?);
-    Some(PoolKey {
-        queue: position.queue.clone(),
-        media_type: live.media_type.clone(),
-        ageing: position.ageing,
-        wants,
-    })
+    Some(PoolKey { queue: position.queue.clone(), media_type: live.media_type.clone(), ageing: position.ageing, wants })
 }
 
 /// Those who are logged in and pass a test, capacity and readiness aside.

@@ -551,9 +551,7 @@ fn parse_actions(words: &[&str]) -> Vec<Action> {
         actions.push(match *word {
             "attach" => Action::Attach(parse_entry(next())),
             "priority" => Action::SetPriority(next().parse().unwrap()),
-            "require" => {
-                Action::RequireSkill(Skill { name: next().into(), level: next().parse().unwrap() })
-            }
+            "require" => Action::RequireSkill(Skill { name: next().into(), level: next().parse().unwrap() }),
             "category" => Action::Categorize(Category { name: next().into(), relevancy: 80 }),
             "redirect" => Action::Redirect(Destination::Queue(next().into())),
             "forward" => Action::Forward(Destination::Queue(next().into())),
