@@ -19,9 +19,12 @@ use crate::matching::{Due, Matching, Staff, Work};
 #[derive(Debug, Clone, Default)]
 pub struct Account {
     sequence: Sequence,
+    /// When the last command was accepted; after a start, when something last changed that is still there.
+    at: UnixMillis,
     configuration: Arc<Configuration>,
     live: BTreeMap<InteractionId, Live>,
-    queues: BTreeMap<Name, BTreeSet<Rank>>,
+    /// Those that wait in each queue, by how they age: the order of those that age alike stays as it is.
+    queues: BTreeMap<Name, BTreeMap<u16, BTreeSet<Rank>>>,
     /// How many were taken out of each queue and may go back.
     taken: BTreeMap<Name, usize>,
     timers: BTreeSet<(UnixMillis, InteractionId)>,
@@ -75,15 +78,27 @@ impl Account {
         self.live.len()
     }
 
-    /// Those that wait in a queue, the next one first.
+    /// Those that wait in a queue, the next one first, as they stood when the last command was accepted.
     pub fn queue(&self, name: &str) -> impl Iterator<Item = InteractionId> + '_ {
-        self.queues.get(name).into_iter().flatten().map(|rank| rank.id)
+        self.queue_at(name, self.at)
+    }
+
+    /// Those that wait in a queue, the next one first. There are several ways to age where that setting of the queue was
+    /// changed while they waited.
+    pub fn queue_at(&self, name: &str, now: UnixMillis) -> impl Iterator<Item = InteractionId> + '_ {
+        let ages = self.queues.get(name).into_iter().flat_map(BTreeMap::values);
+        let mut heads: Vec<_> = ages.map(|ranks| ranks.iter().peekable()).collect();
+        std::iter::from_fn(move || {
+            let of = |i: usize, rank: &Rank| (rank.across_queues(now), i);
+            let next = heads.iter_mut().enumerate().filter_map(|(i, ranks)| Some(of(i, ranks.peek()?))).min();
+            heads.get_mut(next?.1)?.next().map(|rank| rank.id)
+        })
     }
 
     /// How many wait in a queue.
     #[must_use]
     pub fn queue_len(&self, name: &str) -> usize {
-        self.queues.get(name).map_or(0, BTreeSet::len)
+        self.queues.get(name).map_or(0, |ages| ages.values().map(BTreeSet::len).sum())
     }
 
     /// How many were taken out of a queue and can be put back.
@@ -295,7 +310,7 @@ impl Account {
     /// Where a record is applied out of order: the caller lost one, and going on would corrupt the store.
     pub fn apply(&mut self, record: &Record) -> Vec<(InteractionId, Ended)> {
         assert_eq!(record.sequence, self.sequence.next(), "records are applied in order");
-        self.sequence = record.sequence;
+        (self.sequence, self.at) = (record.sequence, record.at);
         let mut ended = Vec::new();
         // Events of one interaction follow each other: it is taken out once, changed by all of them, and put back once, so
         // that the indices follow from what it was before and is afterwards, whatever has changed.
@@ -475,10 +490,11 @@ impl Account {
         match &live.state {
             State::Queued(position) => {
                 self.touch(&position.queue);
-                let rank = Rank::new(live, position, id);
-                match self.queues.get_mut(&position.queue) {
-                    Some(queue) => drop(queue.insert(rank)),
-                    None => drop(self.queues.insert(position.queue.clone(), BTreeSet::from([rank]))),
+                if !self.queues.contains_key(&position.queue) {
+                    self.queues.insert(position.queue.clone(), BTreeMap::new());
+                }
+                if let Some(ages) = self.queues.get_mut(&position.queue) {
+                    ages.entry(position.ageing).or_default().insert(Rank::new(live, position, id));
                 }
             }
             State::Routing { call, .. } => drop(self.calls.insert(*call, id)),
@@ -545,9 +561,14 @@ impl Account {
         match &live.state {
             State::Queued(position) => {
                 self.touch(&position.queue);
-                if let Some(queue) = self.queues.get_mut(&position.queue) {
-                    queue.remove(&Rank::new(live, position, id));
-                    if queue.is_empty() {
+                if let Some(ages) = self.queues.get_mut(&position.queue) {
+                    if let Some(ranks) = ages.get_mut(&position.ageing) {
+                        ranks.remove(&Rank::new(live, position, id));
+                        if ranks.is_empty() {
+                            ages.remove(&position.ageing);
+                        }
+                    }
+                    if ages.is_empty() {
                         self.queues.remove(&position.queue);
                     }
                 }
@@ -615,6 +636,7 @@ impl Account {
     /// Loads the row of a live interaction.
     pub fn load_live(&mut self, id: InteractionId, mut live: Live) {
         intern(&mut live, &mut self.names);
+        self.at = self.at.max(live.since);
         self.index(id, &live);
         self.live.insert(id, live);
     }

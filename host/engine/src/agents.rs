@@ -11,7 +11,7 @@ use crate::document::Queue;
 use crate::event::{Event, OfferEnd, Speaker};
 use crate::id::{InteractionId, Name, UnixMillis};
 use crate::limits;
-use crate::live::{Assignment, Attention, Live, Offer, OfferId, QueuePosition, State, Wants};
+use crate::live::{Assignment, Attention, Live, Offer, OfferId, State, Wants};
 use crate::login::{Connection, Login, Pending, Readiness};
 use crate::matching::Due;
 use crate::rejection::Rejection;
@@ -113,10 +113,14 @@ fn log_in(
     }
     let connection = if connected { Connection::Open } else { Connection::None };
     let mut events = Vec::new();
-    if account.login(agent.as_str()).is_some() {
+    if let Some(login) = account.login(agent.as_str()) {
         match configuration.agent_rules.second_login {
             SecondLogin::Refuse => return Err(Rejection::AgentLoggedIn(agent)),
-            SecondLogin::Allow => return Ok(vec![Event::AgentConnection { agent, connection }]),
+            SecondLogin::Allow => {
+                // Over plain HTTP it takes nothing from a session that is open.
+                let connection = if login.connection == Connection::Open { Connection::Open } else { connection };
+                return Ok(vec![Event::AgentConnection { agent, connection }]);
+            }
             SecondLogin::Replace => events = log_out(account, agent.clone(), "replaced", by.clone()),
         }
     }
@@ -208,37 +212,41 @@ pub(crate) fn timer_due(account: &Account, agent: Name, now: UnixMillis) -> Resu
     if events.is_empty() { Err(Rejection::NotDue) } else { Ok(events) }
 }
 
-/// Brings one interaction and one agent together, where there are two that fit.
+/// Brings one interaction and one agent together, where there are two that fit: the one is what the other should get next,
+/// and the other the one who should get it.
 pub(crate) fn match_due(account: &Account, due: &Due, now: UnixMillis) -> Result<Vec<Event>, Rejection> {
-    let agent = match due {
-        Due::Agent(agent) => agent.clone(),
-        Due::Interaction(id) => {
-            let live = find(account, *id)?;
-            account.agent_for(live).ok_or(Rejection::NotDue)?
-        }
-    };
-    let login = logged_in(account, &agent)?;
-    if account.agent_load(&agent) == 0 {
-        match &login.pending {
-            Some(Pending::LogOut) => return Ok(log_out(account, agent, "pending", SERVER.into())),
-            Some(Pending::NotReady { reason }) => {
-                let reason = reason.clone();
-                return Ok(vec![Event::AgentNotReady { agent, reason, by: SERVER.into() }]);
+    let (mut id, mut agent) = match due {
+        Due::Agent(agent) => {
+            if let Some(stopped) = stop(account, agent) {
+                return Ok(stopped);
             }
-            None => {}
+            (None, agent.clone())
         }
+        Due::Interaction(id) => (Some(*id), account.agent_for(find(account, *id)?).ok_or(Rejection::NotDue)?),
+    };
+    // All agents see the same order, so whatever another one should get instead comes before it: this ends.
+    loop {
+        let next = account.next_for(&agent, logged_in(account, &agent)?, now).ok_or(Rejection::NotDue)?;
+        let live = find(account, next)?;
+        let best = if id == Some(next) { agent.clone() } else { account.agent_for(live).ok_or(Rejection::NotDue)? };
+        if best == agent {
+            let queue = live.position().map(|position| position.queue.clone());
+            return Ok(vec![offer(account, next, agent, queue.as_ref(), now)]);
+        }
+        (id, agent) = (Some(next), best);
     }
-    // An interaction that several are to be offered to, and that some have been, is not the next of any agent.
-    let partly = match due {
-        Due::Interaction(id) => account.live(*id).filter(|l| matches!(l.state, State::Offered { .. })).map(|_| *id),
-        Due::Agent(_) => None,
-    };
-    let id = match partly {
-        Some(id) => id,
-        None => account.next_for(&agent, login, now).ok_or(Rejection::NotDue)?,
-    };
-    let queue = find(account, id)?.position().map(|position| position.queue.clone());
-    Ok(vec![offer(account, id, agent, queue.as_ref(), now)])
+}
+
+/// What an agent does who wanted to stop after its work, and has none.
+fn stop(account: &Account, agent: &Name) -> Option<Vec<Event>> {
+    let pending = account.login(agent.as_str())?.pending.clone()?;
+    if account.agent_load(agent) > 0 {
+        return None;
+    }
+    Some(match pending {
+        Pending::LogOut => log_out(account, agent.clone(), "pending", SERVER.into()),
+        Pending::NotReady { reason } => vec![Event::AgentNotReady { agent: agent.clone(), reason, by: SERVER.into() }],
+    })
 }
 
 fn offer(account: &Account, id: InteractionId, agent: Name, queue: Option<&Name>, now: UnixMillis) -> Event {
@@ -294,13 +302,15 @@ fn refused(draft: &mut Draft<'_>, live: &Live, offers: &[Offer], how: &OfferEnd)
     for offer in offers {
         draft.push(offer_ended(account, id, offer, how.clone()));
         let agent = offer.agent.clone();
-        if account.login(agent.as_str()).is_none() {
-            continue;
-        }
+        let Some(login) = account.login(agent.as_str()) else { continue };
         if sets_not_ready {
             let others = revoke_all(account, &agent, &revoked("not-ready"));
             others.into_iter().filter(|e| e.interaction() != Some(id)).for_each(|event| draft.push(event));
-            draft.push(Event::AgentNotReady { agent, reason: own_name(NO_ANSWER), by: SERVER.into() });
+            draft.push(Event::AgentNotReady { agent: agent.clone(), reason: own_name(NO_ANSWER), by: SERVER.into() });
+            // Whoever wanted to leave after this still does.
+            if let Some(pending @ Pending::LogOut) = login.pending.clone() {
+                draft.push(Event::AgentPending { agent, pending: Some(pending), by: SERVER.into() });
+            }
         } else {
             draft.push(Event::AgentRests { agent, until: Some(now.plus(rules.reoffer_delay_ms)) });
         }
@@ -335,6 +345,34 @@ pub(crate) fn seen(
             Ok(vec![Event::AttentionSet { id, attention, idle_until, by }])
         }
     }
+}
+
+/// When what somebody has goes back to its queue unless they do something about it again: hand-taken work and what lies
+/// in a workbin stay.
+fn attended_until(
+    account: &Account,
+    live: &Live,
+    assignment: &Assignment,
+    attention: Attention,
+    now: UnixMillis,
+) -> Option<UnixMillis> {
+    let counts = assignment.agent.is_some() && attention != Attention::Workbin;
+    counts.then(|| idle_until(account, live, now)).flatten()
+}
+
+/// Whoever has it has done something about it.
+fn attended(
+    account: &Account,
+    id: InteractionId,
+    live: &Live,
+    assignment: &Assignment,
+    by: &str,
+    now: UnixMillis,
+) -> Option<Event> {
+    let attention = assignment.attention;
+    let idle_until = attended_until(account, live, assignment, attention, now);
+    let changes = idle_until != assignment.idle_until;
+    changes.then(|| Event::AttentionSet { id, attention, idle_until, by: by.to_owned() })
 }
 
 /// The timer of an interaction that agents are concerned with. Answers whether it was one.
@@ -400,16 +438,21 @@ pub(crate) fn attend(
     {
         return Err(Rejection::CapacityExceeded(agent.clone()));
     }
-    let idle_until = (attention != Attention::Workbin).then(|| idle_until(account, live, now)).flatten();
+    let idle_until = attended_until(account, live, assignment, attention, now);
     Ok(vec![Event::AttentionSet { id, attention, idle_until, by }])
 }
 
 /// The work on it is done: after-contact work begins where the queue allows time for it.
 pub(crate) fn complete(draft: &mut Draft<'_>, live: &Live, disposition: String, by: String) -> Result<(), Rejection> {
     check_bytes("disposition", &disposition, limits::KEY_BYTES_MAX)?;
+    check_disposition(draft.account, &disposition)?;
+    contact_over(draft, live, disposition, by, &revoked("transfer-ended"));
+    Ok(())
+}
+
+fn contact_over(draft: &mut Draft<'_>, live: &Live, disposition: String, by: String, offers_end: &OfferEnd) {
     let (account, id, now) = (draft.account, draft.id, draft.now);
-    check_disposition(account, &disposition)?;
-    end_offers(account, id, live, &revoked("transfer-ended")).into_iter().for_each(|event| draft.push(event));
+    end_offers(account, id, live, offers_end).into_iter().for_each(|event| draft.push(event));
     let wrap_up_ms = queue_of(account, live.position().map(|p| &p.queue)).map_or(0, |queue| queue.wrap_up_ms);
     match live.agent() {
         Some(agent) if wrap_up_ms > 0 => {
@@ -418,7 +461,6 @@ pub(crate) fn complete(draft: &mut Draft<'_>, live: &Live, disposition: String, 
         }
         _ => draft.work_done(disposition, by),
     }
-    Ok(())
 }
 
 fn check_disposition(account: &Account, disposition: &str) -> Result<(), Rejection> {
@@ -451,7 +493,7 @@ pub(crate) fn finish_wrap_up(
     Ok(())
 }
 
-/// Holds an assigned interaction out to another agent, or puts it into another queue with its age.
+/// Holds an assigned interaction out to another agent.
 pub(crate) fn transfer(
     account: &Account,
     id: InteractionId,
@@ -461,53 +503,56 @@ pub(crate) fn transfer(
     now: UnixMillis,
 ) -> Result<Vec<Event>, Rejection> {
     let live = find(account, id)?;
-    let assignment = own(live, &by, for_anyone)?;
-    if assignment.transfer.is_some() {
-        return Err(Rejection::StateWrong { state: "being transferred", wanted: "assigned" });
-    }
-    if let Target::Queue(queue) = &to {
-        return move_to(account, id, queue, by, now);
-    }
+    let assignment = free_to_transfer(live, &by, for_anyone)?;
     staffing::check_target(account.configuration(), &to)?;
     let wants = Wants { target: to, skills: Vec::new(), choice: Default::default(), offers_max: 1 };
     let agent = account.free_agent(&wants, &live.media_type, assignment.agent.as_ref());
     let agent = agent.ok_or(Rejection::NobodyAvailable)?;
-    Ok(vec![offer(account, id, agent, Some(&assignment.position.queue), now)])
+    let mut events = Vec::from_iter(attended(account, id, live, assignment, &by, now));
+    events.push(offer(account, id, agent, Some(&assignment.position.queue), now));
+    Ok(events)
 }
 
-/// Puts an interaction into another queue; its age stays.
-pub(crate) fn move_to(
-    account: &Account,
-    id: InteractionId,
+/// Puts an assigned interaction into another queue with its age.
+pub(crate) fn transfer_to_queue(
+    draft: &mut Draft<'_>,
+    live: &Live,
     queue: &str,
     by: String,
-    now: UnixMillis,
-) -> Result<Vec<Event>, Rejection> {
-    let live = find(account, id)?;
+    for_anyone: bool,
+) -> Result<(), Rejection> {
+    free_to_transfer(live, &by, for_anyone)?;
+    move_to(draft, live, queue, by)
+}
+
+fn free_to_transfer<'a>(live: &'a Live, by: &str, for_anyone: bool) -> Result<&'a Assignment, Rejection> {
+    let assignment = own(live, by, for_anyone)?;
+    match assignment.transfer {
+        Some(_) => Err(Rejection::StateWrong { state: "being transferred", wanted: "assigned" }),
+        None => Ok(assignment),
+    }
+}
+
+/// Puts an interaction into another queue. Its age stays; how long it may wait is a matter of the queue that it leaves.
+pub(crate) fn move_to(draft: &mut Draft<'_>, live: &Live, queue: &str, by: String) -> Result<(), Rejection> {
+    let (account, id) = (draft.account, draft.id);
     let old = live
         .position()
         .ok_or(Rejection::StateWrong { state: live.state.kind().name(), wanted: "queued, offered or assigned" })?;
-    let (name, document) =
-        account.configuration().queues.get_key_value(queue).ok_or_else(|| match Name::new(queue) {
-            Ok(name) => Rejection::QueueUnknown(name),
-            Err(error) => invalid("queue", error.to_string()),
-        })?;
-    let mut events = end_offers(account, id, live, &revoked("moved"));
-    let skills = old.wants.as_ref().map(|wants| wants.skills.clone()).unwrap_or_default();
-    let position = QueuePosition {
-        queue: name.clone(),
-        since: now,
-        clock: old.clock,
-        ageing: document.ageing_per_minute,
-        ticket: account.sequence().next(),
-        timeout: old.timeout,
-        wants: document.wants(None, skills),
-        step: u8::MAX,
-        relax_at: None,
-    };
-    events.push(Event::Moved { id, queue: name.clone(), by });
-    events.push(Event::Queued { id, position: Box::new(position) });
-    Ok(events)
+    let (queue, _) = account.configuration().queues.get_key_value(queue).ok_or_else(|| match Name::new(queue) {
+        Ok(name) => Rejection::QueueUnknown(name),
+        Err(error) => invalid("queue", error.to_string()),
+    })?;
+    let mut position = draft.position(queue.clone(), None, None, &[]);
+    position.clock = old.clock;
+    // Skills that are no longer asked for, as it has waited long, stay so.
+    if let (Some(wants), Some(old)) = (&mut position.wants, &old.wants) {
+        wants.skills.clone_from(&old.skills);
+    }
+    end_offers(account, id, live, &revoked("moved")).into_iter().for_each(|event| draft.push(event));
+    draft.push(Event::Moved { id, queue: queue.clone(), by });
+    draft.push(Event::Queued { id, position: Box::new(position) });
+    Ok(())
 }
 
 /// A supervisor gives an interaction to an agent, whatever its capacity.
@@ -546,10 +591,7 @@ pub(crate) fn say(
     check_bytes("text", &text, limits::REPLY_BYTES_MAX)?;
     if speaker == Speaker::Agent {
         let assignment = own(live, &by, for_anyone)?;
-        if assignment.idle_until.is_some() {
-            let (attention, idle_until) = (assignment.attention, idle_until(draft.account, live, draft.now));
-            draft.push(Event::AttentionSet { id, attention, idle_until, by: by.clone() });
-        }
+        attended(draft.account, id, live, assignment, &by, draft.now).into_iter().for_each(|event| draft.push(event));
     }
     draft.push(Event::Said { id, speaker, by, text });
     Ok(())
@@ -560,7 +602,10 @@ pub(crate) fn close(draft: &mut Draft<'_>, live: &Live, reason: String, by: Stri
     let (account, id) = (draft.account, draft.id);
     match &live.state {
         State::WrapUp(_) => Err(Rejection::StateWrong { state: "wrap-up", wanted: "not worked on, or assigned" }),
-        State::Assigned(_) => complete_for_customer(draft, live, by),
+        State::Assigned(_) => {
+            complete_for_customer(draft, live, by);
+            Ok(())
+        }
         _ => {
             end_offers(account, id, live, &OfferEnd::CustomerGone).into_iter().for_each(|event| draft.push(event));
             draft.push(Event::Abandoned { id, reason, by });
@@ -569,7 +614,7 @@ pub(crate) fn close(draft: &mut Draft<'_>, live: &Live, reason: String, by: Stri
     }
 }
 
-fn complete_for_customer(draft: &mut Draft<'_>, live: &Live, by: String) -> Result<(), Rejection> {
+fn complete_for_customer(draft: &mut Draft<'_>, live: &Live, by: String) {
     let known = &draft.account.configuration().agent_rules.dispositions;
     let disposition = "closed-by-customer";
     let disposition = if known.is_empty() || known.contains(disposition) {
@@ -577,5 +622,5 @@ fn complete_for_customer(draft: &mut Draft<'_>, live: &Live, by: String) -> Resu
     } else {
         known.first().cloned().unwrap_or_default()
     };
-    complete(draft, live, disposition, by)
+    contact_over(draft, live, disposition, by, &OfferEnd::CustomerGone);
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::account::Account;
 use crate::command::{Command, Submission};
 use crate::content::{Content, Entry};
+use crate::decision::Target;
 use crate::document::{DocumentKey, DocumentKind};
 use crate::event::{Delivery, DeliveryKey, DeliveryState, Event, OfferEnd, Park, Record};
 use crate::figure::Figures;
@@ -42,6 +43,8 @@ pub fn reads(account: &Account, command: &Command) -> Option<InteractionId> {
         | Command::AnswerOffer { interaction, .. }
         | Command::FinishWrapUp { interaction, .. }
         | Command::Close { interaction, .. }
+        | Command::Move { interaction, .. }
+        | Command::Transfer { interaction, to: Target::Queue(_), .. }
         | Command::Complete { interaction, .. } => *interaction,
         _ => return None,
     };
@@ -137,7 +140,8 @@ pub fn decide(
             if !account.configuration().queues.contains_key(&queue) {
                 return Err(Rejection::QueueUnknown(queue));
             }
-            let id = account.queue(queue.as_str()).next().ok_or_else(|| Rejection::QueueEmpty(queue.clone()))?;
+            let id =
+                account.queue_at(queue.as_str(), now).next().ok_or_else(|| Rejection::QueueEmpty(queue.clone()))?;
             vec![Event::Taken { id, queue, by }]
         }
         Command::Release { interaction, by, for_anyone } => {
@@ -174,10 +178,21 @@ pub fn decide(
             agents::finish_wrap_up(&mut draft, live, disposition, by, for_anyone)?;
             draft.finish(&mut contents)
         }
+        Command::Transfer { interaction, to: Target::Queue(queue), by, for_anyone } => {
+            let live = find(account, interaction)?;
+            let mut draft = draft(interaction, live);
+            agents::transfer_to_queue(&mut draft, live, &queue, by, for_anyone)?;
+            draft.finish(&mut contents)
+        }
         Command::Transfer { interaction, to, by, for_anyone } => {
             agents::transfer(account, interaction, to, by, for_anyone, now)?
         }
-        Command::Move { interaction, queue, by } => agents::move_to(account, interaction, queue.as_str(), by, now)?,
+        Command::Move { interaction, queue, by } => {
+            let live = find(account, interaction)?;
+            let mut draft = draft(interaction, live);
+            agents::move_to(&mut draft, live, queue.as_str(), by)?;
+            draft.finish(&mut contents)
+        }
         Command::Assign { interaction, agent, by } => agents::assign(account, interaction, agent, by, now)?,
         Command::Say { interaction, speaker, text, by, for_anyone } => {
             let live = find(account, interaction)?;

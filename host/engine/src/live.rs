@@ -43,9 +43,9 @@ pub struct Visit {
 pub struct QueuePosition {
     /// The queue.
     pub queue: Name,
-    /// When it came into the queue: what is reported as its wait.
+    /// Since when it has waited there without somebody having it in hand: what is reported as its wait.
     pub since: UnixMillis,
-    /// What it is ordered by: when it came, or for a callback when it was asked for.
+    /// What it is ordered by: when it came first, or for a callback when it was asked for.
     pub clock: UnixMillis,
     /// Points by which its priority grows with each minute on its clock.
     pub ageing: u16,
@@ -59,6 +59,16 @@ pub struct QueuePosition {
     pub step: u8,
     /// When the next step is due.
     pub relax_at: Option<UnixMillis>,
+}
+
+impl QueuePosition {
+    /// The same after somebody had the interaction in hand: its deadlines count the time that it waits, and no other.
+    fn after_work(mut self, since: UnixMillis, at: UnixMillis) -> Self {
+        let later = |deadline: UnixMillis| deadline.plus(at.0.saturating_sub(since.0));
+        self.timeout = self.timeout.map(later);
+        self.relax_at = self.relax_at.map(later);
+        self
+    }
 }
 
 /// Who is to get an interaction that waits.
@@ -485,7 +495,11 @@ impl Live {
                 }
             }
             Event::Released { .. } => match self.take_state() {
-                State::Assigned(assignment) => self.become_(State::Queued(assignment.position), at),
+                State::Assigned(assignment) => {
+                    let position = assignment.position.after_work(self.since, at);
+                    let position = QueuePosition { since: at, ..position };
+                    self.become_(State::Queued(position), at);
+                }
                 other => self.state = other,
             },
             Event::Offered { offer, .. } => match self.take_state() {
@@ -512,7 +526,7 @@ impl Live {
             Event::Assigned { agent, offer, idle_until, .. } => {
                 let position = match self.take_state() {
                     State::Queued(position) | State::Offered { position, .. } => position,
-                    State::Assigned(assignment) => assignment.position,
+                    State::Assigned(assignment) => assignment.position.after_work(self.since, at),
                     other => return self.state = other,
                 };
                 self.assign(agent.to_string(), Some(agent.clone()), position, *offer, *idle_until, at);
@@ -644,8 +658,8 @@ pub(crate) fn intern(live: &mut Live, names: &mut std::collections::BTreeSet<Nam
     live.frames.shrink_to_fit();
 }
 
-/// An interaction's place in the order of its queue. Its priority grows with each minute on its clock; as all in a queue
-/// age alike, who is before whom does not change with time, and the order can be kept.
+/// An interaction's place in the order of those in its queue that age alike. Its priority grows with each minute on its
+/// clock; as that of the others grows as fast, who is before whom does not change with time, and the order can be kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Rank {
     /// Priority in points per 60,000, less what it had not yet aged at the beginning of time.
@@ -665,7 +679,7 @@ impl Rank {
         Self { score: std::cmp::Reverse(score), clock, ticket, id, ageing }
     }
 
-    /// What orders interactions of different queues, lowest first: priority as it has grown by `now`, then the clock.
+    /// What orders interactions that do not age alike, lowest first: priority as it has grown by `now`, then the clock.
     pub(crate) fn across_queues(&self, now: UnixMillis) -> (std::cmp::Reverse<i64>, UnixMillis, Sequence) {
         let now = i64::try_from(now.0).unwrap_or(i64::MAX);
         let aged = self.score.0.saturating_add(i64::from(self.ageing).saturating_mul(now));

@@ -14,7 +14,7 @@ use crate::content::Skill;
 use crate::decision::Target;
 use crate::document::Configuration;
 use crate::id::{InteractionId, Name, Sequence, UnixMillis};
-use crate::live::{Attention, Live, Rank, State, Wants};
+use crate::live::{Attention, Live, QueuePosition, Rank, State, Wants};
 use crate::login::Login;
 use crate::skill_expression::SkillExpression;
 use crate::staff::{Agent, AgentChoice};
@@ -56,16 +56,18 @@ impl Work {
     }
 }
 
-/// Interactions that want the same.
+/// Interactions that want the same, and age alike: so their order stays as it is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct PoolKey {
     queue: Name,
     media_type: Name,
+    ageing: u16,
     wants: Wants,
 }
 
 #[derive(Debug, Clone)]
 struct Pool {
+    /// Those that can be offered to one more.
     waiting: BTreeSet<Rank>,
     /// Those who are logged in and could take them, capacity aside.
     agents: BTreeSet<Name>,
@@ -168,22 +170,14 @@ impl Matching {
 
     /// An interaction is as it says now.
     pub(crate) fn index(&mut self, staff: Staff<'_>, id: InteractionId, live: &Live) {
+        if let Some((position, key)) = seeks(live) {
+            let key = self.pool(staff, key);
+            if let Some(pool) = self.pools.get_mut(&key) {
+                pool.waiting.insert(Rank::new(live, position, id));
+            }
+            self.interactions_due.insert(id);
+        }
         match &live.state {
-            State::Queued(position) => {
-                if let Some(wants) = &position.wants {
-                    let key = self.pool(staff, &position.queue, &live.media_type, wants);
-                    if let Some(pool) = self.pools.get_mut(&key) {
-                        pool.waiting.insert(Rank::new(live, position, id));
-                    }
-                    self.interactions_due.insert(id);
-                }
-            }
-            State::Offered { position, offers } => {
-                let wanted = position.wants.as_ref().map_or(1, |wants| usize::from(wants.offers_max));
-                if offers.len() < wanted {
-                    self.interactions_due.insert(id);
-                }
-            }
             State::Assigned(assignment) => {
                 if let Some(agent) = &assignment.agent {
                     let work = entry(&mut self.work, agent);
@@ -213,19 +207,12 @@ impl Matching {
     /// An interaction is no longer as it says.
     pub(crate) fn unindex(&mut self, staff: Staff<'_>, id: InteractionId, live: &Live) {
         self.interactions_due.remove(&id);
+        if let Some((position, key)) = seeks(live)
+            && let Some(pool) = self.pools.get_mut(&key)
+        {
+            pool.waiting.remove(&Rank::new(live, position, id));
+        }
         match &live.state {
-            State::Queued(position) => {
-                if let Some(wants) = &position.wants {
-                    let key = PoolKey {
-                        queue: position.queue.clone(),
-                        media_type: live.media_type.clone(),
-                        wants: Wants::clone(wants),
-                    };
-                    if let Some(pool) = self.pools.get_mut(&key) {
-                        pool.waiting.remove(&Rank::new(live, position, id));
-                    }
-                }
-            }
             State::Assigned(assignment) => {
                 if let Some(agent) = &assignment.agent {
                     let counts = assignment.attention != Attention::Workbin;
@@ -305,24 +292,16 @@ impl Matching {
     }
 
     /// The pool for this, made where there is none.
-    fn pool(&mut self, staff: Staff<'_>, queue: &Name, media_type: &Name, wants: &Wants) -> Arc<PoolKey> {
-        let key = PoolKey { queue: queue.clone(), media_type: media_type.clone(), wants: wants.clone() };
+    fn pool(&mut self, staff: Staff<'_>, key: PoolKey) -> Arc<PoolKey> {
         if let Some((key, _)) = self.pools.get_key_value(&key) {
             return Arc::clone(key);
         }
         if self.pools.len() >= IDLE_POOLS_MAX {
             self.drop_idle_pools();
         }
-        let (key, test) = (Arc::new(key), Test::new(wants));
-        let agents: BTreeSet<Name> = staff
-            .logins
-            .iter()
-            .filter(|(name, login)| {
-                let agent = staff.configuration.agents.get(*name);
-                login.takes(media_type) && agent.is_some_and(|a| test.passes(staff.configuration, a, login))
-            })
-            .map(|(name, _)| name.clone())
-            .collect();
+        let test = Test::new(&key.wants);
+        let key = Arc::new(key);
+        let agents: BTreeSet<Name> = able(staff, &test, &key.media_type).map(|(name, _)| name.clone()).collect();
         for agent in &agents {
             entry(&mut self.serves, agent).insert(Arc::clone(&key));
         }
@@ -347,7 +326,7 @@ impl Matching {
         live: impl Fn(InteractionId) -> Option<&'a Live>,
         now: UnixMillis,
     ) -> Option<InteractionId> {
-        let free = |id: InteractionId| live(id).is_some_and(|live| !has_refused(live, agent, login.ready_by));
+        let free = |id: InteractionId| live(id).is_some_and(|live| is_open_to(live, agent, login));
         let pools = self.serves.get(agent)?.iter().filter(|key| self.has_room(agent, &key.media_type));
         let heads = pools.filter_map(|key| self.pools.get(key)?.waiting.iter().find(|rank| free(rank.id)));
         heads.min_by_key(|rank| rank.across_queues(now)).map(|rank| rank.id)
@@ -360,11 +339,8 @@ impl Matching {
         let pool = self.find(live)?;
         let rank = |name: &Name| {
             let login = staff.logins.get(name)?;
-            let offered = live.offers().any(|offer| offer.agent == *name);
-            if offered || has_refused(live, name, login.ready_by) || !self.has_room(name, &live.media_type) {
-                return None;
-            }
-            Some(self.preference(staff, wants, name, login))
+            let takes = is_open_to(live, name, login) && self.has_room(name, &live.media_type);
+            takes.then(|| self.preference(staff, wants, name, login))
         };
         let best = |names: &mut dyn Iterator<Item = &Name>| {
             names.filter_map(|name| Some((rank(name)?, name))).min().map(|(_, name)| name.clone())
@@ -394,20 +370,22 @@ impl Matching {
     /// Whether somebody who is logged in and could take it has not refused it since last becoming ready, those aside who
     /// were asked just now.
     pub(crate) fn is_open_to_somebody(&self, staff: Staff<'_>, live: &Live, asked: &[&Name]) -> bool {
-        let open = |name: &Name| {
-            !asked.contains(&name)
-                && staff.logins.get(name).is_some_and(|login| !has_refused(live, name, login.ready_by))
-        };
-        self.find(live).is_some_and(|pool| pool.agents.iter().any(open))
+        let open = |name: &Name, login: &Login| !asked.contains(&name) && !has_refused(live, name, login.ready_by);
+        match (self.find(live), live.position().and_then(|position| position.wants.as_deref())) {
+            (Some(pool), _) => {
+                pool.agents.iter().any(|name| staff.logins.get(name).is_some_and(|login| open(name, login)))
+            }
+            // A pool in which nothing waits may have been dropped.
+            (None, Some(wants)) => {
+                able(staff, &Test::new(wants), &live.media_type).any(|(name, login)| open(name, login))
+            }
+            (None, None) => false,
+        }
     }
 
     /// Whether an agent who is logged in could take what wants this, capacity and readiness aside.
     pub(crate) fn could_take(&self, staff: Staff<'_>, wants: &Wants, media_type: &Name) -> bool {
-        let test = Test::new(wants);
-        staff.logins.iter().any(|(name, login)| {
-            let agent = staff.configuration.agents.get(name);
-            login.takes(media_type) && agent.is_some_and(|agent| test.passes(staff.configuration, agent, login))
-        })
+        able(staff, &Test::new(wants), media_type).next().is_some()
     }
 
     /// The agent who should get something now that does not wait in a queue.
@@ -431,9 +409,7 @@ impl Matching {
     }
 
     fn find(&self, live: &Live) -> Option<&Pool> {
-        let position = live.position()?;
-        let wants = Wants::clone(position.wants.as_deref()?);
-        self.pools.get(&PoolKey { queue: position.queue.clone(), media_type: live.media_type.clone(), wants })
+        self.pools.get(&key_of(live, live.position()?)?)
     }
 
     /// Whether two hold the same, what is due and idle pools aside.
@@ -454,6 +430,37 @@ impl Matching {
         }
         Ok(())
     }
+}
+
+/// Where an interaction waits for one more agent to be offered to, and in which pool.
+fn seeks(live: &Live) -> Option<(&QueuePosition, PoolKey)> {
+    let position = match &live.state {
+        State::Queued(position) => position,
+        State::Offered { position, offers } => {
+            let wanted = position.wants.as_ref().map_or(0, |wants| usize::from(wants.offers_max));
+            Some(position).filter(|_| offers.len() < wanted)?
+        }
+        _ => return None,
+    };
+    Some((position, key_of(live, position)?))
+}
+
+fn key_of(live: &Live, position: &QueuePosition) -> Option<PoolKey> {
+    let wants = Wants::clone(position.wants.as_deref()?);
+    Some(PoolKey { queue: position.queue.clone(), media_type: live.media_type.clone(), ageing: position.ageing, wants })
+}
+
+/// Those who are logged in and pass a test, capacity and readiness aside.
+fn able<'a>(staff: Staff<'a>, test: &Test, media_type: &Name) -> impl Iterator<Item = (&'a Name, &'a Login)> {
+    staff.logins.iter().filter(move |(name, login)| {
+        let agent = staff.configuration.agents.get(*name);
+        login.takes(media_type) && agent.is_some_and(|agent| test.passes(staff.configuration, agent, login))
+    })
+}
+
+/// Whether an agent neither has an offer of it nor has refused one since it last became ready.
+fn is_open_to(live: &Live, agent: &Name, login: &Login) -> bool {
+    !has_refused(live, agent, login.ready_by) && live.offers().all(|offer| offer.agent != *agent)
 }
 
 fn has_refused(live: &Live, agent: &Name, ready_by: Sequence) -> bool {

@@ -151,17 +151,20 @@ impl<'a> Draft<'a> {
     /// It has waited so long that others may get it too.
     pub(crate) fn relax(&mut self) {
         let State::Queued(position) = &self.live.state else { return };
-        let (queue, step, since) = (position.queue.clone(), usize::from(position.step), position.since);
+        let (queue, step, relax_at) = (position.queue.clone(), usize::from(position.step), position.relax_at);
         let Some(frame) = self.live.frame() else { return };
         let flow = self.flow(&frame.workflow, frame.version);
         let ElementKind::Queue { relaxations, .. } = &flow.element(frame.element).kind else { return };
+        let (Some(relax_at), Some(first)) = (relax_at, relaxations.get(step)) else { return };
+        // The moment that all of them count from: when its wait began, less the time in which somebody had it in hand.
+        let began = UnixMillis(relax_at.0.saturating_sub(first.after_ms));
         // After a standstill several may be due: the last of them counts.
-        let due = relaxations.iter().skip(step).take_while(|r| since.plus(r.after_ms) <= self.now).count();
+        let due = relaxations.iter().skip(step).take_while(|r| began.plus(r.after_ms) <= self.now).count();
         let Some(relaxation) = (step + due).checked_sub(1).and_then(|i| relaxations.get(i)) else { return };
         let skills = if relaxation.without_skills { Vec::new() } else { self.content.facts.skills.clone() };
         let target = self.resolved(relaxation.target.clone());
         let wants = self.account.configuration().queues.get(&queue).and_then(|q| q.wants(Some(target), skills));
-        let next = relaxations.get(step + due).map(|r| since.plus(r.after_ms));
+        let next = relaxations.get(step + due).map(|r| began.plus(r.after_ms));
         let step = u8::try_from(step + due).unwrap_or(u8::MAX);
         self.push(Event::Relaxed { id: self.id, wants, step, next });
     }
@@ -506,7 +509,11 @@ impl<'a> Draft<'a> {
             chosen => (self.known_queue(queue.as_str()), chosen.or_else(|| target.clone())),
         };
         let queue = queue.map_err(|e| Fault::error("queue-unknown", e))?;
-        if overflow_length.is_some_and(|max| self.account.queue_len(queue.as_str()) >= max as usize) {
+        // It may have waited in this very queue, at the element before.
+        let waits = |live: &Live| matches!(&live.state, State::Queued(position) if position.queue == queue);
+        let itself = usize::from(self.account.live(id).is_some_and(waits));
+        let others = self.account.queue_len(queue.as_str()) - itself;
+        if overflow_length.is_some_and(|max| others >= max as usize) {
             return Ok(Step::Leave("overflow".into()));
         }
         let position = self.position(queue, target, *timeout_ms, relaxations);

@@ -107,6 +107,51 @@ fn several_are_asked_at_once_and_the_first_gets_it() {
         @5   accept ann i1           => rejected offer-ended
     ",
     );
+    scenario(
+        plain(r#", "offers_max": 2"#),
+        "
+        @0   login ann               => ann in
+        @0   login bob               => bob in
+        @1   ready ann               => ann ready
+        @2   submit chat w           => submitted i1, at start, at desk by next, queued desk, offered i1 to ann
+        @3   submit chat w           => submitted i2, at start, at desk by next, queued desk
+        @4   ready bob               => bob ready, offered i1 to bob
+        @5   accept bob i1           => revoked i1 from ann accepted-by-another, accepted i1 by bob, assigned i1 to bob, offered i2 to ann
+    ",
+    );
+}
+
+#[test]
+fn of_several_who_can_take_it_all_at_once_the_longest_idle_gets_it() {
+    scenario(
+        plain(""),
+        "
+        @0   group team none         => bound
+        @1   login bob               => bob in
+        @2   login ann               => ann in
+        @3   ready ann               => ann ready
+        @4   ready bob               => bob ready
+        @5   submit chat w           => submitted i1, at start, at desk by next, queued desk
+        @6   group team ann+bob      => bound, offered i1 to bob
+    ",
+    );
+}
+
+#[test]
+fn those_that_age_do_not_fall_behind_those_that_came_when_nothing_aged_any_more() {
+    scenario(
+        plain(r#", "ageing_per_minute": 10"#),
+        "
+        @60000   submit chat w       => submitted i1, at start, at desk by next, queued desk
+        @60001   submit chat w       => submitted i2, at start, at desk by next, queued desk
+        @120000  ageing desk 0       => bound
+        @120001  submit chat w       => submitted i3, at start, at desk by next, queued desk
+        @180000  login ann           => ann in
+        @180001  ready ann           => ann ready, offered i1 to ann
+        @180002  take desk           => taken i2 from desk
+        @180003  take desk           => taken i3 from desk
+    ",
+    );
 }
 
 #[test]
@@ -433,6 +478,207 @@ fn a_second_login_does_what_the_account_says() {
         @8   complete i1 nice as ann => rejected disposition-unknown
         @9   complete i1 ok as ann   => done ok, data disposition=ok, at end by completed, completed ok
         @10  ready nobody            => rejected agent-unknown
+    ",
+    );
+}
+
+#[test]
+fn a_second_login_over_plain_http_leaves_an_open_session_as_it_is() {
+    let mut world = plain("");
+    world.json("rules", r#"{"second_login": "allow"}"#).unwrap();
+    scenario(
+        world,
+        "
+        @0      login ann connected   => ann in
+        @1      login ann             => ann connected
+        @2      ready ann             => ann ready
+        @3      disconnect ann        => ann lost
+        @10003  agent-time ann        => ann not-ready connection-lost
+    ",
+    );
+}
+
+#[test]
+fn the_wish_to_log_out_after_this_one_outlives_an_offer_that_expires() {
+    let mut world = plain("");
+    world.json("agent", r#"{"name": "ann", "capacity": "2 any"}"#).unwrap();
+    scenario(
+        world,
+        "
+        @0      login ann             => ann in
+        @1      ready ann             => ann ready
+        @2      submit chat w         => submitted i1, at start, at desk by next, queued desk, offered i1 to ann
+        @3      accept ann i1         => accepted i1 by ann, assigned i1 to ann
+        @4      submit chat w         => submitted i2, at start, at desk by next, queued desk, offered i2 to ann
+        @5      logout ann after      => ann will log out
+        @20004  time i2               => expired i2 by ann, ann not-ready no-answer, ann will log out
+        @20005  complete i1 ok as ann => done ok, data disposition=ok, at end by completed, completed ok, ann out pending
+    ",
+    );
+}
+
+#[test]
+fn what_is_moved_still_wants_its_skills_and_its_last_agent() {
+    let mut world = plain(r#", "offers_max": 1"#);
+    world.json("queue", r#"{"name": "other", "target": "last-agent"}"#).unwrap();
+    world.deploy("able-1", &["go"]);
+    world.workflow(
+        r#"{"name": "by-hand", "elements": [
+            {"id": "start", "kind": "start"},
+            {"id": "able", "kind": "strategy"},
+            {"id": "hand", "kind": "queue", "queue": "hand"},
+            {"id": "end", "kind": "end"}],
+        "connectors": [
+            {"from": "start", "outcome": "next", "to": "able"},
+            {"from": "able", "outcome": "go", "to": "hand"},
+            {"from": "hand", "outcome": "completed", "to": "end"}]}"#,
+    );
+    world.bind("by-hand", "able", "able-1", 0, None);
+    scenario(
+        world,
+        "
+        @0   login ann                      => ann in
+        @1   login bob                      => bob in
+        @2   ready bob                      => bob ready
+        @3   submit chat by-hand            => submitted i1, at start, at able by next, called able-1
+        @4   answer i1 go require english 5 => answered go, skill english 5, at hand by go, queued hand
+        @5   move i1 desk                   => moved i1 to desk, queued desk
+        @6   ready ann                      => ann ready, offered i1 to ann
+        @7   submit-last ann chat w         => submitted i2, at start, at desk by next, queued desk, offered i2 to bob
+        @8   decline bob i2                 => declined i2 by bob, bob rests 1008
+        @9   accept ann i1                  => accepted i1 by ann, assigned i1 to ann
+        @10  complete i1 ok as ann          => done ok, data disposition=ok, at end by completed, completed ok, offered i2 to ann
+        @11  not-ready ann tea              => revoked i2 from ann not-ready, ann not-ready tea
+        @12  move i2 other                  => moved i2 to other, queued other
+        @13  agent-time bob                 => rejected not-due
+        @14  ready bob                      => bob ready
+        @15  ready ann                      => ann ready, offered i2 to ann
+    ",
+    );
+}
+
+#[test]
+fn a_customer_who_goes_during_a_transfer_ends_the_offer() {
+    scenario(
+        plain(r#", "inactivity_ms": 5000"#),
+        "
+        @0     login ann                    => ann in
+        @0     login bob                    => bob in
+        @1     ready ann                    => ann ready
+        @2     submit chat w                => submitted i1, at start, at desk by next, queued desk, offered i1 to ann
+        @3     accept ann i1                => accepted i1 by ann, assigned i1 to ann
+        @4     ready bob                    => bob ready
+        @2000  transfer i1 agent bob as ann => active i1, offered i1 to bob
+        @5003  time i1                      => rejected not-due
+        @5004  close i1                     => customer-gone i1 by bob, done closed-by-customer, data disposition=closed-by-customer, at end by completed, completed closed-by-customer
+        @5005  assign i1 nobody             => rejected agent-unknown
+    ",
+    );
+}
+
+#[test]
+fn what_was_taken_by_hand_is_not_lost_by_inactivity() {
+    scenario(
+        plain(r#", "inactivity_ms": 5000"#),
+        "
+        @0     submit chat w         => submitted i1, at start, at desk by next, queued desk
+        @1     take desk             => taken i1 from desk
+        @2     hold i1               => held i1
+        @9000  time i1               => rejected not-due
+    ",
+    );
+}
+
+#[test]
+fn what_goes_on_waiting_in_its_queue_is_not_in_its_own_way() {
+    let mut world = desk("");
+    world.workflow(
+        r#"{"name": "w", "elements": [
+            {"id": "start", "kind": "start"},
+            {"id": "desk", "kind": "queue", "queue": "desk", "timeout_ms": 1000},
+            {"id": "again", "kind": "queue", "queue": "desk", "overflow_length": 1},
+            {"id": "full", "kind": "end", "disposition": "full"},
+            {"id": "end", "kind": "end"}],
+        "connectors": [
+            {"from": "start", "outcome": "next", "to": "desk"},
+            {"from": "desk", "outcome": "timeout", "to": "again"},
+            {"from": "desk", "outcome": "completed", "to": "end"},
+            {"from": "again", "outcome": "overflow", "to": "full"},
+            {"from": "again", "outcome": "completed", "to": "end"}]}"#,
+    );
+    scenario(
+        world,
+        "
+        @0     submit chat w         => submitted i1, at start, at desk by next, queued desk
+        @1     submit chat w         => submitted i2, at start, at desk by next, queued desk
+        @2     take desk             => taken i1 from desk
+        @1001  time i2               => at again by timeout, queued desk
+        @1002  release i1            => released i1
+        @1999  time i1               => rejected not-due
+        @2000  time i1               => at again by timeout, at full by overflow, completed full
+    ",
+    );
+}
+
+#[test]
+fn the_time_in_which_somebody_has_it_counts_towards_no_deadline() {
+    let element = r#", "timeout_ms": 60000, "relaxations": [{"after_ms": 20000, "target": {"agent": "bob"}},
+        {"after_ms": 30000, "target": {"agent-group": "team"}}]"#;
+    let mut world = desk(r#", "inactivity_ms": 300000"#);
+    world.workflow(&format!(
+        r#"{{"name": "w", "elements": [
+            {{"id": "start", "kind": "start"}},
+            {{"id": "desk", "kind": "queue", "queue": "desk"{element}}},
+            {{"id": "late", "kind": "end", "disposition": "late"}},
+            {{"id": "end", "kind": "end"}}],
+        "connectors": [
+            {{"from": "start", "outcome": "next", "to": "desk"}},
+            {{"from": "desk", "outcome": "timeout", "to": "late"}},
+            {{"from": "desk", "outcome": "completed", "to": "end"}}]}}"#
+    ));
+    scenario(
+        world,
+        "
+        @0       submit chat w          => submitted i1, at start, at desk by next, queued desk
+        @10000   take desk              => taken i1 from desk
+        @110000  login ann              => ann in
+        @110000  assign i1 ann          => assigned i1 to ann
+        @310000  release i1 as operator => released i1
+        @319999  time i1                => rejected not-due
+        @320000  time i1                => relaxed i1 1
+        @329999  time i1                => rejected not-due
+        @330000  time i1                => relaxed i1 2
+        @340000  take desk              => taken i1 from desk
+        @350000  release i1             => released i1
+        @369999  time i1                => rejected not-due
+        @370000  time i1                => at late by timeout, completed late
+    ",
+    );
+}
+
+#[test]
+fn what_is_moved_takes_no_deadline_along() {
+    let mut world = plain("");
+    world.workflow(
+        r#"{"name": "w", "elements": [
+            {"id": "start", "kind": "start"},
+            {"id": "desk", "kind": "queue", "queue": "desk", "timeout_ms": 1000},
+            {"id": "end", "kind": "end"}],
+        "connectors": [
+            {"from": "start", "outcome": "next", "to": "desk"},
+            {"from": "desk", "outcome": "timeout", "to": "end"},
+            {"from": "desk", "outcome": "completed", "to": "end"}]}"#,
+    );
+    scenario(
+        world,
+        "
+        @0     submit chat w                => submitted i1, at start, at desk by next, queued desk
+        @1     take desk                    => taken i1 from desk
+        @5000  transfer i1 queue other      => moved i1 to other, queued other
+        @6000  time i1                      => rejected not-due
+        @7000  submit chat w                => submitted i2, at start, at desk by next, queued desk
+        @7500  move i2 other                => moved i2 to other, queued other
+        @9000  time i2                      => rejected not-due
     ",
     );
 }

@@ -1,14 +1,17 @@
-//! What may be put as a statistic, and when a total begins anew.
+//! What may be put as a statistic, when a total begins anew, and what is observed of records.
 
 #![allow(clippy::unwrap_used)]
+
+mod world;
 
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 use signalbox_engine::{
-    Account, Command, Document, DocumentKey, DocumentKind, Name, NoFigures, Queue, Rejection, Reset, Statistic,
-    UnixMillis, decide,
+    Account, Command, Document, DocumentKey, DocumentKind, Fact, Happening, Name, NoFigures, Observed, Observing,
+    Queue, Rejection, Reset, Statistic, UnixMillis, decide, reads,
 };
+use world::{World, id, name, submission};
 
 fn run(account: &mut Account, command: Command) -> Result<(), Rejection> {
     let decided = decide(account, command, None, &NoFigures, UnixMillis(0))?;
@@ -154,4 +157,48 @@ fn a_reset_is_right_where_clocks_are_changed() {
         let found = berlin(at).around(UnixMillis(now));
         assert_eq!(found, (UnixMillis(last), UnixMillis(next)), "{at} at {now}");
     }
+}
+
+/// What is observed of a command.
+fn observe(world: &mut World, command: Command, now: u64) -> Vec<(Happening, Option<u64>)> {
+    let content = reads(&world.account, &command).map(|id| world.contents[&id].clone());
+    let decided = decide(&world.account, command, content, &NoFigures, UnixMillis(now)).unwrap();
+    let mut observed = Observed::default();
+    let observing = Observing::before(&world.account, &decided.record, &mut observed).unwrap();
+    world.contents.extend(decided.contents);
+    world.account.apply(&decided.record);
+    observing.after(&world.account, &mut observed);
+    let happened = observed.facts.into_iter().filter_map(|(_, fact)| match fact {
+        Fact::Happened { what, ms, .. } => Some((what, ms)),
+        _ => None,
+    });
+    happened.collect()
+}
+
+#[test]
+fn a_wait_that_is_reported_holds_no_work() {
+    let mut world = World::default();
+    world.queue("line");
+    world.workflow(
+        r#"{"name": "w", "elements": [
+            {"id": "start", "kind": "start"},
+            {"id": "line", "kind": "queue", "queue": "line"},
+            {"id": "end", "kind": "end"}],
+        "connectors": [
+            {"from": "start", "outcome": "next", "to": "line"},
+            {"from": "line", "outcome": "completed", "to": "end"}]}"#,
+    );
+    let asked = json!({"name": "wait", "object": {"kind": "queue", "name": "line"},
+        "measure": {"kind": "time", "of": "wait", "value": "total"}});
+    world.put(Document::Statistic(Arc::new(serde_json::from_value(asked).unwrap()))).unwrap();
+    world.try_at(Command::Submit(Box::new(submission(id(1), "chat", "w"))), UnixMillis(0)).unwrap();
+    let take = || Command::Take { queue: name("line"), by: "ann".into() };
+    let release = Command::Release { interaction: id(1), by: "ann".into(), for_anyone: false };
+    let waits = |happened: Vec<(Happening, Option<u64>)>| -> Vec<u64> {
+        happened.into_iter().filter(|(what, _)| *what == Happening::Answered).filter_map(|(_, ms)| ms).collect()
+    };
+    let first = observe(&mut world, take(), 5000);
+    observe(&mut world, release, 1_805_000);
+    let second = observe(&mut world, take(), 1_807_000);
+    assert_eq!([waits(first), waits(second)], [[5000], [2000]]);
 }

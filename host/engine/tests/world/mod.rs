@@ -12,8 +12,8 @@ use signalbox_engine::{
     Connection, Content, Decision, DeliveryKey, DeliveryState, Deployment, Destination, Digest, Document, DocumentKey,
     DocumentKind, EndpointFailure, EndpointReply, EndpointRequest, Entry, Event, Facts, Failure, FigureName, Figures,
     InteractionId, Manifest, Message, Name, OfferAnswer, OfferEnd, OfferId, OnFailure, Outcome, Pending, Queue,
-    Rejection, Reply, Share, SkillExpression, Speaker, Submission, Target, UnixMillis, Webhook, Workflow, decide,
-    reads,
+    Rejection, Reply, Share, Skill, SkillExpression, Speaker, Submission, Target, UnixMillis, Webhook, Workflow,
+    decide, reads,
 };
 use uuid::Uuid;
 
@@ -190,6 +190,12 @@ impl World {
                 self.submits += 1;
                 Command::Submit(Box::new(submission(id(self.submits), media_type, workflow)))
             }
+            ["submit-last", agent, media_type, workflow] => {
+                self.submits += 1;
+                let mut submission = submission(id(self.submits), media_type, workflow);
+                submission.facts.last_agent = Some(name(agent));
+                Command::Submit(Box::new(submission))
+            }
             ["answer", i, outcome, ref actions @ ..] => {
                 let decision =
                     Decision { outcome: outcome.into(), actions: parse_actions(actions), reason: "because".into() };
@@ -348,6 +354,11 @@ impl World {
                 let (description, capacity) = (String::new(), None);
                 let group = AgentGroup { name: name(group), description, agents, expression, capacity };
                 Command::Put { document: Document::AgentGroup(Arc::new(group)), by: by() }
+            }
+            ["ageing", queue, points] => {
+                let mut queue = self.account.configuration().queues[queue].clone();
+                queue.ageing_per_minute = points.parse().unwrap();
+                Command::Put { document: Document::Queue(queue), by: by() }
             }
             ["bind", workflow, element, deployment] => {
                 Command::Put { document: binding(workflow, element, deployment, OnFailure::default()), by: by() }
@@ -563,6 +574,7 @@ fn parse_actions(words: &[&str]) -> Vec<Action> {
         actions.push(match *word {
             "attach" => Action::Attach(parse_entry(next())),
             "priority" => Action::SetPriority(next().parse().unwrap()),
+            "require" => Action::RequireSkill(Skill { name: next().into(), level: next().parse().unwrap() }),
             "category" => Action::Categorize(Category { name: next().into(), relevancy: 80 }),
             "redirect" => Action::Redirect(Destination::Queue(next().into())),
             "forward" => Action::Forward(Destination::Queue(next().into())),

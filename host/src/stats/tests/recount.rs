@@ -56,26 +56,9 @@ struct Stay {
 enum Where {
     Moving,
     Routing(String, u64),
-    Queue {
-        queue: String,
-        since: u64,
-        stands: u64,
-        offers: BTreeMap<u64, u64>,
-    },
-    Work {
-        by: String,
-        agent: Option<String>,
-        since: u64,
-        queue: String,
-        came: u64,
-        workbin: bool,
-        offers: BTreeMap<u64, u64>,
-    },
-    Wrap {
-        agent: String,
-        since: u64,
-        queue: String,
-    },
+    Queue { queue: String, since: u64, stands: u64, offers: BTreeMap<u64, u64> },
+    Work { by: String, agent: Option<String>, since: u64, queue: String, workbin: bool, offers: BTreeMap<u64, u64> },
+    Wrap { agent: String, since: u64, queue: String },
     Other(StateKind, u64),
 }
 
@@ -334,22 +317,20 @@ impl Slow {
                 samples.push((what, at - made.unwrap(), why, self.whom(&item, Some(agent.to_string()))));
             }
             Event::Taken { by, .. } => {
-                let Where::Queue { queue, since, .. } = &item.place else { panic!("it was in a queue") };
+                let Where::Queue { queue, .. } = &item.place else { panic!("it was in a queue") };
                 went(Happening::Answered, &mut samples, None);
-                let (by, queue, came) = (by.clone(), queue.clone(), *since);
-                new.place =
-                    Where::Work { by, agent: None, since: at, queue, came, workbin: false, offers: BTreeMap::new() };
+                let (by, queue) = (by.clone(), queue.clone());
+                new.place = Where::Work { by, agent: None, since: at, queue, workbin: false, offers: BTreeMap::new() };
             }
             Event::Assigned { agent, .. } => {
-                let (queue, came) = match &item.place {
-                    Where::Queue { queue, since, .. } => (queue.clone(), *since),
-                    Where::Work { queue, came, .. } => (queue.clone(), *came),
+                let queue = match &item.place {
+                    Where::Queue { queue, .. } | Where::Work { queue, .. } => queue.clone(),
                     other => panic!("assigned from {other:?}"),
                 };
                 went(Happening::Answered, &mut samples, Some(agent.to_string()));
                 let_go(&mut samples);
                 let (by, agent) = (agent.to_string(), Some(agent.to_string()));
-                new.place = Where::Work { by, agent, since: at, queue, came, workbin: false, offers: BTreeMap::new() };
+                new.place = Where::Work { by, agent, since: at, queue, workbin: false, offers: BTreeMap::new() };
                 // From one hand to another; to the same at the same moment nothing has changed.
                 if let Where::Work { by: was, since, .. } = &item.place
                     && (Some(was), *since) != (new_by(&new.place), at)
@@ -365,9 +346,9 @@ impl Slow {
                 }
             }
             Event::Released { .. } => {
-                let Where::Work { queue, came, .. } = &item.place else { panic!("somebody had it") };
+                let Where::Work { queue, .. } = &item.place else { panic!("somebody had it") };
                 let_go(&mut samples);
-                new.place = Where::Queue { queue: queue.clone(), since: *came, stands: at, offers: BTreeMap::new() };
+                new.place = Where::Queue { queue: queue.clone(), since: at, stands: at, offers: BTreeMap::new() };
                 samples.push((Happening::Requeued, 0, None, self.whom(&new, None)));
             }
             Event::WrapUpStarted { agent, .. } => {
