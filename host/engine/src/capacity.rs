@@ -36,7 +36,8 @@ use crate::id::Name;
 /// most 1,024 bytes. It is shown with single spaces, `+` and small letters.
 ///
 /// The default is `1 any`: one interaction at a time, whatever its media type.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, utoipa::ToSchema)]
+#[schema(value_type = String, example = "1 voice or 4 chat + 1 email")]
 pub struct CapacityRule(Form);
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -40,7 +40,6 @@ pub struct Agent {
     /// How much it may have at once, such as `1 voice or 4 chat + 1 email`. Left out: the rule of the first of its groups,
     /// by name, that has one, else the account's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
     pub capacity: Option<CapacityRule>,
 }
 
@@ -76,7 +75,6 @@ pub struct AgentGroup {
     pub expression: Option<SkillExpression>,
     /// Capacity of those of its agents who have no rule of their own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
     pub capacity: Option<CapacityRule>,
 }
 
@@ -131,7 +129,6 @@ pub struct AgentRules {
     /// What a second login does.
     pub second_login: SecondLogin,
     /// Capacity of whoever has no rule from elsewhere. Left out: `1 any`.
-    #[schema(value_type = String)]
     pub capacity: CapacityRule,
     /// Reason codes that agents may give for being not ready. Empty: any.
     #[schema(value_type = Vec<String>)]

@@ -194,6 +194,12 @@ pub enum Aggregate {
 }
 
 /// What an agent is doing.
+///
+/// - `logged-in`: Any of the others.
+/// - `not-ready`: It wants no work, and has none.
+/// - `ready`: It waits for work.
+/// - `busy`: It has an interaction in hand, its workbin aside.
+/// - `wrap-up`: It does after-contact work, and has nothing else in hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum AgentState {
@@ -210,6 +216,35 @@ pub enum AgentState {
 }
 
 /// What can happen to an interaction.
+///
+/// - `submitted`: It came.
+/// - `ended`: It ended: completed, cancelled or abandoned.
+/// - `completed`: It ended well.
+/// - `cancelled`: It was cancelled.
+/// - `abandoned`: The customer went away before anybody worked on it.
+/// - `parked`: It could not go on.
+/// - `workflow-entered`: It entered a workflow.
+/// - `workflow-left`: It left a workflow, or ended in it.
+/// - `element-entered`: It entered an element.
+/// - `element-left`: It left an element, or ended at it.
+/// - `queued`: It came into a queue.
+/// - `requeued`: It went back to its place in a queue.
+/// - `answered`: It left a queue into somebody's hands.
+/// - `queue-left`: It left a queue in another way: by a time-out, by a move, or because it was cancelled.
+/// - `queue-abandoned`: Its customer went away while it was in a queue.
+/// - `offered`: It was held out to an agent.
+/// - `offer-accepted`: The agent took it.
+/// - `offer-declined`: The agent said no.
+/// - `offer-expired`: The agent did not answer in time.
+/// - `offer-revoked`: The offer was taken back.
+/// - `offer-customer-gone`: The customer went away during the offer.
+/// - `offer-delivery-failed`: The agent's connection was gone.
+/// - `transferred`: It went from one agent to another.
+/// - `worked`: Somebody's work on it ended.
+/// - `wrapped-up`: Somebody's after-contact work on it ended.
+/// - `call-requested`: A strategy was called.
+/// - `call-answered`: The strategy decided.
+/// - `call-failed`: The strategy gave no decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Happening {
@@ -272,6 +307,20 @@ pub enum Happening {
 }
 
 /// What can take time.
+///
+/// - `answer-wait`: In a queue until somebody had it. Its average is the average speed of answer.
+/// - `abandon-wait`: In a queue until the customer went away.
+/// - `wait`: In a queue, however it ended.
+/// - `offer`: An offer, however it ended.
+/// - `offer-answer`: An offer until it was accepted.
+/// - `work`: Work, from when somebody had it until the contact was over or it went to another.
+/// - `wrap-up`: After-contact work.
+/// - `handle`: Work and after-contact work together; the average is per piece of work, which is the average handle
+///   time.
+/// - `element`: At an element.
+/// - `workflow`: In a workflow.
+/// - `life`: From when it came until it ended.
+/// - `call`: A strategy's answer or failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Span {
