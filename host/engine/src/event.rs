@@ -513,6 +513,24 @@ pub enum Event {
         /// In order.
         marks: Vec<Mark>,
     },
+    /// It is to be handed on: one after the other is asked.
+    TransferBegan {
+        /// Which.
+        id: InteractionId,
+        /// To whom.
+        to: Target,
+        /// Nobody else is asked from then on.
+        until: UnixMillis,
+        /// Who did it.
+        by: String,
+    },
+    /// Nobody took it over: whoever has it keeps it.
+    TransferFailed {
+        /// Which.
+        id: InteractionId,
+        /// The agent who has it; none where it was taken by hand.
+        agent: Option<Name>,
+    },
 }
 
 /// How an offer ended.
@@ -581,6 +599,7 @@ impl Event {
             | Self::AgentPending { agent, .. }
             | Self::AgentConnection { agent, .. }
             | Self::AgentRests { agent, .. } => Some(agent),
+            Self::TransferFailed { agent, .. } => agent.as_ref(),
             _ => None,
         }
     }
@@ -629,6 +648,8 @@ impl Event {
             | Self::CallbackRescheduled { id, .. }
             | Self::CallbackAttempted { id, .. }
             | Self::Marked { id, .. }
+            | Self::TransferBegan { id, .. }
+            | Self::TransferFailed { id, .. }
             | Self::Began { id } => Some(*id),
             Self::MessageQueued { message, .. } => message.interaction,
             Self::DocumentPut { .. }
@@ -699,6 +720,8 @@ impl Event {
             Self::CallbackRescheduled { .. } => "callback.rescheduled",
             Self::CallbackAttempted { .. } => "callback.attempted",
             Self::Marked { .. } => "interaction.marked",
+            Self::TransferBegan { .. } => "interaction.transfer-began",
+            Self::TransferFailed { .. } => "interaction.transfer-failed",
         }
     }
 }
