@@ -286,7 +286,7 @@ impl Account {
         self.matching.could_take(self.staff(), wants, media_type)
     }
 
-    pub(crate) fn free_agent(&self, wants: &Wants, media_type: &Name, except: Option<&Name>) -> Option<Name> {
+    pub(crate) fn free_agent(&self, wants: &Wants, media_type: &Name, except: &[&Name]) -> Option<Name> {
         self.matching.free_agent(self.staff(), wants, media_type, except)
     }
 

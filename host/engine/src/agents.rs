@@ -222,7 +222,13 @@ pub(crate) fn match_due(account: &Account, due: &Due, now: UnixMillis) -> Result
             }
             (None, agent.clone())
         }
-        Due::Interaction(id) => (Some(*id), account.agent_for(find(account, *id)?).ok_or(Rejection::NotDue)?),
+        Due::Interaction(id) => {
+            let live = find(account, *id)?;
+            if let State::Assigned(assignment) = &live.state {
+                return Ok(vec![hand_on(account, *id, live, assignment, now)?]);
+            }
+            (Some(*id), account.agent_for(live).ok_or(Rejection::NotDue)?)
+        }
     };
     // All agents see the same order, so whatever another one should get instead comes before it: this ends.
     loop {
@@ -235,6 +241,31 @@ pub(crate) fn match_due(account: &Account, due: &Due, now: UnixMillis) -> Result
         }
         (id, agent) = (Some(next), best);
     }
+}
+
+/// Asks the next one to take something over, or ends the attempt.
+fn hand_on(
+    account: &Account,
+    id: InteractionId,
+    live: &Live,
+    assignment: &Assignment,
+    now: UnixMillis,
+) -> Result<Event, Rejection> {
+    let transfer = assignment.transfer.as_ref().filter(|transfer| transfer.offer.is_none());
+    let transfer = transfer.ok_or(Rejection::NotDue)?;
+    let in_time = transfer.until > now;
+    let next = in_time.then(|| transferee(account, live, assignment, &transfer.to, &transfer.asked)).flatten();
+    Ok(match next {
+        Some(agent) => offer(account, id, agent, Some(&assignment.position.queue), now),
+        None => Event::TransferFailed { id, agent: assignment.agent.clone() },
+    })
+}
+
+/// Whom a transfer is held out to next.
+fn transferee(account: &Account, live: &Live, assignment: &Assignment, to: &Target, asked: &[Name]) -> Option<Name> {
+    let wants = Wants { target: to.clone(), skills: Vec::new(), choice: Default::default(), offers_max: 1 };
+    let except: Vec<&Name> = asked.iter().chain(&assignment.agent).collect();
+    account.free_agent(&wants, &live.media_type, &except)
 }
 
 /// What an agent does who wanted to stop after its work, and has none.
@@ -391,12 +422,12 @@ pub(crate) fn interaction_timer_due(draft: &mut Draft<'_>, live: &Live) -> bool 
             refused(draft, live, &expired, &OfferEnd::Expired);
         }
         State::Assigned(assignment) => {
-            let transfer = assignment.transfer.iter().filter(|offer| offer.expires <= now).cloned().collect::<Vec<_>>();
-            if !transfer.is_empty() {
-                refused(draft, live, &transfer, &OfferEnd::Expired);
+            let expired: Vec<Offer> = live.offers().filter(|offer| offer.expires <= now).cloned().collect();
+            if !expired.is_empty() {
+                refused(draft, live, &expired, &OfferEnd::Expired);
             }
             if assignment.idle_until.is_some_and(|until| until <= now) {
-                let open = assignment.transfer.iter().filter(|offer| offer.expires > now);
+                let open = live.offers().filter(|offer| offer.expires > now);
                 open.for_each(|offer| draft.push(offer_ended(account, id, offer, revoked("transfer-ended"))));
                 draft.push(Event::Released { id, by: "inactivity".into() });
             }
@@ -493,7 +524,7 @@ pub(crate) fn finish_wrap_up(
     Ok(())
 }
 
-/// Holds an assigned interaction out to another agent.
+/// Holds an assigned interaction out to another agent, and where that one does not accept, to the others who were meant.
 pub(crate) fn transfer(
     account: &Account,
     id: InteractionId,
@@ -505,10 +536,9 @@ pub(crate) fn transfer(
     let live = find(account, id)?;
     let assignment = free_to_transfer(live, &by, for_anyone)?;
     staffing::check_target(account.configuration(), &to)?;
-    let wants = Wants { target: to, skills: Vec::new(), choice: Default::default(), offers_max: 1 };
-    let agent = account.free_agent(&wants, &live.media_type, assignment.agent.as_ref());
-    let agent = agent.ok_or(Rejection::NobodyAvailable)?;
+    let agent = transferee(account, live, assignment, &to, &[]).ok_or(Rejection::NobodyAvailable)?;
     let mut events = Vec::from_iter(attended(account, id, live, assignment, &by, now));
+    events.push(Event::TransferBegan { id, to, until: now.plus(limits::TRANSFER_MS_MAX), by });
     events.push(offer(account, id, agent, Some(&assignment.position.queue), now));
     Ok(events)
 }

@@ -521,6 +521,24 @@ pub enum Event {
         /// What it was told.
         readings: Vec<Reading>,
     },
+    /// It is to be handed on: one after the other is asked.
+    TransferBegan {
+        /// Which.
+        id: InteractionId,
+        /// To whom.
+        to: Target,
+        /// Nobody else is asked from then on.
+        until: UnixMillis,
+        /// Who did it.
+        by: String,
+    },
+    /// Nobody took it over: whoever has it keeps it.
+    TransferFailed {
+        /// Which.
+        id: InteractionId,
+        /// The agent who has it; none where it was taken by hand.
+        agent: Option<Name>,
+    },
 }
 
 /// How an offer ended.
@@ -589,6 +607,7 @@ impl Event {
             | Self::AgentPending { agent, .. }
             | Self::AgentConnection { agent, .. }
             | Self::AgentRests { agent, .. } => Some(agent),
+            Self::TransferFailed { agent, .. } => agent.as_ref(),
             _ => None,
         }
     }
@@ -638,6 +657,8 @@ impl Event {
             | Self::CallbackAttempted { id, .. }
             | Self::Marked { id, .. }
             | Self::StatisticsRead { id, .. }
+            | Self::TransferBegan { id, .. }
+            | Self::TransferFailed { id, .. }
             | Self::Began { id } => Some(*id),
             Self::MessageQueued { message, .. } => message.interaction,
             Self::DocumentPut { .. }
@@ -709,6 +730,8 @@ impl Event {
             Self::CallbackAttempted { .. } => "callback.attempted",
             Self::Marked { .. } => "interaction.marked",
             Self::StatisticsRead { .. } => "interaction.statistics-read",
+            Self::TransferBegan { .. } => "interaction.transfer-began",
+            Self::TransferFailed { .. } => "interaction.transfer-failed",
         }
     }
 }

@@ -67,8 +67,8 @@ pub use event::{
 pub use figure::{FigureName, Figures, NoFigures, OWN, Reading};
 pub use id::{CallId, Digest, InteractionId, Name, NameError, Sequence, UnixMillis};
 pub use live::{
-    Assignment, Attention, Ended, Frame, Live, Offer, OfferId, QueuePosition, Refusal, State, StateKind, Visit, Wants,
-    WrapUp,
+    Assignment, Attention, Ended, Frame, Live, Offer, OfferId, QueuePosition, Refusal, State, StateKind, Transfer,
+    Visit, Wants, WrapUp,
 };
 pub use login::{Connection, Login, Pending, Readiness};
 pub use matching::{Due, Work};
@@ -140,6 +140,8 @@ pub mod limits {
     pub const RELAXATIONS_MAX: usize = 16;
     /// Agents whom one interaction is offered to at the same time.
     pub const OFFERS_MAX: u8 = 16;
+    /// How long a transfer goes on asking: whom it is held out to last may answer after that.
+    pub const TRANSFER_MS_MAX: u64 = 60_000;
     /// How far ahead an interaction can be scheduled: 366 days.
     pub const SCHEDULE_MS_MAX: u64 = 366 * 24 * 60 * 60 * 1000;
     /// How often an application outside is asked again.

@@ -124,6 +124,20 @@ pub enum Attention {
     Workbin,
 }
 
+/// An attempt to hand on what somebody has. One after the other is asked; it ends when one accepts, or fails when nobody is
+/// left to ask or it has lasted long enough.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transfer {
+    /// To whom.
+    pub to: Target,
+    /// Nobody else is asked from then on.
+    pub until: UnixMillis,
+    /// Those who were asked.
+    pub asked: Vec<Name>,
+    /// It is held out to one of them; none while the next one is looked for.
+    pub offer: Option<Offer>,
+}
+
 /// An interaction in somebody's hands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Assignment {
@@ -137,8 +151,8 @@ pub struct Assignment {
     pub offer: Option<OfferId>,
     /// How the agent attends to it.
     pub attention: Attention,
-    /// It is held out to another agent.
-    pub transfer: Option<Offer>,
+    /// It is to be handed on.
+    pub transfer: Option<Transfer>,
     /// Then it goes back to its queue, unless the agent does something about it before.
     pub idle_until: Option<UnixMillis>,
 }
@@ -370,7 +384,7 @@ impl Live {
     pub fn offers(&self) -> impl Iterator<Item = &Offer> {
         let (offers, transfer) = match &self.state {
             State::Offered { offers, .. } => (offers.as_slice(), None),
-            State::Assigned(assignment) => ([].as_slice(), assignment.transfer.as_ref()),
+            State::Assigned(assignment) => ([].as_slice(), assignment.transfer.as_ref().and_then(|t| t.offer.as_ref())),
             _ => ([].as_slice(), None),
         };
         offers.iter().chain(transfer)
@@ -397,10 +411,7 @@ impl Live {
             State::Offered { position, offers } => {
                 offers.iter().map(|offer| offer.expires).chain(position.timeout).min()
             }
-            State::Assigned(assignment) => {
-                let transfer = assignment.transfer.as_ref().map(|offer| offer.expires);
-                [transfer, assignment.idle_until].into_iter().flatten().min()
-            }
+            State::Assigned(assignment) => self.offers().map(|offer| offer.expires).chain(assignment.idle_until).min(),
             State::WrapUp(wrap_up) => Some(wrap_up.until),
             State::Calling { retry_at, .. } => *retry_at,
             _ => None,
@@ -511,7 +522,10 @@ impl Live {
                     self.state = State::Offered { position, offers };
                 }
                 State::Assigned(mut assignment) => {
-                    assignment.transfer = Some(offer.clone());
+                    if let Some(transfer) = &mut assignment.transfer {
+                        transfer.asked.push(offer.agent.clone());
+                        transfer.offer = Some(offer.clone());
+                    }
                     self.state = State::Assigned(assignment);
                 }
                 other => self.state = other,
@@ -535,6 +549,17 @@ impl Live {
                 if let State::Assigned(assignment) = &mut self.state {
                     assignment.attention = *attention;
                     assignment.idle_until = *idle_until;
+                }
+            }
+            Event::TransferBegan { to, until, .. } => {
+                if let State::Assigned(assignment) = &mut self.state {
+                    let (to, until) = (to.clone(), *until);
+                    assignment.transfer = Some(Transfer { to, until, asked: Vec::new(), offer: None });
+                }
+            }
+            Event::TransferFailed { .. } => {
+                if let State::Assigned(assignment) = &mut self.state {
+                    assignment.transfer = None;
                 }
             }
             Event::WrapUpStarted { agent, disposition, until, .. } => {
@@ -604,7 +629,9 @@ impl Live {
                 }
             }
             State::Assigned(mut assignment) => {
-                assignment.transfer.take_if(|offer| offer.id == id);
+                if let Some(transfer) = &mut assignment.transfer {
+                    transfer.offer.take_if(|offer| offer.id == id);
+                }
                 self.state = State::Assigned(assignment);
             }
             other => self.state = other,

@@ -179,6 +179,9 @@ impl Matching {
         }
         match &live.state {
             State::Assigned(assignment) => {
+                if assignment.transfer.as_ref().is_some_and(|transfer| transfer.offer.is_none()) {
+                    self.interactions_due.insert(id);
+                }
                 if let Some(agent) = &assignment.agent {
                     let work = entry(&mut self.work, agent);
                     work.assigned.insert(id);
@@ -394,12 +397,12 @@ impl Matching {
         staff: Staff<'_>,
         wants: &Wants,
         media_type: &Name,
-        except: Option<&Name>,
+        except: &[&Name],
     ) -> Option<Name> {
         let test = Test::new(wants);
         let rated = self.available.iter().filter_map(|name| {
             let (login, agent) = (staff.logins.get(name)?, staff.configuration.agents.get(name)?);
-            let fits = except != Some(name)
+            let fits = !except.contains(&name)
                 && login.takes(media_type)
                 && self.has_room(name, media_type)
                 && test.passes(staff.configuration, agent, login);

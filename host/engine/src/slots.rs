@@ -453,8 +453,8 @@ mod tests {
                     start = Some(n + 1);
                 }
             }
-            let expected = expected.into_iter().filter(|n| (first..last).contains(n)).map(minute).take(SLOTS_MAX);
-            let expected: Vec<UnixMillis> = expected.collect();
+            let expected = expected.into_iter().filter(|n| (first..last).contains(n)).map(minute);
+            let expected: Vec<UnixMillis> = expected.take(SLOTS_MAX).collect();
 
             let found = between(&calendar, &settings(length), minute(first), minute(last));
             prop_assert_eq!(found.iter().map(|slot| slot.starts_at).collect::<Vec<_>>(), expected);

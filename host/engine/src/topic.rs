@@ -1,7 +1,7 @@
 //! Types of the messages that webhooks can ask for.
 
 /// Each with what it tells; `*` stands for all of them.
-pub const TOPICS: [(&str, &str); 43] = [
+pub const TOPICS: [(&str, &str); 45] = [
     ("acknowledgement", "a receipt to the customer"),
     ("reply", "an answer to the customer"),
     ("forward", "an interaction, to an address outside"),
@@ -31,6 +31,8 @@ pub const TOPICS: [(&str, &str); 43] = [
     ("interaction.abandoned", "the customer went away before anybody worked on it"),
     ("interaction.said", "somebody said something in it"),
     ("interaction.moved", "it was moved to another queue"),
+    ("interaction.transfer-began", "somebody wants to hand it on"),
+    ("interaction.transfer-failed", "nobody took it over: whoever has it keeps it"),
     ("interaction.scheduled", "it waits for the moment that it is meant for"),
     ("interaction.began", "that moment has come"),
     ("offer.made", "it is held out to an agent"),

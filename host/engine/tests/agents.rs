@@ -319,18 +319,85 @@ fn a_transfer_is_accepted_declined_or_timed_out() {
         @4      transfer i1 agent bob as ann => rejected nobody-available
         @5      login bob                   => bob in
         @6      ready bob                   => bob ready
-        @7      transfer i1 agent bob as ann => offered i1 to bob
+        @7      transfer i1 agent bob as ann => transfer of i1 began, offered i1 to bob
         @8      transfer i1 agent bob as ann => rejected state-wrong
-        @9      decline bob i1              => declined i1 by bob, bob rests 1009
+        @9      decline bob i1              => declined i1 by bob, bob rests 1009, transfer of i1 failed
         @1009   agent-time bob              => bob rested
-        @1010   transfer i1 group team as ann => offered i1 to bob
-        @21010  time i1                     => expired i1 by bob, bob not-ready no-answer
+        @1010   transfer i1 group team as ann => transfer of i1 began, offered i1 to bob
+        @21010  time i1                     => expired i1 by bob, bob not-ready no-answer, transfer of i1 failed
         @21011  ready bob                   => bob ready
-        @21012  transfer i1 agent bob as ann => offered i1 to bob
+        @21012  transfer i1 agent bob as ann => transfer of i1 began, offered i1 to bob
         @21013  accept bob i1               => accepted i1 by bob, assigned i1 to bob
         @21014  complete i1 ok as ann       => rejected assigned-to-another
         @21015  transfer i1 queue other as bob => moved i1 to other, queued other
         @21016  take other                  => taken i1 from other
+    ",
+    );
+}
+
+/// Ann has it, and bob, cid and dan, who are ready, are in a group with her.
+fn team_of_four() -> World {
+    let mut world = plain("");
+    for agent in ["cid", "dan"] {
+        world.json("agent", &format!(r#"{{"name": "{agent}"}}"#)).unwrap();
+    }
+    world.json("agent-group", r#"{"name": "team", "agents": ["ann", "bob", "cid", "dan"]}"#).unwrap();
+    for (at, agent) in ["ann", "bob", "cid", "dan"].into_iter().enumerate() {
+        world.at(at as u64, &format!("login {agent}"));
+    }
+    world.at(4, "ready ann");
+    world.at(5, "submit chat w");
+    world.at(6, "accept ann i1");
+    for agent in ["bob", "cid", "dan"] {
+        world.at(7, &format!("ready {agent}"));
+    }
+    world
+}
+
+#[test]
+fn a_transfer_to_a_group_asks_one_after_the_other() {
+    scenario(
+        team_of_four(),
+        "
+        @10     transfer i1 group team as ann => transfer of i1 began, offered i1 to bob
+        @11     decline bob i1                => declined i1 by bob, bob rests 1011, offered i1 to cid
+        @12     transfer i1 agent dan as ann  => rejected state-wrong
+        @1011   agent-time bob                => bob rested
+        @20011  time i1                       => expired i1 by cid, cid not-ready no-answer, offered i1 to dan
+        @20012  accept cid i1                 => rejected offer-ended
+        @20013  accept dan i1                 => accepted i1 by dan, assigned i1 to dan
+        @20014  complete i1 ok as ann         => rejected assigned-to-another
+    ",
+    );
+}
+
+#[test]
+fn a_transfer_fails_once_nobody_is_left_and_the_work_stays_where_it_was() {
+    scenario(
+        team_of_four(),
+        "
+        @10     transfer i1 group team as ann => transfer of i1 began, offered i1 to bob
+        @11     not-ready bob tea             => revoked i1 from bob not-ready, bob not-ready tea, offered i1 to cid
+        @12     ready bob                     => bob ready
+        @13     logout dan                    => dan out requested
+        @14     decline cid i1                => declined i1 by cid, cid rests 1014, transfer of i1 failed
+        @15     transfer i1 group team as ann => transfer of i1 began, offered i1 to bob
+        @16     complete i1 ok as ann         => revoked i1 from bob transfer-ended, done ok, data disposition=ok, at end by completed, completed ok
+    ",
+    );
+}
+
+#[test]
+fn a_transfer_does_not_go_on_for_ever() {
+    let mut world = team_of_four();
+    let desk = r#"{"name": "desk", "target": {"agent-group": "team"}, "offer_timeout_ms": 40000}"#;
+    world.json("queue", desk).unwrap();
+    scenario(
+        world,
+        "
+        @10     transfer i1 group team as ann => transfer of i1 began, offered i1 to bob
+        @40010  time i1                       => expired i1 by bob, bob not-ready no-answer, offered i1 to cid
+        @80010  time i1                       => expired i1 by cid, cid not-ready no-answer, transfer of i1 failed
     ",
     );
 }
@@ -568,7 +635,7 @@ fn a_customer_who_goes_during_a_transfer_ends_the_offer() {
         @2     submit chat w                => submitted i1, at start, at desk by next, queued desk, offered i1 to ann
         @3     accept ann i1                => accepted i1 by ann, assigned i1 to ann
         @4     ready bob                    => bob ready
-        @2000  transfer i1 agent bob as ann => active i1, offered i1 to bob
+        @2000  transfer i1 agent bob as ann => active i1, transfer of i1 began, offered i1 to bob
         @5003  time i1                      => rejected not-due
         @5004  close i1                     => customer-gone i1 by bob, done closed-by-customer, data disposition=closed-by-customer, at end by completed, completed closed-by-customer
         @5005  assign i1 nobody             => rejected agent-unknown

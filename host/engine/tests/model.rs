@@ -113,9 +113,12 @@ impl Both {
     fn step(&mut self, command: Command, now: UnixMillis) -> Result<(), Rejection> {
         self.last = format!("{command:?}");
         self.seen.steps += 1;
-        let transferee = self.transferee(&command, now);
+        self.model.now = now;
+        let transferee = match &command {
+            Command::Transfer { interaction, to, .. } => self.model.first_transferee(*interaction, to),
+            _ => None,
+        };
         let expected = self.model.step(&command, now);
-        let matches = matches!(command, Command::Put { .. } | Command::Transfer { .. });
         let found = self.world.try_at(command, now);
         let codes = (found.as_ref().map(drop).map_err(Rejection::code), expected);
         assert_eq!(codes.0, codes.1, "{}: {found:?}", self.last);
@@ -129,20 +132,11 @@ impl Both {
         let offers = events.iter().filter(|event| matches!(event, Event::Offered { .. }));
         for event in offers {
             let Event::Offered { id, offer } = event else { continue };
-            assert!(matches, "an offer is made by {}", self.last);
             assert_eq!(Some(&offer.agent), transferee.as_ref(), "whom {} is for", self.last);
             self.model.offer(*id, offer.id, &offer.agent, now);
         }
         self.same(&events);
         Ok(())
-    }
-
-    /// To whom a transfer must go.
-    fn transferee(&mut self, command: &Command, now: UnixMillis) -> Option<Name> {
-        let Command::Transfer { interaction, to, .. } = command else { return None };
-        self.model.now = now;
-        let i = self.model.items.iter().position(|item| item.id == *interaction)?;
-        if let Target::Queue(_) = to { None } else { self.model.transferee(i, to) }
     }
 
     /// The engine brings together what can be; the model says whether that is right, and whether it is all.
@@ -156,9 +150,18 @@ impl Both {
                 continue;
             };
             match (events.as_slice(), &due) {
+                ([Event::TransferFailed { id, .. }], _) => {
+                    assert_eq!(self.model.handing_on(*id), Some(None), "{id} can be handed on");
+                    self.model.transfer_failed(*id, now);
+                }
                 ([Event::Offered { id, offer }], _) => {
-                    let right = self.model.is_right(*id, &offer.agent);
-                    assert_eq!(right, Ok(()), "{} is offered to {}, but", id, offer.agent);
+                    match self.model.handing_on(*id) {
+                        Some(next) => assert_eq!(next.as_ref(), Some(&offer.agent), "to whom {id} is handed on"),
+                        None => {
+                            let right = self.model.is_right(*id, &offer.agent);
+                            assert_eq!(right, Ok(()), "{} is offered to {}, but", id, offer.agent);
+                        }
+                    }
                     self.model.offer(*id, offer.id, &offer.agent, now);
                 }
                 (_, Due::Agent(agent)) => {
@@ -170,6 +173,8 @@ impl Both {
             self.same(&events);
         }
         assert_eq!(self.model.left_over(), None, "an offer that could be made was not, after {}", self.last);
+        let stuck = self.model.items.iter().find(|item| self.model.handing_on(item.id).is_some());
+        assert!(stuck.is_none(), "{stuck:?} is not handed on after {}", self.last);
         assert_eq!(self.model.wants_to_stop(), None, "somebody who wanted to stop did not, after {}", self.last);
     }
 
@@ -362,6 +367,8 @@ fn fact(event: &Event) -> Option<String> {
         }
         Event::OfferEnded { id, agent, how, .. } => format!("{} {id} {agent}", how.name()),
         Event::Assigned { id, agent, .. } => format!("assigned {id} {agent}"),
+        Event::TransferBegan { id, .. } => format!("transfer-began {id}"),
+        Event::TransferFailed { id, .. } => format!("transfer-failed {id}"),
         Event::Taken { id, .. } => format!("taken {id}"),
         Event::Moved { id, queue, .. } => format!("moved {id} {queue}"),
         Event::Released { id, .. } => format!("released {id}"),

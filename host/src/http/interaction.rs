@@ -361,7 +361,8 @@ impl Interaction {
                 let assignment = *assignment;
                 shown.assigned_to = Some(assignment.by);
                 shown.attention = Some(assignment.attention);
-                shown.offers = assignment.transfer.iter().map(|offer| OfferView::new(id, offer)).collect();
+                let transfer = assignment.transfer.and_then(|transfer| transfer.offer);
+                shown.offers = transfer.iter().map(|offer| OfferView::new(id, offer)).collect();
                 shown.queue = Some(assignment.position.into());
             }
             Where::WrapUp(wrap_up) => {

@@ -214,6 +214,8 @@ fn text(event: &Event) -> String {
         Event::AgentNotReady { agent, reason, .. } => format!("{agent} is not ready: {reason}."),
         Event::AgentPending { agent, .. } => format!("{agent} will leave after this."),
         Event::AgentConnection { agent, .. } => format!("The connection of {agent} changed."),
+        Event::TransferBegan { to, by, .. } => format!("{by} wants to hand it on to {}.", target_text(to)),
+        Event::TransferFailed { .. } => "Nobody took it over.".to_owned(),
         Event::Marked { marks, .. } => format!("{} filters of statistics find something in it.", marks.len()),
         Event::StatisticsRead { readings, .. } => {
             let each = readings.iter().map(|reading| match reading.value {

@@ -81,6 +81,15 @@ pub struct Work {
     pub agent: Option<Name>,
     pub attention: Attention,
     pub idle_until: Option<UnixMillis>,
+    pub transfer: Option<Transfer>,
+}
+
+/// It is to be handed on.
+#[derive(Debug, Clone)]
+pub struct Transfer {
+    pub to: Target,
+    pub until: UnixMillis,
+    pub asked: Vec<Name>,
 }
 
 /// After-contact work.

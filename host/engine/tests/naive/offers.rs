@@ -2,7 +2,7 @@
 
 use signalbox_engine::{Attention, InteractionId, Name, OfferAnswer, OfferId, Pending, Target, UnixMillis};
 
-use super::{End, Held, Model, Place, Refusal, Work};
+use super::{End, Held, Model, Place, Refusal, Transfer, Work};
 
 impl Model {
     pub(super) fn end_offers(&mut self, i: usize, how: End) {
@@ -51,6 +51,9 @@ impl Model {
         if self.items[i].waits() {
             self.items[i].since = now;
         }
+        if let Some(transfer) = self.items[i].work.as_mut().and_then(|work| work.transfer.as_mut()) {
+            transfer.asked.push(agent.clone());
+        }
         self.items[i].offers.push(Held { id: offer, agent: agent.clone(), expires });
         let count = self.next_count();
         self.seat(agent).unwrap().last_offer = count;
@@ -85,7 +88,7 @@ impl Model {
             self.lose(i);
         }
         let (by, attention, now) = (agent.to_string(), Attention::Active, self.now);
-        self.items[i].work = Some(Work { by, agent: Some(agent.clone()), attention, idle_until: None });
+        self.items[i].work = Some(Work { by, agent: Some(agent.clone()), attention, idle_until: None, transfer: None });
         self.items[i].since = now;
         self.is_active(i);
         self.fact(format!("assigned {} {agent}", self.items[i].id));
@@ -164,16 +167,28 @@ impl Model {
         for_anyone: bool,
     ) -> Result<(), Refusal> {
         let i = self.own(id, by, for_anyone)?;
-        if !self.items[i].offers.is_empty() {
+        if self.items[i].work.as_ref().unwrap().transfer.is_some() {
             return Err("state-wrong");
         }
         if let Target::Queue(queue) = to {
             return self.move_to(id, queue);
         }
-        // The engine says to whom; see `is_right`.
-        self.transferee(i, to).ok_or("nobody-available")?;
+        self.transferee(i, to, &[]).ok_or("nobody-available")?;
         self.is_active(i);
+        // A minute is long enough.
+        let until = self.now.plus(60_000);
+        let transfer = Transfer { to: to.clone(), until, asked: Vec::new() };
+        self.items[i].work.as_mut().unwrap().transfer = Some(transfer);
+        self.fact(format!("transfer-began {id}"));
         Ok(())
+    }
+
+    /// Nobody is left to be asked.
+    pub fn transfer_failed(&mut self, id: InteractionId, now: UnixMillis) {
+        self.now = now;
+        let i = self.find(id).unwrap();
+        self.items[i].work.as_mut().unwrap().transfer = None;
+        self.fact(format!("transfer-failed {id}"));
     }
 
     pub(super) fn move_to(&mut self, id: InteractionId, queue: &str) -> Result<(), Refusal> {

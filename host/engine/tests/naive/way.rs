@@ -182,7 +182,7 @@ impl Model {
         }
         let i = *self.in_order(queue).first().ok_or("queue-empty")?;
         let (by, attention) = (by.to_owned(), Attention::Active);
-        self.items[i].work = Some(Work { by, agent: None, attention, idle_until: None });
+        self.items[i].work = Some(Work { by, agent: None, attention, idle_until: None, transfer: None });
         self.items[i].since = self.now;
         self.fact(format!("taken {}", self.items[i].id));
         Ok(())

@@ -257,17 +257,32 @@ impl Model {
         skills.filter(|skill| wanted.contains(&skill.name.as_str())).map(|skill| u64::from(skill.level)).sum()
     }
 
-    /// To whom a transfer goes: of those who could take it the longest idle.
-    pub fn transferee(&self, i: usize, to: &Target) -> Option<Name> {
+    /// To whom a transfer goes: of those who could take it and were not asked before, the longest idle.
+    pub(super) fn transferee(&self, i: usize, to: &Target, asked: &[Name]) -> Option<Name> {
         let item = &self.items[i];
         let wish = Wish { target: to.clone(), skills: Vec::new(), choice: AgentChoice::LongestIdle, offers_max: 1 };
         let free = self.free();
         let able = free.iter().filter(|Free { seat, person, load }| {
             item.agent() != Some(&seat.agent)
+                && !asked.contains(&seat.agent)
                 && self.fits(seat, person, &item.media_type, &wish)
                 && self.allows_one_more(person, load, &item.media_type)
         });
         able.min_by_key(|free| self.preference(free, &wish)).map(|free| free.seat.agent.clone())
+    }
+
+    /// To whom a transfer goes that a command begins.
+    pub fn first_transferee(&self, id: InteractionId, to: &Target) -> Option<Name> {
+        let i = self.items.iter().position(|item| item.id == id)?;
+        if let Target::Queue(_) = to { None } else { self.transferee(i, to, &[]) }
+    }
+
+    /// Whether it is to be handed on, and the next who is to be asked; none where that is nobody.
+    pub fn handing_on(&self, id: InteractionId) -> Option<Option<Name>> {
+        let i = self.items.iter().position(|item| item.id == id)?;
+        let transfer = self.items[i].work.as_ref()?.transfer.as_ref().filter(|_| self.items[i].offers.is_empty())?;
+        let in_time = transfer.until > self.now;
+        Some(in_time.then(|| self.transferee(i, &transfer.to, &transfer.asked)).flatten())
     }
 
     /// Whether this is an offer that has to be made: it is the agent's turn for this interaction, and this interaction's

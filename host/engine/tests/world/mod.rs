@@ -117,6 +117,11 @@ impl World {
         self.put(Document::Webhook(Arc::new(webhook))).unwrap();
     }
 
+    /// Carries out a line of a table, whatever comes of it.
+    pub fn at(&mut self, ms: u64, command: &str) {
+        self.run(&command.split_whitespace().collect::<Vec<_>>(), UnixMillis(ms));
+    }
+
     fn run(&mut self, words: &[&str], now: UnixMillis) -> String {
         let command = self.command(words);
         match self.try_at(command, now) {
@@ -478,6 +483,8 @@ impl World {
             Event::Waiting { until, .. } => format!("waiting until {}", until.0),
             Event::Queued { position, .. } => format!("queued {}", position.queue),
             Event::Taken { id, queue, .. } => format!("taken {} from {queue}", short(id)),
+            Event::TransferBegan { id, .. } => format!("transfer of {} began", short(id)),
+            Event::TransferFailed { id, .. } => format!("transfer of {} failed", short(id)),
             Event::Released { id, .. } => format!("released {}", short(id)),
             Event::WorkDone { disposition, .. } => format!("done {disposition}"),
             Event::Completed { disposition, .. } => format!("completed {disposition}"),
