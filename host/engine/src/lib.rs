@@ -29,6 +29,7 @@ mod login;
 mod matching;
 mod observe;
 mod outgoing;
+mod rank;
 mod rejection;
 mod response;
 mod segment;
