@@ -8,23 +8,21 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::callbacks::Callback;
-use crate::document::{Configuration, Document, DocumentKind};
+use crate::document::{Configuration, Document, DocumentKind, Queue};
 use crate::event::{Delivery, DeliveryKey, DeliveryState, Event, Record};
 use crate::id::{CallId, InteractionId, Name, Sequence, UnixMillis};
-use crate::live::{Ended, Live, Rank, State, Wants, intern};
+use crate::live::{Ended, Live, State, Wants, intern};
 use crate::login::Login;
 use crate::matching::{Due, Matching, Staff, Work};
+use crate::rank::Rank;
 
 /// The routing state of one account.
 #[derive(Debug, Clone, Default)]
 pub struct Account {
     sequence: Sequence,
-    /// When the last command was accepted; after a start, when something last changed that is still there.
-    at: UnixMillis,
     configuration: Arc<Configuration>,
     live: BTreeMap<InteractionId, Live>,
-    /// Those that wait in each queue, by how they age: the order of those that age alike stays as it is.
-    queues: BTreeMap<Name, BTreeMap<u16, BTreeSet<Rank>>>,
+    queues: BTreeMap<Name, BTreeSet<Rank>>,
     /// How many were taken out of each queue and may go back.
     taken: BTreeMap<Name, usize>,
     timers: BTreeSet<(UnixMillis, InteractionId)>,
@@ -78,27 +76,15 @@ impl Account {
         self.live.len()
     }
 
-    /// Those that wait in a queue, the next one first, as they stood when the last command was accepted.
+    /// Those that wait in a queue, the next one first.
     pub fn queue(&self, name: &str) -> impl Iterator<Item = InteractionId> + '_ {
-        self.queue_at(name, self.at)
-    }
-
-    /// Those that wait in a queue, the next one first. There are several ways to age where that setting of the queue was
-    /// changed while they waited.
-    pub fn queue_at(&self, name: &str, now: UnixMillis) -> impl Iterator<Item = InteractionId> + '_ {
-        let ages = self.queues.get(name).into_iter().flat_map(BTreeMap::values);
-        let mut heads: Vec<_> = ages.map(|ranks| ranks.iter().peekable()).collect();
-        std::iter::from_fn(move || {
-            let of = |i: usize, rank: &Rank| (rank.across_queues(now), i);
-            let next = heads.iter_mut().enumerate().filter_map(|(i, ranks)| Some(of(i, ranks.peek()?))).min();
-            heads.get_mut(next?.1)?.next().map(|rank| rank.id)
-        })
+        self.queues.get(name).into_iter().flatten().map(|rank| rank.id)
     }
 
     /// How many wait in a queue.
     #[must_use]
     pub fn queue_len(&self, name: &str) -> usize {
-        self.queues.get(name).map_or(0, |ages| ages.values().map(BTreeSet::len).sum())
+        self.queues.get(name).map_or(0, BTreeSet::len)
     }
 
     /// How many were taken out of a queue and can be put back.
@@ -310,7 +296,7 @@ impl Account {
     /// Where a record is applied out of order: the caller lost one, and going on would corrupt the store.
     pub fn apply(&mut self, record: &Record) -> Vec<(InteractionId, Ended)> {
         assert_eq!(record.sequence, self.sequence.next(), "records are applied in order");
-        (self.sequence, self.at) = (record.sequence, record.at);
+        self.sequence = record.sequence;
         let mut ended = Vec::new();
         // Events of one interaction follow each other: it is taken out once, changed by all of them, and put back once, so
         // that the indices follow from what it was before and is afterwards, whatever has changed.
@@ -363,6 +349,9 @@ impl Account {
                 }
             }
             Event::DocumentPut { document, .. } => {
+                if let Document::Queue(queue) = document {
+                    self.age(queue);
+                }
                 Arc::make_mut(&mut self.configuration).put(document);
                 self.rate_after(&document.key());
             }
@@ -406,6 +395,18 @@ impl Account {
                     live.apply(other, at);
                 }
             }
+        }
+    }
+
+    /// A queue is about to be put: where it ages differently, what waits in it is put in order anew. A million take half a
+    /// second, which an operator's change is worth: else those that came before would age by another measure, and starve.
+    fn age(&mut self, queue: &Queue) {
+        let (name, ageing) = (&queue.name, queue.ageing_per_minute);
+        if self.configuration.queues.get(name).is_some_and(|stands| stands.ageing_per_minute != ageing) {
+            if let Some(waiting) = self.queues.get_mut(name) {
+                *waiting = waiting.iter().map(|rank| rank.with_ageing(ageing)).collect();
+            }
+            self.matching.age(name, ageing);
         }
     }
 
@@ -490,11 +491,10 @@ impl Account {
         match &live.state {
             State::Queued(position) => {
                 self.touch(&position.queue);
-                if !self.queues.contains_key(&position.queue) {
-                    self.queues.insert(position.queue.clone(), BTreeMap::new());
-                }
-                if let Some(ages) = self.queues.get_mut(&position.queue) {
-                    ages.entry(position.ageing).or_default().insert(Rank::new(live, position, id));
+                let rank = Rank::new(&self.configuration, live, position, id);
+                match self.queues.get_mut(&position.queue) {
+                    Some(queue) => drop(queue.insert(rank)),
+                    None => drop(self.queues.insert(position.queue.clone(), BTreeSet::from([rank]))),
                 }
             }
             State::Routing { call, .. } => drop(self.calls.insert(*call, id)),
@@ -561,14 +561,9 @@ impl Account {
         match &live.state {
             State::Queued(position) => {
                 self.touch(&position.queue);
-                if let Some(ages) = self.queues.get_mut(&position.queue) {
-                    if let Some(ranks) = ages.get_mut(&position.ageing) {
-                        ranks.remove(&Rank::new(live, position, id));
-                        if ranks.is_empty() {
-                            ages.remove(&position.ageing);
-                        }
-                    }
-                    if ages.is_empty() {
+                if let Some(queue) = self.queues.get_mut(&position.queue) {
+                    queue.remove(&Rank::new(&self.configuration, live, position, id));
+                    if queue.is_empty() {
                         self.queues.remove(&position.queue);
                     }
                 }
@@ -636,7 +631,6 @@ impl Account {
     /// Loads the row of a live interaction.
     pub fn load_live(&mut self, id: InteractionId, mut live: Live) {
         intern(&mut live, &mut self.names);
-        self.at = self.at.max(live.since);
         self.index(id, &live);
         self.live.insert(id, live);
     }

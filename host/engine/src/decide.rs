@@ -140,8 +140,7 @@ pub fn decide(
             if !account.configuration().queues.contains_key(&queue) {
                 return Err(Rejection::QueueUnknown(queue));
             }
-            let id =
-                account.queue_at(queue.as_str(), now).next().ok_or_else(|| Rejection::QueueEmpty(queue.clone()))?;
+            let id = account.queue(queue.as_str()).next().ok_or_else(|| Rejection::QueueEmpty(queue.clone()))?;
             vec![Event::Taken { id, queue, by }]
         }
         Command::Release { interaction, by, for_anyone } => {

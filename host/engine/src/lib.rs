@@ -30,6 +30,7 @@ mod login;
 mod matching;
 mod observe;
 mod outgoing;
+mod rank;
 mod rejection;
 mod replay;
 mod response;

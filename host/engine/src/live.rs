@@ -8,7 +8,7 @@ use crate::callbacks::Callback;
 use crate::content::Skill;
 use crate::decision::Target;
 use crate::event::{Event, OfferEnd, Park};
-use crate::id::{CallId, InteractionId, Name, Sequence, UnixMillis};
+use crate::id::{CallId, Name, Sequence, UnixMillis};
 use crate::staff::AgentChoice;
 use crate::statistic::Mark;
 
@@ -38,7 +38,7 @@ pub struct Visit {
     pub count: u32,
 }
 
-/// A place in a queue. Higher priority first, then whose clock began first.
+/// A place in a queue. Higher priority first, as it has grown with the time on the clock, then whose clock began first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QueuePosition {
     /// The queue.
@@ -47,8 +47,6 @@ pub struct QueuePosition {
     pub since: UnixMillis,
     /// What it is ordered by: when it came first, or for a callback when it was asked for.
     pub clock: UnixMillis,
-    /// Points by which its priority grows with each minute on its clock.
-    pub ageing: u16,
     /// Orders those that came at the same moment.
     pub ticket: Sequence,
     /// When it leaves by `timeout`.
@@ -683,33 +681,4 @@ pub(crate) fn intern(live: &mut Live, names: &mut std::collections::BTreeSet<Nam
     live.visits.shrink_to_fit();
     live.marks.shrink_to_fit();
     live.frames.shrink_to_fit();
-}
-
-/// An interaction's place in the order of those in its queue that age alike. Its priority grows with each minute on its
-/// clock; as that of the others grows as fast, who is before whom does not change with time, and the order can be kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Rank {
-    /// Priority in points per 60,000, less what it had not yet aged at the beginning of time.
-    score: std::cmp::Reverse<i64>,
-    clock: UnixMillis,
-    ticket: Sequence,
-    pub(crate) id: InteractionId,
-    ageing: u16,
-}
-
-impl Rank {
-    pub(crate) fn new(live: &Live, position: &QueuePosition, id: InteractionId) -> Self {
-        let clock = i64::try_from(position.clock.0).unwrap_or(i64::MAX);
-        let aged = i64::from(position.ageing).saturating_mul(clock);
-        let score = (i64::from(live.priority) * 60_000).saturating_sub(aged);
-        let (clock, ticket, ageing) = (position.clock, position.ticket, position.ageing);
-        Self { score: std::cmp::Reverse(score), clock, ticket, id, ageing }
-    }
-
-    /// What orders interactions that do not age alike, lowest first: priority as it has grown by `now`, then the clock.
-    pub(crate) fn across_queues(&self, now: UnixMillis) -> (std::cmp::Reverse<i64>, UnixMillis, Sequence) {
-        let now = i64::try_from(now.0).unwrap_or(i64::MAX);
-        let aged = self.score.0.saturating_add(i64::from(self.ageing).saturating_mul(now));
-        (std::cmp::Reverse(aged), self.clock, self.ticket)
-    }
 }

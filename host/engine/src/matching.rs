@@ -14,8 +14,9 @@ use crate::content::Skill;
 use crate::decision::Target;
 use crate::document::Configuration;
 use crate::id::{InteractionId, Name, Sequence, UnixMillis};
-use crate::live::{Attention, Live, QueuePosition, Rank, State, Wants};
+use crate::live::{Attention, Live, QueuePosition, State, Wants};
 use crate::login::Login;
+use crate::rank::Rank;
 use crate::skill_expression::SkillExpression;
 use crate::staff::{Agent, AgentChoice};
 
@@ -56,12 +57,11 @@ impl Work {
     }
 }
 
-/// Interactions that want the same, and age alike: so their order stays as it is.
+/// Interactions that want the same.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct PoolKey {
     queue: Name,
     media_type: Name,
-    ageing: u16,
     wants: Wants,
 }
 
@@ -173,7 +173,7 @@ impl Matching {
         if let Some((position, key)) = seeks(live) {
             let key = self.pool(staff, key);
             if let Some(pool) = self.pools.get_mut(&key) {
-                pool.waiting.insert(Rank::new(live, position, id));
+                pool.waiting.insert(Rank::new(staff.configuration, live, position, id));
             }
             self.interactions_due.insert(id);
         }
@@ -213,7 +213,7 @@ impl Matching {
         if let Some((position, key)) = seeks(live)
             && let Some(pool) = self.pools.get_mut(&key)
         {
-            pool.waiting.remove(&Rank::new(live, position, id));
+            pool.waiting.remove(&Rank::new(staff.configuration, live, position, id));
         }
         match &live.state {
             State::Assigned(assignment) => {
@@ -292,6 +292,13 @@ impl Matching {
             self.serves.insert(name.clone(), serves);
         }
         self.changed(staff, name);
+    }
+
+    /// A queue ages what waits in it differently from now on.
+    pub(crate) fn age(&mut self, queue: &Name, ageing: u16) {
+        for (_, pool) in self.pools.iter_mut().filter(|(key, _)| key.queue == *queue) {
+            pool.waiting = pool.waiting.iter().map(|rank| rank.with_ageing(ageing)).collect();
+        }
     }
 
     /// The pool for this, made where there is none.
@@ -450,7 +457,7 @@ fn seeks(live: &Live) -> Option<(&QueuePosition, PoolKey)> {
 
 fn key_of(live: &Live, position: &QueuePosition) -> Option<PoolKey> {
     let wants = Wants::clone(position.wants.as_deref()?);
-    Some(PoolKey { queue: position.queue.clone(), media_type: live.media_type.clone(), ageing: position.ageing, wants })
+    Some(PoolKey { queue: position.queue.clone(), media_type: live.media_type.clone(), wants })
 }
 
 /// Those who are logged in and pass a test, capacity and readiness aside.

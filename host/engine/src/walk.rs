@@ -543,7 +543,6 @@ impl<'a> Draft<'a> {
             queue,
             since: self.now,
             clock: if called_back { self.live.submitted_at } else { self.now },
-            ageing: document.map_or(0, |queue| queue.ageing_per_minute),
             ticket: self.sequence,
             timeout: timeout_ms.map(|ms| self.now.plus(ms)),
             wants,

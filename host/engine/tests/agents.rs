@@ -152,6 +152,38 @@ fn those_that_age_do_not_fall_behind_those_that_came_when_nothing_aged_any_more(
         @180003  take desk           => taken i3 from desk
     ",
     );
+    let mut world = plain("");
+    world.deploy("rank-1", &["go"]);
+    world.workflow(
+        r#"{"name": "ranked", "elements": [
+            {"id": "start", "kind": "start"},
+            {"id": "rank", "kind": "strategy"},
+            {"id": "desk", "kind": "queue", "queue": "desk"},
+            {"id": "end", "kind": "end"}],
+        "connectors": [
+            {"from": "start", "outcome": "next", "to": "rank"},
+            {"from": "rank", "outcome": "go", "to": "desk"},
+            {"from": "desk", "outcome": "completed", "to": "end"}]}"#,
+    );
+    world.bind("ranked", "rank", "rank-1", 0, None);
+    scenario(
+        world,
+        "
+        @60000   submit chat w               => submitted i1, at start, at desk by next, queued desk
+        @120000  ageing desk 10              => bound
+        @180000  submit chat w               => submitted i2, at start, at desk by next, queued desk
+        @180000  submit chat ranked          => submitted i3, at start, at rank by next, called rank-1
+        @180000  answer i3 go priority 1000  => answered go, priority 1000, at desk by go, queued desk
+        @180001  take desk                   => taken i3 from desk
+        @180002  take desk                   => taken i1 from desk
+        @180003  take desk                   => taken i2 from desk
+        @180004  release i1                  => released i1
+        @240000  ageing desk 0               => bound
+        @240001  submit chat ranked          => submitted i4, at start, at rank by next, called rank-1
+        @240001  answer i4 go priority 5     => answered go, priority 5, at desk by go, queued desk
+        @240002  take desk                   => taken i4 from desk
+    ",
+    );
 }
 
 #[test]

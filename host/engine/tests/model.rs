@@ -243,7 +243,7 @@ impl Both {
             assert_eq!(sorted(hand), sorted(expected), "in the hands of {} after {}", person.name, self.last);
         }
         for queue in &model.queues {
-            let found = account.queue_at(queue.name.as_str(), model.now);
+            let found = account.queue(queue.name.as_str());
             let expected = model.in_order(&queue.name).into_iter().map(|i| model.items[i].id);
             assert!(found.eq(expected), "the order of {} after {}", queue.name, self.last);
         }

@@ -57,7 +57,6 @@ pub struct Place {
     /// What its relaxations count from.
     pub began: UnixMillis,
     pub clock: UnixMillis,
-    pub ageing: u16,
     /// Who came first.
     pub ticket: u64,
     pub timeout: Option<UnixMillis>,

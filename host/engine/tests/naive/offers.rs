@@ -209,7 +209,6 @@ impl Model {
             since: self.now,
             began: self.now,
             clock: old.clock,
-            ageing: document.ageing_per_minute,
             ticket,
             timeout: None,
             wish,

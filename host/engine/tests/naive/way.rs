@@ -101,7 +101,6 @@ impl Model {
             since: now,
             began: now,
             clock: if item.media_type == "callback" { item.submitted_at } else { now },
-            ageing: document.ageing_per_minute,
             ticket,
             timeout: timeout_ms.map(|ms| now.plus(ms)),
             wish,

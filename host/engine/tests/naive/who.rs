@@ -208,7 +208,8 @@ impl Model {
     fn turn(&self, item: &Item) -> (Reverse<i128>, u64, u64) {
         let place = item.place.as_ref().unwrap();
         let waited = i128::from(self.now.0) - i128::from(place.clock.0);
-        let points = i128::from(item.priority) * 60_000 + i128::from(place.ageing) * waited;
+        let points =
+            i128::from(item.priority) * 60_000 + i128::from(self.queue(&place.queue).ageing_per_minute) * waited;
         (Reverse(points), place.clock.0, place.ticket)
     }
 
