@@ -354,7 +354,7 @@ impl Matching {
     }
 
     /// Lowest first.
-    fn preference(&self, staff: Staff<'_>, wants: &Wants, name: &Name, login: &Login) -> (u64, UnixMillis, Sequence) {
+    fn preference(&self, staff: Staff<'_>, wants: &Wants, name: &Name, login: &Login) -> (u64, bool, UnixMillis, Sequence) {
         let first = match wants.choice {
             AgentChoice::LongestIdle => 0,
             AgentChoice::LeastLoaded => u64::from(self.load_percent(name)),
@@ -364,7 +364,8 @@ impl Matching {
                 u64::MAX - agent.map_or(0, |agent| skill_sum(agent, wants))
             }
         };
-        (first, login.idle_since, login.offered_by)
+        let has_work = self.work.get(name).is_some_and(|work| work.count() > 0);
+        (first, has_work, login.idle_since, login.offered_by)
     }
 
     /// Whether somebody who is logged in and could take it has not refused it since last becoming ready, those aside who

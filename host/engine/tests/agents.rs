@@ -682,3 +682,22 @@ fn what_is_moved_takes_no_deadline_along() {
     ",
     );
 }
+
+#[test]
+fn whoever_has_no_work_comes_before_whoever_was_idle_longer_before_its_work() {
+    let mut world = plain("");
+    world.json("rules", r#"{"capacity": "4 chat"}"#).unwrap();
+    scenario(
+        world,
+        "
+        @1  login ann              => ann in
+        @2  login bob              => bob in
+        @3  ready ann              => ann ready
+        @3  ready bob              => bob ready
+        @4  submit chat w          => submitted i1, at start, at desk by next, queued desk, offered i1 to ann
+        @5  accept ann i1          => accepted i1 by ann, assigned i1 to ann
+        @6  submit chat w          => submitted i2, at start, at desk by next, queued desk, offered i2 to bob
+        @7  submit chat w          => submitted i3, at start, at desk by next, queued desk, offered i3 to ann
+    ",
+    );
+}

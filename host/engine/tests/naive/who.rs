@@ -234,7 +234,7 @@ impl Model {
     }
 
     /// Lower is before.
-    fn preference<'a>(&self, free: &Free<'a>, wish: &Wish) -> (u64, u64, u64, &'a Name) {
+    fn preference<'a>(&self, free: &Free<'a>, wish: &Wish) -> (u64, bool, u64, u64, &'a Name) {
         let Free { seat, person, load } = free;
         let first = match wish.choice {
             AgentChoice::LongestIdle => 0,
@@ -242,7 +242,7 @@ impl Model {
             AgentChoice::RoundRobin => seat.last_offer,
             AgentChoice::BestSkill => 1000 - Self::levels(person, wish),
         };
-        (first, seat.idle_since.0, seat.last_offer, &seat.agent)
+        (first, !load.is_empty(), seat.idle_since.0, seat.last_offer, &seat.agent)
     }
 
     /// Levels of the skills that are wanted, each once.
