@@ -264,8 +264,8 @@ impl Account {
         self.matching.next_for(agent, login, |id| self.live(id), now)
     }
 
-    pub(crate) fn is_open_to_somebody(&self, live: &Live, asked: &[&Name]) -> bool {
-        self.matching.is_open_to_somebody(self.staff(), live, asked)
+    pub(crate) fn all_declined(&self, live: &Live) -> bool {
+        self.matching.all_declined(self.staff(), live)
     }
 
     pub(crate) fn could_take(&self, wants: &Wants, media_type: &Name) -> bool {

@@ -317,15 +317,15 @@ pub(crate) fn answer(
             if reason.len() > limits::VALUE_BYTES_MAX {
                 return Err(invalid("reason", format!("at most {} bytes", limits::VALUE_BYTES_MAX)));
             }
-            refused(draft, live, std::slice::from_ref(open), &OfferEnd::Declined { reason });
+            not_accepted(draft, live, std::slice::from_ref(open), &OfferEnd::Declined { reason });
         }
     }
     Ok(())
 }
 
-/// Ends offers that were not accepted; the interaction goes on by `declined-by-all` where nobody is left to ask and the
-/// workflow says what then.
-fn refused(draft: &mut Draft<'_>, live: &Live, offers: &[Offer], how: &OfferEnd) {
+/// Ends offers that were not accepted; the interaction goes on by `declined-by-all` where all who could take it have
+/// declined and the workflow says what then.
+fn not_accepted(draft: &mut Draft<'_>, live: &Live, offers: &[Offer], how: &OfferEnd) {
     let (account, id, now) = (draft.account, draft.id, draft.now);
     let rules = &account.configuration().agent_rules;
     let queue = queue_of(account, live.position().map(|position| &position.queue));
@@ -346,10 +346,7 @@ fn refused(draft: &mut Draft<'_>, live: &Live, offers: &[Offer], how: &OfferEnd)
             draft.push(Event::AgentRests { agent, until: Some(now.plus(rules.reoffer_delay_ms)) });
         }
     }
-    let asked: Vec<&Name> = offers.iter().map(|offer| &offer.agent).collect();
-    if draft.waits_in_queue() && !account.is_open_to_somebody(live, &asked) {
-        draft.leave_if_connected("declined-by-all");
-    }
+    draft.leave_if_declined_by_all();
 }
 
 fn idle_until(account: &Account, live: &Live, now: UnixMillis) -> Option<UnixMillis> {
@@ -419,12 +416,12 @@ pub(crate) fn interaction_timer_due(draft: &mut Draft<'_>, live: &Live) -> bool 
         }
         State::Offered { offers, .. } => {
             let expired: Vec<Offer> = offers.iter().filter(|offer| offer.expires <= now).cloned().collect();
-            refused(draft, live, &expired, &OfferEnd::Expired);
+            not_accepted(draft, live, &expired, &OfferEnd::Expired);
         }
         State::Assigned(assignment) => {
             let expired: Vec<Offer> = live.offers().filter(|offer| offer.expires <= now).cloned().collect();
             if !expired.is_empty() {
-                refused(draft, live, &expired, &OfferEnd::Expired);
+                not_accepted(draft, live, &expired, &OfferEnd::Expired);
             }
             if assignment.idle_until.is_some_and(|until| until <= now) {
                 let open = live.offers().filter(|offer| offer.expires > now);

@@ -100,7 +100,7 @@ pub struct Offer {
     pub since: UnixMillis,
 }
 
-/// An agent who did not accept, and the command by which it had become ready.
+/// An agent who declined, and the command by which it had become ready.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
     /// Who.
@@ -310,7 +310,7 @@ pub struct Live {
     pub visits: Vec<Visit>,
     /// Who is to get it at the next queue element.
     pub target: Option<Box<Target>>,
-    /// Who was offered it where it waits now and did not accept.
+    /// Who was offered it where it waits now and declined.
     pub refusals: Vec<Refusal>,
     /// What makes it a callback.
     pub callback: Option<Box<Callback>>,
@@ -530,7 +530,8 @@ impl Live {
             },
             Event::OfferEnded { offer, agent, how, ready_by, .. } => {
                 self.offer_ended(*offer, at);
-                if matches!(how, OfferEnd::Declined { .. } | OfferEnd::Expired | OfferEnd::DeliveryFailed) {
+                // Whoever did not answer has refused nothing: it rests a while, or is not ready, and may be asked again.
+                if let OfferEnd::Declined { .. } = how {
                     self.refusals.retain(|refusal| refusal.agent != *agent);
                     self.refusals.push(Refusal { agent: agent.clone(), ready_by: *ready_by });
                 }

@@ -364,7 +364,7 @@ impl Matching {
     }
 
     /// Lowest first.
-    fn preference(&self, staff: Staff<'_>, wants: &Wants, name: &Name, login: &Login) -> (u64, UnixMillis, Sequence) {
+    fn preference(&self, staff: Staff<'_>, wants: &Wants, name: &Name, login: &Login) -> (u64, bool, UnixMillis, Sequence) {
         let first = match wants.choice {
             AgentChoice::LongestIdle => 0,
             AgentChoice::LeastLoaded => u64::from(self.load_percent(name)),
@@ -374,20 +374,26 @@ impl Matching {
                 u64::MAX - agent.map_or(0, |agent| skill_sum(agent, wants))
             }
         };
-        (first, login.idle_since, login.offered_by)
+        let has_work = self.work.get(name).is_some_and(|work| work.count() > 0);
+        (first, has_work, login.idle_since, login.offered_by)
     }
 
-    /// Whether somebody who is logged in and could take it has not refused it since last becoming ready, those aside who
-    /// were asked just now.
-    pub(crate) fn is_open_to_somebody(&self, staff: Staff<'_>, live: &Live, asked: &[&Name]) -> bool {
-        let open = |name: &Name, login: &Login| !asked.contains(&name) && !has_refused(live, name, login.ready_by);
+    /// Whether somebody is logged in who could take it, and each of them has declined it since last becoming ready.
+    pub(crate) fn all_declined(&self, staff: Staff<'_>, live: &Live) -> bool {
+        if live.refusals.is_empty() {
+            return false;
+        }
+        let declined = |name: &Name, login: &Login| has_refused(live, name, login.ready_by);
         match (self.find(live), live.position().and_then(|position| position.wants.as_deref())) {
             (Some(pool), _) => {
-                pool.agents.iter().any(|name| staff.logins.get(name).is_some_and(|login| open(name, login)))
+                let declined = |name| staff.logins.get(name).is_some_and(|login| declined(name, login));
+                !pool.agents.is_empty() && pool.agents.iter().all(declined)
             }
             // A pool in which nothing waits may have been dropped.
             (None, Some(wants)) => {
-                able(staff, &Test::new(wants), &live.media_type).any(|(name, login)| open(name, login))
+                let test = Test::new(wants);
+                let mut able = able(staff, &test, &live.media_type).peekable();
+                able.peek().is_some() && able.all(|(name, login)| declined(name, login))
             }
             (None, None) => false,
         }

@@ -111,7 +111,7 @@ pub enum SecondLogin {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum AgentChoice {
-    /// Whose last work ended longest ago.
+    /// Who has no work, and of those whose last work ended longest ago.
     #[default]
     LongestIdle,
     /// Who uses the smallest share of their capacity; among equals the longest idle.

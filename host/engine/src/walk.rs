@@ -131,9 +131,13 @@ impl<'a> Draft<'a> {
         self.walk();
     }
 
-    /// Whether it waits in a queue and is offered to nobody.
-    pub(crate) fn waits_in_queue(&self) -> bool {
-        matches!(self.live.state, State::Queued(_))
+    /// Goes on by `declined-by-all` where it waits, nobody else may get it later, all who could take it have declined, and
+    /// the workflow says what then.
+    pub(crate) fn leave_if_declined_by_all(&mut self) {
+        let State::Queued(position) = &self.live.state else { return };
+        if position.relax_at.is_none() && self.account.all_declined(&self.live) {
+            self.leave_if_connected("declined-by-all");
+        }
     }
 
     /// Leaves its element by an outcome, if the workflow says what then.
@@ -167,6 +171,7 @@ impl<'a> Draft<'a> {
         let next = relaxations.get(step + due).map(|r| began.plus(r.after_ms));
         let step = u8::try_from(step + due).unwrap_or(u8::MAX);
         self.push(Event::Relaxed { id: self.id, wants, step, next });
+        self.leave_if_declined_by_all();
     }
 
     /// A target that says whom: the last agent by name.

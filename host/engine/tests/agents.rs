@@ -901,3 +901,75 @@ fn a_clock_that_jumps_ahead_ends_what_is_due_once_and_one_that_stands_still_ends
         ),
     );
 }
+
+#[test]
+fn whoever_has_no_work_comes_before_whoever_was_idle_longer_before_its_work() {
+    let mut world = plain("");
+    world.json("rules", r#"{"capacity": "4 chat"}"#).unwrap();
+    scenario(
+        world,
+        "
+        @1  login ann              => ann in
+        @2  login bob              => bob in
+        @3  ready ann              => ann ready
+        @3  ready bob              => bob ready
+        @4  submit chat w          => submitted i1, at start, at desk by next, queued desk, offered i1 to ann
+        @5  accept ann i1          => accepted i1 by ann, assigned i1 to ann
+        @6  submit chat w          => submitted i2, at start, at desk by next, queued desk, offered i2 to bob
+        @7  submit chat w          => submitted i3, at start, at desk by next, queued desk, offered i3 to ann
+    ",
+    );
+}
+
+#[test]
+fn whoever_did_not_answer_is_asked_again_and_has_declined_nothing() {
+    scenario(
+        desk(r#", "no_answer_not_ready": false"#),
+        "
+        @0      login ann              => ann in
+        @0      ready ann              => ann ready
+        @0      submit chat w          => submitted i1, at start, at desk by next, queued desk, offered i1 to ann
+        @20000  time i1                => expired i1 by ann, ann rests 21000
+        @21000  agent-time ann         => ann rested, offered i1 to ann
+        @41000  time i1                => expired i1 by ann, ann rests 42000
+        @41001  login bob              => bob in
+        @41002  ready bob              => bob ready, offered i1 to bob
+        @41003  decline bob i1         => declined i1 by bob, bob rests 42003
+        @42000  agent-time ann         => ann rested, offered i1 to ann
+        @42001  decline ann i1         => declined i1 by ann, ann rests 43001, at aside by declined-by-all, completed aside
+    ",
+    );
+}
+
+#[test]
+fn what_all_have_declined_waits_for_those_who_may_get_it_later() {
+    let mut world = desk("");
+    world.json("agent-group", r#"{"name": "one", "agents": ["ann"]}"#).unwrap();
+    world.workflow(
+        r#"{"name": "w", "elements": [
+            {"id": "start", "kind": "start"},
+            {"id": "desk", "kind": "queue", "queue": "desk", "target": {"agent-group": "one"},
+                "relaxations": [{"after_ms": 10000, "target": {"agent-group": "team"}},
+                    {"after_ms": 20000, "target": {"agent": "ann"}}]},
+            {"id": "aside", "kind": "end", "disposition": "aside"},
+            {"id": "end", "kind": "end"}],
+        "connectors": [
+            {"from": "start", "outcome": "next", "to": "desk"},
+            {"from": "desk", "outcome": "completed", "to": "end"},
+            {"from": "desk", "outcome": "declined-by-all", "to": "aside"}]}"#,
+    );
+    scenario(
+        world,
+        "
+        @0      login ann              => ann in
+        @0      ready ann              => ann ready
+        @0      submit chat w          => submitted i1, at start, at desk by next, queued desk, offered i1 to ann
+        @1      decline ann i1         => declined i1 by ann, ann rests 1001
+        @2      login bob              => bob in
+        @2      ready bob              => bob ready
+        @10000  time i1                => relaxed i1 1, offered i1 to bob
+        @10001  not-ready bob lunch    => revoked i1 from bob not-ready, bob not-ready lunch
+        @20000  time i1                => relaxed i1 2, at aside by declined-by-all, completed aside
+    ",
+    );
+}

@@ -26,7 +26,7 @@ impl Model {
         if self.items[i].waits() {
             self.items[i].since = self.now;
         }
-        if matches!(how, End::Declined | End::Expired | End::DeliveryFailed) {
+        if how == End::Declined {
             let readiness = self.seat(&offer.agent).unwrap().readiness;
             self.items[i].refused.retain(|(agent, _)| *agent != offer.agent);
             self.items[i].refused.push((offer.agent, readiness));
@@ -107,7 +107,6 @@ impl Model {
     /// Some did not say yes. Where nobody is left to be asked, it goes on by `declined-by-all` if that leads anywhere.
     pub(super) fn not_accepted(&mut self, i: usize, offers: Vec<OfferId>, how: End) {
         let queue = self.queue(&self.items[i].place.as_ref().unwrap().queue.clone());
-        let mut asked = Vec::new();
         for id in offers {
             let agent = self.items[i].offers.iter().find(|offer| offer.id == id).unwrap().agent.clone();
             self.end_offer(i, id, how);
@@ -124,12 +123,14 @@ impl Model {
                 let until = self.now.plus(self.rules.reoffer_delay_ms);
                 self.seat(&agent).unwrap().rests_until = Some(until);
             }
-            asked.push(agent);
         }
-        if self.items[i].waits()
-            && !self.is_open_to_somebody(i, &asked)
-            && self.connector(i, "declined-by-all").is_some()
-        {
+        self.leave_if_declined_by_all(i);
+    }
+
+    pub(super) fn leave_if_declined_by_all(&mut self, i: usize) {
+        let item = &self.items[i];
+        let last = item.place.as_ref().is_some_and(|place| place.relaxations.is_empty());
+        if item.waits() && last && self.all_declined(i) && self.connector(i, "declined-by-all").is_some() {
             self.leave(i, "declined-by-all");
         }
     }

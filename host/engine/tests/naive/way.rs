@@ -254,5 +254,6 @@ impl Model {
         }
         self.items[i].place = Some(place);
         self.fact(format!("relaxed {}", self.items[i].id));
+        self.leave_if_declined_by_all(i);
     }
 }

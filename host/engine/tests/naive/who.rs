@@ -193,15 +193,14 @@ impl Model {
             && self.allows_one_more(person, load, &item.media_type)
     }
 
-    /// Whether anybody who could take it, ready or not, has not refused it.
-    pub(super) fn is_open_to_somebody(&self, i: usize, asked: &[Name]) -> bool {
+    /// Whether all who could take it, ready or not, have refused it, and there are any.
+    pub(super) fn all_declined(&self, i: usize) -> bool {
         let item = &self.items[i];
-        let wish = item.place.as_ref().and_then(|place| place.wish.as_ref());
-        self.present().any(|(seat, person)| {
-            let refused = item.refused.iter().any(|(agent, at)| *agent == seat.agent && *at == seat.readiness);
-            let fits = wish.is_some_and(|wish| self.fits(seat, person, &item.media_type, wish));
-            !asked.contains(&seat.agent) && !refused && fits
-        })
+        let Some(wish) = item.place.as_ref().and_then(|place| place.wish.as_ref()) else { return false };
+        let able = self.present().filter(|(seat, person)| self.fits(seat, person, &item.media_type, wish));
+        let refused = |seat: &Seat| item.refused.contains(&(seat.agent.clone(), seat.readiness));
+        let answers: Vec<bool> = able.map(|(seat, _)| refused(seat)).collect();
+        !answers.is_empty() && !answers.contains(&false)
     }
 
     /// Lower is before: priority as it has grown, then whose clock began first, then who came first.
@@ -235,7 +234,7 @@ impl Model {
     }
 
     /// Lower is before.
-    fn preference<'a>(&self, free: &Free<'a>, wish: &Wish) -> (u64, u64, u64, &'a Name) {
+    fn preference<'a>(&self, free: &Free<'a>, wish: &Wish) -> (u64, bool, u64, u64, &'a Name) {
         let Free { seat, person, load } = free;
         let first = match wish.choice {
             AgentChoice::LongestIdle => 0,
@@ -243,7 +242,7 @@ impl Model {
             AgentChoice::RoundRobin => seat.last_offer,
             AgentChoice::BestSkill => 1000 - Self::levels(person, wish),
         };
-        (first, seat.idle_since.0, seat.last_offer, &seat.agent)
+        (first, !load.is_empty(), seat.idle_since.0, seat.last_offer, &seat.agent)
     }
 
     /// Levels of the skills that are wanted, each once.
