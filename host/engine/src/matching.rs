@@ -364,7 +364,13 @@ impl Matching {
     }
 
     /// Lowest first.
-    fn preference(&self, staff: Staff<'_>, wants: &Wants, name: &Name, login: &Login) -> (u64, bool, UnixMillis, Sequence) {
+    fn preference(
+        &self,
+        staff: Staff<'_>,
+        wants: &Wants,
+        name: &Name,
+        login: &Login,
+    ) -> (u64, bool, UnixMillis, Sequence) {
         let first = match wants.choice {
             AgentChoice::LongestIdle => 0,
             AgentChoice::LeastLoaded => u64::from(self.load_percent(name)),

@@ -162,7 +162,7 @@ impl Replay {
                 let outcome = |result| DecisionBrief::of(result, false).outcome;
                 (outcome(&row.result), outcome(&result.outcome))
             }),
-            example: changed.then(|| Example::new(id, row.call.0, &row.result, &result.outcome)),
+            example: changed.then(|| Box::new(Example::new(id, row.call.0, &row.result, &result.outcome))),
         })
     }
 
@@ -182,7 +182,7 @@ enum Made {
         then_ns: u64,
         again_ns: u64,
         change: Option<(String, String)>,
-        example: Option<Example>,
+        example: Option<Box<Example>>,
     },
 }
 
@@ -223,7 +223,7 @@ impl Sum {
         if let Some(change) = change {
             *self.changes.entry(change).or_default() += 1;
         }
-        self.examples.extend(example.filter(|_| self.examples.len() < EXAMPLES_MAX));
+        self.examples.extend(example.filter(|_| self.examples.len() < EXAMPLES_MAX).map(|example| *example));
     }
 
     fn report(self, replay: &Replay) -> ReplayReport {

@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use super::activity::Activity;
 use super::calls::Handed;
-use super::effects::Effects;
+use super::effects::{Effects, Shadow};
 use super::writer::{Replies, Writer};
 use super::{Answer, Idempotency, Mailbox, Published, Request, Shared};
 use crate::outbox::Attempt;
@@ -73,6 +73,8 @@ impl Effects for Held {
         assert!(before.is_none(), "call {call:?} was handed on twice");
         Handed::InFlight
     }
+
+    fn shadow(&mut self, _: Shadow, _: &Arc<dyn Grants>) {}
 
     fn loaded(&mut self, _: &Arc<Deployment>, _: Result<Arc<strategy::Deployment>, String>) -> Result<(), String> {
         Ok(())
