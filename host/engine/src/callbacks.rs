@@ -312,6 +312,9 @@ pub(crate) fn reschedule(
     agents::end_offers(account, id, live, &agents::revoked("rescheduled")).into_iter().for_each(|e| draft.push(e));
     draft.push(Event::CallbackRescheduled { id, at, by: by.clone() });
     draft.start_anew(flow, until, by);
+    if until.is_none() {
+        agents::given_back(account, live, draft.now).into_iter().for_each(|event| draft.push(event));
+    }
     Ok(())
 }
 

@@ -434,7 +434,7 @@ pub enum Event {
         /// How it is reached now.
         connection: Connection,
     },
-    /// An agent gets no offer for a while, after one that it did not accept.
+    /// An agent gets no offer for a while, after one that it did not accept or work that was put back.
     AgentRests {
         /// Who.
         agent: Name,

@@ -146,8 +146,9 @@ pub struct AgentRules {
     /// 300,000.
     #[schema(maximum = 86_400_000)]
     pub assignment_keep_ms: u64,
-    /// Shortest time between an offer that was not accepted and the same agent's next offer, 100 to 600,000 ms. Left out:
-    /// 1,000.
+    /// Shortest time before an agent gets another offer after one that it declined, let expire, or lost because it went not
+    /// ready, logged out or was not reached; and after it had work that was put back into a queue. 100 to 600,000 ms. Left
+    /// out: 1,000.
     #[schema(minimum = 100, maximum = 600_000)]
     pub reoffer_delay_ms: u64,
 }

@@ -163,6 +163,7 @@ fn an_attempt_that_fails_is_made_again_until_there_were_enough() {
         @32400001 attempt i1 busy as ann     => rejected state-wrong
         @32400002 decline ann i1             => declined i1 by ann, ann rests 32401002
         @32401002 agent-time ann             => ann rested
+        @32401003 not-ready ann tea          => ann not-ready tea
         @32401003 ready ann                  => ann ready, offered i1 to ann
         @32401004 accept ann i1              => accepted i1 by ann, assigned i1 to ann
         @32401005 attempt i1 busy as bob     => rejected assigned-to-another

@@ -136,6 +136,8 @@ pub struct Model {
     pub queues: Vec<Queue>,
     pub workflows: Vec<Workflow>,
     pub seats: Vec<Seat>,
+    /// Until when those rest who have logged out.
+    pub rests: Vec<(Name, UnixMillis)>,
     pub items: Vec<Item>,
     /// What has happened since this was last emptied.
     pub facts: Vec<String>,
@@ -214,7 +216,9 @@ impl Model {
             Command::Take { queue, by } => self.take(queue, by),
             Command::Release { interaction, by, for_anyone } => {
                 let i = self.own(*interaction, by, *for_anyone)?;
+                let agent = self.items[i].agent().cloned();
                 self.release(i);
+                agent.iter().for_each(|agent| self.rest(agent));
                 Ok(())
             }
             Command::Complete { interaction, disposition, by, for_anyone } => {
@@ -357,6 +361,7 @@ impl Model {
             self.release(i);
         }
         self.people.retain(|person| person.name != *agent);
+        self.rests.retain(|(other, _)| other != agent);
         Ok(())
     }
 

@@ -229,8 +229,9 @@ impl Model {
                 if !late.is_empty() {
                     self.not_accepted(i, late, End::Expired);
                 }
-                if item.work.unwrap().idle_until.is_some_and(|until| until <= now) {
+                if item.work.as_ref().unwrap().idle_until.is_some_and(|until| until <= now) {
                     self.release(i);
+                    item.agent().iter().for_each(|agent| self.rest(agent));
                 }
             }
             _ if item.place.as_ref().unwrap().timeout.is_some_and(|timeout| timeout <= now) => {

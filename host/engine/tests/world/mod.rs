@@ -447,6 +447,7 @@ impl World {
             Event::AgentReady { agent, .. } => format!("{agent} ready"),
             Event::AgentNotReady { agent, reason, .. } => format!("{agent} not-ready {reason}"),
             Event::AgentPending { agent, pending: Some(Pending::LogOut), .. } => format!("{agent} will log out"),
+            Event::AgentPending { agent, pending: None, .. } => format!("{agent} will stay"),
             Event::AgentPending { agent, .. } => format!("{agent} will be not-ready"),
             Event::AgentConnection { agent, connection: Connection::Lost { .. } } => format!("{agent} lost"),
             Event::AgentConnection { agent, .. } => format!("{agent} connected"),
