@@ -24,6 +24,8 @@ const LOGGED_IN: &str = "logged-in";
 const NO_ANSWER: &str = "no-answer";
 /// Why an agent is not ready whose connection is gone.
 const CONNECTION_LOST: &str = "connection-lost";
+/// Disposition code of what the customer closed. Always among the account's.
+const CLOSED_BY_CUSTOMER: &str = "closed-by-customer";
 /// Who did what the server does by itself.
 const SERVER: &str = "server";
 
@@ -483,7 +485,8 @@ fn contact_over(draft: &mut Draft<'_>, live: &Live, disposition: String, by: Str
 
 fn check_disposition(account: &Account, disposition: &str) -> Result<(), Rejection> {
     let known = &account.configuration().agent_rules.dispositions;
-    if !known.is_empty() && !known.contains(disposition) {
+    let own = disposition == CLOSED_BY_CUSTOMER;
+    if !known.is_empty() && !known.contains(disposition) && !own {
         return Err(Rejection::DispositionUnknown(disposition.to_owned()));
     }
     Ok(())
@@ -621,7 +624,8 @@ pub(crate) fn close(draft: &mut Draft<'_>, live: &Live, reason: String, by: Stri
     match &live.state {
         State::WrapUp(_) => Err(Rejection::StateWrong { state: "wrap-up", wanted: "not worked on, or assigned" }),
         State::Assigned(_) => {
-            complete_for_customer(draft, live, by);
+            draft.push(Event::Closed { id, reason, by: by.clone() });
+            contact_over(draft, live, CLOSED_BY_CUSTOMER.into(), by, &OfferEnd::CustomerGone);
             Ok(())
         }
         _ => {
@@ -630,15 +634,4 @@ pub(crate) fn close(draft: &mut Draft<'_>, live: &Live, reason: String, by: Stri
             Ok(())
         }
     }
-}
-
-fn complete_for_customer(draft: &mut Draft<'_>, live: &Live, by: String) {
-    let known = &draft.account.configuration().agent_rules.dispositions;
-    let disposition = "closed-by-customer";
-    let disposition = if known.is_empty() || known.contains(disposition) {
-        disposition.to_owned()
-    } else {
-        known.first().cloned().unwrap_or_default()
-    };
-    contact_over(draft, live, disposition, by, &OfferEnd::CustomerGone);
 }

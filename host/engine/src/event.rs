@@ -513,6 +513,15 @@ pub enum Event {
         /// In order.
         marks: Vec<Mark>,
     },
+    /// The customer closed it while somebody worked on it.
+    Closed {
+        /// Which.
+        id: InteractionId,
+        /// In words.
+        reason: String,
+        /// Who said so.
+        by: String,
+    },
 }
 
 /// How an offer ended.
@@ -629,6 +638,7 @@ impl Event {
             | Self::CallbackRescheduled { id, .. }
             | Self::CallbackAttempted { id, .. }
             | Self::Marked { id, .. }
+            | Self::Closed { id, .. }
             | Self::Began { id } => Some(*id),
             Self::MessageQueued { message, .. } => message.interaction,
             Self::DocumentPut { .. }
@@ -699,6 +709,7 @@ impl Event {
             Self::CallbackRescheduled { .. } => "callback.rescheduled",
             Self::CallbackAttempted { .. } => "callback.attempted",
             Self::Marked { .. } => "interaction.marked",
+            Self::Closed { .. } => "interaction.closed",
         }
     }
 }

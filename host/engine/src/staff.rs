@@ -136,7 +136,7 @@ pub struct AgentRules {
     /// Reason codes that agents may give for being not ready. Empty: any.
     #[schema(value_type = Vec<String>)]
     pub reasons: BTreeSet<Name>,
-    /// Disposition codes that agents may give. Empty: any.
+    /// Disposition codes that agents may give, `closed-by-customer` always among them. Empty: any.
     pub dispositions: BTreeSet<String>,
     /// How long a connection may be gone before the agent's offers are revoked and it becomes not ready, 0 to 600,000 ms.
     /// Left out: 10,000.

@@ -495,7 +495,7 @@ fn an_agent_who_does_nothing_loses_it_and_a_word_is_something() {
         @9001  say i1 customer hm    => said hm
         @10000 agent-time ann        => ann rested, offered i1 to ann
         @10002 accept ann i1         => accepted i1 by ann, assigned i1 to ann
-        @10003 close i1              => done closed-by-customer, data disposition=closed-by-customer, at end by completed, completed closed-by-customer
+        @10003 close i1              => closed i1 left, done closed-by-customer, data disposition=closed-by-customer, at end by completed, completed closed-by-customer
     ",
     );
 }
@@ -612,7 +612,7 @@ fn a_customer_who_goes_during_a_transfer_ends_the_offer() {
         @4     ready bob                    => bob ready
         @2000  transfer i1 agent bob as ann => active i1, offered i1 to bob
         @5003  time i1                      => rejected not-due
-        @5004  close i1                     => customer-gone i1 by bob, done closed-by-customer, data disposition=closed-by-customer, at end by completed, completed closed-by-customer
+        @5004  close i1                     => closed i1 left, customer-gone i1 by bob, done closed-by-customer, data disposition=closed-by-customer, at end by completed, completed closed-by-customer
         @5005  assign i1 nobody             => rejected agent-unknown
     ",
     );
@@ -792,4 +792,21 @@ fn who_rests_does_so_after_a_restart_too() {
     world.try_at(act(AgentAction::Ready), UnixMillis(7)).unwrap();
     assert_eq!(world.match_all(UnixMillis(7)), []);
     assert_eq!(world.account.next_timer(), Some(UnixMillis(1004)));
+}
+
+#[test]
+fn what_the_customer_closes_is_closed_by_the_customer_and_for_the_reason_given() {
+    let mut world = plain(r#", "wrap_up_ms": 1000"#);
+    world.json("rules", r#"{"dispositions": ["another", "better"]}"#).unwrap();
+    scenario(
+        world,
+        "
+        @0     login ann             => ann in
+        @1     ready ann             => ann ready
+        @2     submit chat w         => submitted i1, at start, at desk by next, queued desk, offered i1 to ann
+        @3     accept ann i1         => accepted i1 by ann, assigned i1 to ann
+        @4     close i1              => closed i1 left, wrap-up i1
+        @1004  time i1               => done closed-by-customer, data disposition=closed-by-customer, at end by completed, completed closed-by-customer
+    ",
+    );
 }

@@ -203,6 +203,7 @@ fn text(event: &Event) -> String {
             format!("{agent} ended the contact as {disposition} and wraps up.")
         }
         Event::Abandoned { reason, .. } => format!("The customer went away: {}", short(reason)),
+        Event::Closed { reason, .. } => format!("The customer closed it: {}", short(reason)),
         Event::Said { speaker: Speaker::Customer, text, .. } => format!("The customer said: {}", short(text)),
         Event::Said { by, text, .. } => format!("{by} said: {}", short(text)),
         Event::Moved { queue, by, .. } => format!("{by} moved it to the queue {queue}."),

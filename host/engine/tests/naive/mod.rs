@@ -300,7 +300,11 @@ impl Model {
 
     fn check_disposition(&self, disposition: &str) -> Result<(), Refusal> {
         let known = &self.rules.dispositions;
-        if known.is_empty() || known.contains(disposition) { Ok(()) } else { Err("disposition-unknown") }
+        if known.is_empty() || known.contains(disposition) || disposition == "closed-by-customer" {
+            Ok(())
+        } else {
+            Err("disposition-unknown")
+        }
     }
 
     fn put(&mut self, document: &Document) -> Result<(), Refusal> {

@@ -160,11 +160,7 @@ impl Model {
         match self.items[i].state() {
             "wrap-up" => return Err("state-wrong"),
             "assigned" => {
-                let known = &self.rules.dispositions;
-                let own = "closed-by-customer".to_owned();
-                let fits = known.is_empty() || known.contains(&own);
-                let disposition = if fits { own } else { known.first().unwrap().clone() };
-                self.complete(i, disposition, End::CustomerGone);
+                self.complete(i, "closed-by-customer".into(), End::CustomerGone);
             }
             _ => {
                 self.end_offers(i, End::CustomerGone);

@@ -438,6 +438,7 @@ impl World {
             Event::AttentionSet { id, attention: Attention::Workbin, .. } => format!("workbin {}", short(id)),
             Event::WrapUpStarted { id, .. } => format!("wrap-up {}", short(id)),
             Event::Abandoned { id, .. } => format!("abandoned {}", short(id)),
+            Event::Closed { id, reason, .. } => format!("closed {} {reason}", short(id)),
             Event::Said { text, .. } => format!("said {text}"),
             Event::Moved { id, queue, .. } => format!("moved {} to {queue}", short(id)),
             Event::Scheduled { id, until, .. } => format!("scheduled {} {}", short(id), until.0),
