@@ -199,10 +199,10 @@ pub fn decide(
             agents::close(&mut draft, live, reason, by)?;
             draft.finish(&mut contents)
         }
-        Command::RescheduleCallback { interaction, at, by, for_anyone } => {
+        Command::RescheduleCallback { interaction, at, speaker, by, for_anyone } => {
             let live = find(account, interaction)?;
             let mut draft = draft(interaction, live);
-            callbacks::reschedule(&mut draft, live, at, by, for_anyone)?;
+            callbacks::reschedule(&mut draft, live, at, speaker, by, for_anyone)?;
             draft.finish(&mut contents)
         }
         Command::CallbackAttempted { interaction, outcome, by, for_anyone } => {

@@ -351,3 +351,20 @@ fn bookings_are_found_again_after_a_restart() {
         assert_eq!(postcard::from_bytes::<Event>(&row).unwrap(), event);
     }
 }
+
+#[test]
+fn an_agent_puts_off_what_it_has_itself_and_an_operator_anything() {
+    scenario(
+        staffed(),
+        "
+        @0        book 1 sales 36000000                => submitted i1, booked 36000000, at start, scheduled i1 36000000
+        @1        reschedule i1 39600000 as bob        => rejected state-wrong
+        @2        reschedule i1 39600000 as operator   => rescheduled 39600000, out of workflows, at start, scheduled i1 39600000
+        @39600000 time i1                              => began i1, at desk by next, queued desk, offered i1 to ann
+        @39600001 reschedule i1 118800000 as ann       => rejected state-wrong
+        @39600002 accept ann i1                        => accepted i1 by ann, assigned i1 to ann
+        @39600003 reschedule i1 118800000 as bob       => rejected assigned-to-another
+        @39600004 reschedule i1 118800000 as ann       => rescheduled 118800000, out of workflows, at start, scheduled i1 118800000
+    ",
+    );
+}

@@ -245,7 +245,8 @@ impl World {
             }
             ["reschedule", i, ref at @ ..] => {
                 let at = at.first().map(|at| UnixMillis(at.parse().unwrap()));
-                Command::RescheduleCallback { interaction: the(i), at, by: by(), for_anyone }
+                let speaker = if who == "test" { Speaker::Customer } else { Speaker::Agent };
+                Command::RescheduleCallback { interaction: the(i), at, speaker, by: by(), for_anyone }
             }
             ["attempt", i, outcome] => {
                 let outcome = match outcome {
