@@ -42,6 +42,8 @@ pub struct Account {
     logins: BTreeMap<Name, Login>,
     login_timers: BTreeSet<(UnixMillis, Name)>,
     logins_touched: BTreeSet<Name>,
+    /// Agents who logged out while they rested, and until when they do: to log in again is no way round it.
+    rests: BTreeMap<Name, UnixMillis>,
     matching: Matching,
     names: BTreeSet<Name>,
 }
@@ -193,6 +195,17 @@ impl Account {
         self.logins.get(agent)
     }
 
+    /// Agents who logged out while they rested from offers, and until when they do.
+    pub fn rests(&self) -> impl Iterator<Item = (&Name, UnixMillis)> {
+        self.rests.iter().map(|(agent, until)| (agent, *until))
+    }
+
+    /// Until when an agent rests from offers who logged out meanwhile. To be stored in place of its login.
+    #[must_use]
+    pub fn rest(&self, agent: &str) -> Option<UnixMillis> {
+        self.rests.get(agent).copied()
+    }
+
     /// All agents who are logged in, by name.
     pub fn logins(&self) -> impl Iterator<Item = (&Name, &Login)> {
         self.logins.iter()
@@ -229,7 +242,7 @@ impl Account {
         self.matching.capacity(agent).is_some_and(|capacity| capacity.can_take(load, media_type))
     }
 
-    /// The agents who have changed since this was last asked; those who are not logged in have logged out.
+    /// The agents who have changed since this was last asked; those who are not logged in have logged out, and may rest.
     pub fn take_logins_touched(&mut self) -> BTreeSet<Name> {
         std::mem::take(&mut self.logins_touched)
     }
@@ -358,14 +371,20 @@ impl Account {
             Event::DocumentRemoved { key, .. } => {
                 Arc::make_mut(&mut self.configuration).remove(key);
                 self.rate_after(key);
+                if key.kind == DocumentKind::Agent && self.rests.remove(&key.name).is_some() {
+                    self.logins_touched.insert(key.name.clone());
+                }
             }
             Event::AgentLoggedIn { agent, place, media_types, reason, connection, .. } => {
                 let (place, media_types, reason) = (place.clone(), media_types.clone(), reason.clone());
-                let login = Login::new(place, media_types, reason, *connection, at, self.sequence);
+                let mut login = Login::new(place, media_types, reason, *connection, at, self.sequence);
+                login.rests_until = self.rests.remove(agent).filter(|until| *until > at);
                 self.set_login(agent, Some(login));
                 self.rate(agent);
             }
             Event::AgentLoggedOut { agent, .. } => {
+                let rests_until = self.logins.get(agent).and_then(|login| login.rests_until);
+                self.rests.extend(rests_until.filter(|until| *until > at).map(|until| (agent.clone(), until)));
                 self.set_login(agent, None);
                 self.rate(agent);
             }
@@ -623,6 +642,11 @@ impl Account {
         self.rate(agent);
     }
 
+    /// Loads until when an agent rests who logged out meanwhile.
+    pub fn load_rest(&mut self, agent: &Name, until: UnixMillis) {
+        self.rests.insert(agent.clone(), until);
+    }
+
     /// Loads the name of a deployment that was deleted.
     pub fn load_retired(&mut self, deployment: Name) {
         Arc::make_mut(&mut self.configuration).retired.insert(deployment);
@@ -654,6 +678,7 @@ impl Account {
         check("taken interactions", &self.taken, &other.taken)?;
         check("timers", &self.timers, &other.timers)?;
         check("logins", &self.logins, &other.logins)?;
+        check("rests", &self.rests, &other.rests)?;
         check("timers of logins", &self.login_timers, &other.login_timers)?;
         self.matching.same(&other.matching)?;
         check("calls", &self.calls, &other.calls)?;

@@ -25,6 +25,8 @@ const LOGGED_IN: &str = "logged-in";
 const NO_ANSWER: &str = "no-answer";
 /// Why an agent is not ready whose connection is gone.
 const CONNECTION_LOST: &str = "connection-lost";
+/// Disposition code of what the customer closed. Always among the account's.
+const CLOSED_BY_CUSTOMER: &str = "closed-by-customer";
 /// Who did what the server does by itself.
 const SERVER: &str = "server";
 
@@ -41,12 +43,12 @@ pub(crate) fn act(
     }
     match action {
         AgentAction::LogIn { place, media_types, connected } => {
-            log_in(account, agent, place, media_types, connected, by)
+            log_in(account, agent, place, media_types, connected, by, now)
         }
         AgentAction::LogOut { after_work } => {
             logged_in(account, &agent)?;
             if account.agent_load(&agent) == 0 {
-                return Ok(log_out(account, agent, "requested", by));
+                return Ok(log_out(account, agent, "requested", by, now));
             }
             if !after_work {
                 return Err(Rejection::AgentBusy(agent));
@@ -58,7 +60,12 @@ pub(crate) fn act(
             if let Connection::Lost { .. } = login.connection {
                 return Err(Rejection::AgentUnreachable(agent));
             }
-            Ok(vec![Event::AgentReady { agent, by }])
+            Ok(match (&login.readiness, &login.pending) {
+                (Readiness::NotReady { .. }, _) => vec![Event::AgentReady { agent, by }],
+                // It is ready as before: what it has declined stays declined.
+                (Readiness::Ready, Some(_)) => vec![Event::AgentPending { agent, pending: None, by }],
+                (Readiness::Ready, None) => Vec::new(),
+            })
         }
         AgentAction::NotReady { reason, after_work } => {
             logged_in(account, &agent)?;
@@ -69,7 +76,7 @@ pub(crate) fn act(
             if after_work && account.agent_load(&agent) > 0 {
                 return Ok(vec![Event::AgentPending { agent, pending: Some(Pending::NotReady { reason }), by }]);
             }
-            let mut events = revoke_all(account, &agent, &revoked("not-ready"));
+            let mut events = withdraw(account, &agent, &revoked("not-ready"), now);
             events.push(Event::AgentNotReady { agent, reason, by });
             Ok(events)
         }
@@ -103,6 +110,7 @@ fn log_in(
     media_types: BTreeSet<Name>,
     connected: bool,
     by: String,
+    now: UnixMillis,
 ) -> Result<Vec<Event>, Rejection> {
     let configuration = account.configuration();
     if let Some(place) = place.as_ref().filter(|place| !configuration.places.contains_key(*place)) {
@@ -121,7 +129,7 @@ fn log_in(
                 let connection = if login.connection == Connection::Open { Connection::Open } else { connection };
                 return Ok(vec![Event::AgentConnection { agent, connection }]);
             }
-            SecondLogin::Replace => events = log_out(account, agent.clone(), "replaced", by.clone()),
+            SecondLogin::Replace => events = log_out(account, agent.clone(), "replaced", by.clone(), now),
         }
     }
     let reason = own_name(LOGGED_IN);
@@ -130,17 +138,17 @@ fn log_in(
 }
 
 /// Logs an agent out. Its offers are revoked; what is assigned to it stays.
-fn log_out(account: &Account, agent: Name, reason: &str, by: String) -> Vec<Event> {
-    let mut events = revoke_all(account, &agent, &revoked("logged-out"));
+fn log_out(account: &Account, agent: Name, reason: &str, by: String, now: UnixMillis) -> Vec<Event> {
+    let mut events = withdraw(account, &agent, &revoked("logged-out"), now);
     events.push(Event::AgentLoggedOut { agent, reason: reason.to_owned(), by });
     events
 }
 
 /// What has to happen before an agent can be taken away.
-pub(crate) fn remove(account: &Account, agent: &Name, by: &str) -> Vec<Event> {
+pub(crate) fn remove(account: &Account, agent: &Name, by: &str, now: UnixMillis) -> Vec<Event> {
     let mut events = Vec::new();
     if account.login(agent.as_str()).is_some() {
-        events = log_out(account, agent.clone(), "removed", by.to_owned());
+        events = log_out(account, agent.clone(), "removed", by.to_owned(), now);
     }
     events.extend(release_all(account, agent, true, by));
     events
@@ -171,6 +179,37 @@ fn revoke_all(account: &Account, agent: &Name, how: &OfferEnd) -> Vec<Event> {
     of_agent.collect()
 }
 
+/// Takes all offers back from an agent, who rests then: however it goes and comes back, it gets no other at once.
+fn withdraw(account: &Account, agent: &Name, how: &OfferEnd, now: UnixMillis) -> Vec<Event> {
+    let mut events = revoke_all(account, agent, how);
+    if !events.is_empty() {
+        events.extend(rest(account, agent, now));
+    }
+    events
+}
+
+/// An agent who did not take an offer, or put work back, gets no other offer for a while.
+fn rest(account: &Account, agent: &Name, now: UnixMillis) -> Option<Event> {
+    let until = now.plus(account.configuration().agent_rules.reoffer_delay_ms);
+    account.login(agent.as_str()).map(|_| Event::AgentRests { agent: agent.clone(), until: Some(until) })
+}
+
+/// Puts an interaction back to its place in the queue.
+pub(crate) fn release(account: &Account, id: InteractionId, live: &Live, by: String, now: UnixMillis) -> Vec<Event> {
+    let mut events = end_offers(account, id, live, &revoked("transfer-ended"));
+    events.push(Event::Released { id, by });
+    events.extend(given_back(account, live, now));
+    events
+}
+
+/// The agent who had an interaction rests, for else it would get it again at once.
+pub(crate) fn given_back(account: &Account, live: &Live, now: UnixMillis) -> Option<Event> {
+    match &live.state {
+        State::Assigned(assignment) => rest(account, assignment.agent.as_ref()?, now),
+        _ => None,
+    }
+}
+
 /// Ends all offers of an interaction.
 pub(crate) fn end_offers(account: &Account, id: InteractionId, live: &Live, how: &OfferEnd) -> Vec<Event> {
     live.offers().map(|offer| offer_ended(account, id, offer, how.clone())).collect()
@@ -199,13 +238,17 @@ pub(crate) fn timer_due(account: &Account, agent: Name, now: UnixMillis) -> Resu
     }
     match login.connection {
         Connection::Lost { not_ready_at: Some(at), .. } if at <= now => {
-            events.extend(revoke_all(account, &agent, &OfferEnd::DeliveryFailed));
+            events.extend(withdraw(account, &agent, &OfferEnd::DeliveryFailed, now));
             let reason = own_name(CONNECTION_LOST);
             events.push(Event::AgentNotReady { agent, reason, by: SERVER.into() });
         }
         Connection::Lost { not_ready_at: None, release_at } if release_at <= now => {
-            events.extend(release_all(account, &agent, false, SERVER));
-            events.extend(log_out(account, agent, CONNECTION_LOST, SERVER.into()));
+            let released = release_all(account, &agent, false, SERVER);
+            if !released.is_empty() {
+                events.extend(released);
+                events.extend(rest(account, &agent, now));
+            }
+            events.extend(log_out(account, agent, CONNECTION_LOST, SERVER.into(), now));
         }
         _ => {}
     }
@@ -217,7 +260,7 @@ pub(crate) fn timer_due(account: &Account, agent: Name, now: UnixMillis) -> Resu
 pub(crate) fn match_due(account: &Account, due: &Due, now: UnixMillis) -> Result<Vec<Event>, Rejection> {
     let (mut id, mut agent) = match due {
         Due::Agent(agent) => {
-            if let Some(stopped) = stop(account, agent) {
+            if let Some(stopped) = stop(account, agent, now) {
                 return Ok(stopped);
             }
             (None, agent.clone())
@@ -269,13 +312,13 @@ fn transferee(account: &Account, live: &Live, assignment: &Assignment, to: &Targ
 }
 
 /// What an agent does who wanted to stop after its work, and has none.
-fn stop(account: &Account, agent: &Name) -> Option<Vec<Event>> {
+fn stop(account: &Account, agent: &Name, now: UnixMillis) -> Option<Vec<Event>> {
     let pending = account.login(agent.as_str())?.pending.clone()?;
     if account.agent_load(agent) > 0 {
         return None;
     }
     Some(match pending {
-        Pending::LogOut => log_out(account, agent.clone(), "pending", SERVER.into()),
+        Pending::LogOut => log_out(account, agent.clone(), "pending", SERVER.into(), now),
         Pending::NotReady { reason } => vec![Event::AgentNotReady { agent: agent.clone(), reason, by: SERVER.into() }],
     })
 }
@@ -327,13 +370,13 @@ pub(crate) fn answer(
 /// declined and the workflow says what then.
 fn not_accepted(draft: &mut Draft<'_>, live: &Live, offers: &[Offer], how: &OfferEnd) {
     let (account, id, now) = (draft.account, draft.id, draft.now);
-    let rules = &account.configuration().agent_rules;
     let queue = queue_of(account, live.position().map(|position| &position.queue));
     let sets_not_ready = *how == OfferEnd::Expired && queue.is_some_and(|queue| queue.no_answer_not_ready);
     for offer in offers {
         draft.push(offer_ended(account, id, offer, how.clone()));
         let agent = offer.agent.clone();
         let Some(login) = account.login(agent.as_str()) else { continue };
+        rest(account, &agent, now).into_iter().for_each(|event| draft.push(event));
         if sets_not_ready {
             let others = revoke_all(account, &agent, &revoked("not-ready"));
             others.into_iter().filter(|e| e.interaction() != Some(id)).for_each(|event| draft.push(event));
@@ -342,8 +385,6 @@ fn not_accepted(draft: &mut Draft<'_>, live: &Live, offers: &[Offer], how: &Offe
             if let Some(pending @ Pending::LogOut) = login.pending.clone() {
                 draft.push(Event::AgentPending { agent, pending: Some(pending), by: SERVER.into() });
             }
-        } else {
-            draft.push(Event::AgentRests { agent, until: Some(now.plus(rules.reoffer_delay_ms)) });
         }
     }
     draft.leave_if_declined_by_all();
@@ -427,6 +468,7 @@ pub(crate) fn interaction_timer_due(draft: &mut Draft<'_>, live: &Live) -> bool 
                 let open = live.offers().filter(|offer| offer.expires > now);
                 open.for_each(|offer| draft.push(offer_ended(account, id, offer, revoked("transfer-ended"))));
                 draft.push(Event::Released { id, by: "inactivity".into() });
+                given_back(account, live, now).into_iter().for_each(|event| draft.push(event));
             }
         }
         State::WrapUp(wrap_up) => draft.work_done(wrap_up.disposition.clone(), wrap_up.agent.to_string()),
@@ -493,7 +535,8 @@ fn contact_over(draft: &mut Draft<'_>, live: &Live, disposition: String, by: Str
 
 fn check_disposition(account: &Account, disposition: &str) -> Result<(), Rejection> {
     let known = &account.configuration().agent_rules.dispositions;
-    if !known.is_empty() && !known.contains(disposition) {
+    let own = disposition == CLOSED_BY_CUSTOMER;
+    if !known.is_empty() && !known.contains(disposition) && !own {
         return Err(Rejection::DispositionUnknown(disposition.to_owned()));
     }
     Ok(())
@@ -579,6 +622,7 @@ pub(crate) fn move_to(draft: &mut Draft<'_>, live: &Live, queue: &str, by: Strin
     end_offers(account, id, live, &revoked("moved")).into_iter().for_each(|event| draft.push(event));
     draft.push(Event::Moved { id, queue: queue.clone(), by });
     draft.push(Event::Queued { id, position: Box::new(position) });
+    given_back(account, live, draft.now).into_iter().for_each(|event| draft.push(event));
     Ok(())
 }
 
@@ -630,7 +674,8 @@ pub(crate) fn close(draft: &mut Draft<'_>, live: &Live, reason: String, by: Stri
     match &live.state {
         State::WrapUp(_) => Err(Rejection::StateWrong { state: "wrap-up", wanted: "not worked on, or assigned" }),
         State::Assigned(_) => {
-            complete_for_customer(draft, live, by);
+            draft.push(Event::Closed { id, reason, by: by.clone() });
+            contact_over(draft, live, CLOSED_BY_CUSTOMER.into(), by, &OfferEnd::CustomerGone);
             Ok(())
         }
         _ => {
@@ -639,15 +684,4 @@ pub(crate) fn close(draft: &mut Draft<'_>, live: &Live, reason: String, by: Stri
             Ok(())
         }
     }
-}
-
-fn complete_for_customer(draft: &mut Draft<'_>, live: &Live, by: String) {
-    let known = &draft.account.configuration().agent_rules.dispositions;
-    let disposition = "closed-by-customer";
-    let disposition = if known.is_empty() || known.contains(disposition) {
-        disposition.to_owned()
-    } else {
-        known.first().cloned().unwrap_or_default()
-    };
-    contact_over(draft, live, disposition, by, &OfferEnd::CustomerGone);
 }

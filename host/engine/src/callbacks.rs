@@ -17,7 +17,7 @@ use crate::calendar::Calendar;
 use crate::content::Message;
 use crate::decide::{check_bytes, invalid};
 use crate::document::{Configuration, DocumentKey, DocumentKind};
-use crate::event::Event;
+use crate::event::{Event, Speaker};
 use crate::id::{InteractionId, Name, UnixMillis};
 use crate::live::{Live, State};
 use crate::rejection::Rejection;
@@ -293,12 +293,14 @@ pub(crate) fn reschedule(
     draft: &mut Draft<'_>,
     live: &Live,
     at: Option<UnixMillis>,
+    speaker: Speaker,
     by: String,
     for_anyone: bool,
 ) -> Result<(), Rejection> {
     let (account, id) = (draft.account, draft.id);
     let callback = callback_of(live, id)?;
     match &live.state {
+        _ if speaker == Speaker::Agent && !for_anyone => drop(agents::own(live, &by, false)?),
         State::Assigned(_) => drop(agents::own(live, &by, for_anyone)?),
         State::Scheduled { .. } | State::Queued(_) | State::Offered { .. } | State::Waiting { .. } => {}
         other => {
@@ -312,6 +314,9 @@ pub(crate) fn reschedule(
     agents::end_offers(account, id, live, &agents::revoked("rescheduled")).into_iter().for_each(|e| draft.push(e));
     draft.push(Event::CallbackRescheduled { id, at, by: by.clone() });
     draft.start_anew(flow, until, by);
+    if until.is_none() {
+        agents::given_back(account, live, draft.now).into_iter().for_each(|event| draft.push(event));
+    }
     Ok(())
 }
 

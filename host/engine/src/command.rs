@@ -214,9 +214,11 @@ pub enum Command {
         interaction: InteractionId,
         /// When; none: as soon as possible.
         at: Option<UnixMillis>,
+        /// For whom: an agent may do so with what it has itself, a customer with what nobody works on.
+        speaker: Speaker,
         /// Name of the token, or the agent's.
         by: String,
-        /// See [`Command::Release`]; matters while an agent has it.
+        /// See [`Command::Release`].
         for_anyone: bool,
     },
     /// An attempt to call somebody back has ended.

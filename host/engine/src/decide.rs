@@ -146,10 +146,7 @@ pub fn decide(
         Command::Release { interaction, by, for_anyone } => {
             let live = find(account, interaction)?;
             agents::own(live, &by, for_anyone)?;
-            let ended = OfferEnd::Revoked { reason: "transfer-ended".into() };
-            let mut events = agents::end_offers(account, interaction, live, &ended);
-            events.push(Event::Released { id: interaction, by });
-            events
+            agents::release(account, interaction, live, by, now)
         }
         Command::Complete { interaction, disposition, by, for_anyone } => {
             let live = find(account, interaction)?;
@@ -206,10 +203,10 @@ pub fn decide(
             agents::close(&mut draft, live, reason, by)?;
             draft.finish(&mut contents)
         }
-        Command::RescheduleCallback { interaction, at, by, for_anyone } => {
+        Command::RescheduleCallback { interaction, at, speaker, by, for_anyone } => {
             let live = find(account, interaction)?;
             let mut draft = draft(interaction, live);
-            callbacks::reschedule(&mut draft, live, at, by, for_anyone)?;
+            callbacks::reschedule(&mut draft, live, at, speaker, by, for_anyone)?;
             draft.finish(&mut contents)
         }
         Command::CallbackAttempted { interaction, outcome, by, for_anyone } => {
@@ -219,7 +216,7 @@ pub fn decide(
             draft.finish(&mut contents)
         }
         Command::Put { document, by } => documents::put(account, document, by)?,
-        Command::Remove { key, by } => documents::remove(account, key, by)?,
+        Command::Remove { key, by } => documents::remove(account, key, by, now)?,
         Command::Recompiled { deployment, image } => documents::recompiled(account, &deployment, image)?,
         Command::DeliveryAttempted { delivery, result } => {
             vec![attempted(account, delivery, result.err(), now)?]

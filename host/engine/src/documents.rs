@@ -10,7 +10,7 @@ use crate::decide::invalid;
 use crate::decision::{Destination, Target};
 use crate::document::{Binding, Configuration, Deployment, Document, DocumentKey, DocumentKind, Queue, Webhook};
 use crate::event::Event;
-use crate::id::{Digest, Name};
+use crate::id::{Digest, Name, UnixMillis};
 use crate::limits;
 use crate::live::State;
 use crate::outgoing;
@@ -103,7 +103,12 @@ pub(crate) fn put(account: &Account, document: Document, by: String) -> Result<V
 }
 
 /// Takes a document away, and with a webhook what is parked for it.
-pub(crate) fn remove(account: &Account, key: DocumentKey, by: String) -> Result<Vec<Event>, Rejection> {
+pub(crate) fn remove(
+    account: &Account,
+    key: DocumentKey,
+    by: String,
+    now: UnixMillis,
+) -> Result<Vec<Event>, Rejection> {
     let configuration = account.configuration();
     if !contains(configuration, &key) {
         return Err(Rejection::DocumentUnknown(key));
@@ -116,7 +121,7 @@ pub(crate) fn remove(account: &Account, key: DocumentKey, by: String) -> Result<
     }
     let mut events = match key.kind {
         DocumentKind::Webhook => outgoing::discarded(account, &key.name).collect(),
-        DocumentKind::Agent => agents::remove(account, &key.name, &by),
+        DocumentKind::Agent => agents::remove(account, &key.name, &by, now),
         _ => Vec::new(),
     };
     events.push(Event::DocumentRemoved { key, by });

@@ -435,7 +435,7 @@ pub enum Event {
         /// How it is reached now.
         connection: Connection,
     },
-    /// An agent gets no offer for a while, after one that it did not accept.
+    /// An agent gets no offer for a while, after one that it did not accept or work that was put back.
     AgentRests {
         /// Who.
         agent: Name,
@@ -538,6 +538,15 @@ pub enum Event {
         id: InteractionId,
         /// The agent who has it; none where it was taken by hand.
         agent: Option<Name>,
+    },
+    /// The customer closed it while somebody worked on it.
+    Closed {
+        /// Which.
+        id: InteractionId,
+        /// In words.
+        reason: String,
+        /// Who said so.
+        by: String,
     },
 }
 
@@ -659,6 +668,7 @@ impl Event {
             | Self::StatisticsRead { id, .. }
             | Self::TransferBegan { id, .. }
             | Self::TransferFailed { id, .. }
+            | Self::Closed { id, .. }
             | Self::Began { id } => Some(*id),
             Self::MessageQueued { message, .. } => message.interaction,
             Self::DocumentPut { .. }
@@ -732,6 +742,7 @@ impl Event {
             Self::StatisticsRead { .. } => "interaction.statistics-read",
             Self::TransferBegan { .. } => "interaction.transfer-began",
             Self::TransferFailed { .. } => "interaction.transfer-failed",
+            Self::Closed { .. } => "interaction.closed",
         }
     }
 }

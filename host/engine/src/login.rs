@@ -72,7 +72,7 @@ pub struct Login {
     pub pending: Option<Pending>,
     /// When its last work ended, or it logged in.
     pub idle_since: UnixMillis,
-    /// It gets no offer before.
+    /// It gets no offer before. Stays over a login.
     pub rests_until: Option<UnixMillis>,
     /// The command by which it was last offered something.
     pub offered_by: Sequence,

@@ -133,7 +133,7 @@ pub struct AgentRules {
     /// Reason codes that agents may give for being not ready. Empty: any.
     #[schema(value_type = Vec<String>)]
     pub reasons: BTreeSet<Name>,
-    /// Disposition codes that agents may give. Empty: any.
+    /// Disposition codes that agents may give, `closed-by-customer` always among them. Empty: any.
     pub dispositions: BTreeSet<String>,
     /// How long a connection may be gone before the agent's offers are revoked and it becomes not ready, 0 to 600,000 ms.
     /// Left out: 10,000.
@@ -143,8 +143,9 @@ pub struct AgentRules {
     /// 300,000.
     #[schema(maximum = 86_400_000)]
     pub assignment_keep_ms: u64,
-    /// Shortest time between an offer that was not accepted and the same agent's next offer, 100 to 600,000 ms. Left out:
-    /// 1,000.
+    /// Shortest time before an agent gets another offer after one that it declined, let expire, or lost because it went not
+    /// ready, logged out or was not reached; and after it had work that was put back into a queue. 100 to 600,000 ms. Left
+    /// out: 1,000.
     #[schema(minimum = 100, maximum = 600_000)]
     pub reoffer_delay_ms: u64,
 }

@@ -1,7 +1,7 @@
 //! Types of the messages that webhooks can ask for.
 
 /// Each with what it tells; `*` stands for all of them.
-pub const TOPICS: [(&str, &str); 45] = [
+pub const TOPICS: [(&str, &str); 46] = [
     ("acknowledgement", "a receipt to the customer"),
     ("reply", "an answer to the customer"),
     ("forward", "an interaction, to an address outside"),
@@ -29,6 +29,7 @@ pub const TOPICS: [(&str, &str); 45] = [
     ("interaction.attention-set", "its agent holds it, works on it, or put it into the workbin"),
     ("interaction.wrap-up-started", "the contact is over, after-contact work began"),
     ("interaction.abandoned", "the customer went away before anybody worked on it"),
+    ("interaction.closed", "the customer closed it while somebody worked on it"),
     ("interaction.said", "somebody said something in it"),
     ("interaction.moved", "it was moved to another queue"),
     ("interaction.transfer-began", "somebody wants to hand it on"),

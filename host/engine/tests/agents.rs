@@ -4,7 +4,8 @@
 
 mod world;
 
-use world::{World, scenario};
+use signalbox_engine::{Account, AgentAction, Command, UnixMillis};
+use world::{World, id, name, scenario, submission};
 
 /// Two agents in a group, a queue for it, and a workflow that leads there.
 fn desk(queue: &str) -> World {
@@ -80,15 +81,17 @@ fn an_offer_ends_in_one_way_and_a_late_answer_is_refused() {
         @0      submit chat w        => submitted i1, at start, at desk by next, queued desk, offered i1 to ann
         @19999  time i1              => rejected not-due
         @20000  accept ann i1        => rejected offer-ended
-        @20000  time i1              => expired i1 by ann, ann not-ready no-answer
+        @20000  time i1              => expired i1 by ann, ann rests 21000, ann not-ready no-answer
         @20001  accept ann i1        => rejected offer-ended
-        @20002  ready ann            => ann ready, offered i1 to ann
-        @20003  cancel i1            => customer-gone i1 by ann, cancelled
-        @20004  submit chat w        => submitted i2, at start, at desk by next, queued desk, offered i2 to ann
-        @20005  not-ready ann lunch  => revoked i2 from ann not-ready, ann not-ready lunch
-        @20006  ready ann            => ann ready, offered i2 to ann
-        @20007  close i2             => customer-gone i2 by ann, abandoned i2
-        @20008  accept ann i2        => rejected offer-ended
+        @20002  ready ann            => ann ready
+        @21000  agent-time ann       => ann rested, offered i1 to ann
+        @21003  cancel i1            => customer-gone i1 by ann, cancelled
+        @21004  submit chat w        => submitted i2, at start, at desk by next, queued desk, offered i2 to ann
+        @21005  not-ready ann lunch  => revoked i2 from ann not-ready, ann rests 22005, ann not-ready lunch
+        @21006  ready ann            => ann ready
+        @22005  agent-time ann       => ann rested, offered i2 to ann
+        @22007  close i2             => customer-gone i2 by ann, abandoned i2
+        @22008  accept ann i2        => rejected offer-ended
     ",
     );
 }
@@ -211,7 +214,9 @@ fn what_everybody_declined_goes_on_by_its_connector_or_waits_for_somebody_new() 
         @1005  submit chat w         => submitted i2, at start, at desk by next, queued desk, offered i2 to ann
         @1006  accept ann i2         => accepted i2 by ann, assigned i2 to ann
         @1007  complete i2 ok as ann => done ok, data disposition=ok, at end by completed, completed ok
-        @1008  ready ann             => ann ready, offered i1 to ann
+        @1008  ready ann             =>
+        @1009  not-ready ann tea     => ann not-ready tea
+        @1010  ready ann             => ann ready, offered i1 to ann
     ",
     );
 }
@@ -321,7 +326,7 @@ fn whoever_loses_the_connection_loses_offers_first_and_work_later() {
         @11      agent-time ann        => rejected not-due
         @10010   agent-time ann        => ann not-ready connection-lost
         @310009  agent-time ann        => rejected not-due
-        @310010  agent-time ann        => released i1, ann out connection-lost
+        @310010  agent-time ann        => released i1, ann rests 311010, ann out connection-lost
         @310011  login bob             => bob in
         @310012  ready bob             => bob ready, offered i1 to bob
     ",
@@ -333,7 +338,7 @@ fn whoever_loses_the_connection_loses_offers_first_and_work_later() {
         @1       ready ann             => ann ready
         @2       disconnect ann        => ann lost
         @3       submit chat w         => submitted i1, at start, at desk by next, queued desk, offered i1 to ann
-        @10002   agent-time ann        => delivery-failed i1 by ann, ann not-ready connection-lost
+        @10002   agent-time ann        => delivery-failed i1 by ann, ann rests 11002, ann not-ready connection-lost
         @10003   ready ann             => rejected agent-unreachable
     ",
     );
@@ -356,13 +361,15 @@ fn a_transfer_is_accepted_declined_or_timed_out() {
         @9      decline bob i1              => declined i1 by bob, bob rests 1009, transfer of i1 failed
         @1009   agent-time bob              => bob rested
         @1010   transfer i1 group team as ann => transfer of i1 began, offered i1 to bob
-        @21010  time i1                     => expired i1 by bob, bob not-ready no-answer, transfer of i1 failed
+        @21010  time i1                     => expired i1 by bob, bob rests 22010, bob not-ready no-answer, transfer of i1 failed
         @21011  ready bob                   => bob ready
-        @21012  transfer i1 agent bob as ann => transfer of i1 began, offered i1 to bob
-        @21013  accept bob i1               => accepted i1 by bob, assigned i1 to bob
-        @21014  complete i1 ok as ann       => rejected assigned-to-another
-        @21015  transfer i1 queue other as bob => moved i1 to other, queued other
-        @21016  take other                  => taken i1 from other
+        @21012  transfer i1 agent bob as ann => rejected nobody-available
+        @22010  agent-time bob              => bob rested
+        @22012  transfer i1 agent bob as ann => transfer of i1 began, offered i1 to bob
+        @22013  accept bob i1               => accepted i1 by bob, assigned i1 to bob
+        @22014  complete i1 ok as ann       => rejected assigned-to-another
+        @22015  transfer i1 queue other as bob => moved i1 to other, queued other, bob rests 23015
+        @22016  take other                  => taken i1 from other
     ",
     );
 }
@@ -551,10 +558,11 @@ fn an_agent_who_does_nothing_loses_it_and_a_word_is_something() {
         @4     accept ann i1         => accepted i1 by ann, assigned i1 to ann
         @4000  say i1 hello as ann   => active i1, said hello
         @5004  time i1               => rejected not-due
-        @9000  time i1               => released i1, offered i1 to ann
+        @9000  time i1               => released i1, ann rests 10000
         @9001  say i1 customer hm    => said hm
-        @9002  accept ann i1         => accepted i1 by ann, assigned i1 to ann
-        @9003  close i1              => done closed-by-customer, data disposition=closed-by-customer, at end by completed, completed closed-by-customer
+        @10000 agent-time ann        => ann rested, offered i1 to ann
+        @10002 accept ann i1         => accepted i1 by ann, assigned i1 to ann
+        @10003 close i1              => closed i1 left, done closed-by-customer, data disposition=closed-by-customer, at end by completed, completed closed-by-customer
     ",
     );
 }
@@ -569,14 +577,15 @@ fn a_second_login_does_what_the_account_says() {
         @0   login ann at p1         => ann in
         @1   ready ann               => ann ready
         @2   submit chat w           => submitted i1, at start, at desk by next, queued desk, offered i1 to ann
-        @3   login ann               => revoked i1 from ann logged-out, ann out replaced, ann in
+        @3   login ann               => revoked i1 from ann logged-out, ann rests 1003, ann out replaced, ann in
         @4   login ann at nowhere    => rejected place-unknown
         @5   not-ready ann tea       => rejected reason-unknown
-        @6   ready ann               => ann ready, offered i1 to ann
-        @7   accept ann i1           => accepted i1 by ann, assigned i1 to ann
-        @8   complete i1 nice as ann => rejected disposition-unknown
-        @9   complete i1 ok as ann   => done ok, data disposition=ok, at end by completed, completed ok
-        @10  ready nobody            => rejected agent-unknown
+        @6   ready ann               => ann ready
+        @1003  agent-time ann        => ann rested, offered i1 to ann
+        @1007  accept ann i1         => accepted i1 by ann, assigned i1 to ann
+        @1008  complete i1 nice as ann => rejected disposition-unknown
+        @1009  complete i1 ok as ann => done ok, data disposition=ok, at end by completed, completed ok
+        @1010  ready nobody          => rejected agent-unknown
     ",
     );
 }
@@ -610,7 +619,7 @@ fn the_wish_to_log_out_after_this_one_outlives_an_offer_that_expires() {
         @3      accept ann i1         => accepted i1 by ann, assigned i1 to ann
         @4      submit chat w         => submitted i2, at start, at desk by next, queued desk, offered i2 to ann
         @5      logout ann after      => ann will log out
-        @20004  time i2               => expired i2 by ann, ann not-ready no-answer, ann will log out
+        @20004  time i2               => expired i2 by ann, ann rests 21004, ann not-ready no-answer, ann will log out
         @20005  complete i1 ok as ann => done ok, data disposition=ok, at end by completed, completed ok, ann out pending
     ",
     );
@@ -647,11 +656,12 @@ fn what_is_moved_still_wants_its_skills_and_its_last_agent() {
         @8   decline bob i2                 => declined i2 by bob, bob rests 1008
         @9   accept ann i1                  => accepted i1 by ann, assigned i1 to ann
         @10  complete i1 ok as ann          => done ok, data disposition=ok, at end by completed, completed ok, offered i2 to ann
-        @11  not-ready ann tea              => revoked i2 from ann not-ready, ann not-ready tea
+        @11  not-ready ann tea              => revoked i2 from ann not-ready, ann rests 1011, ann not-ready tea
         @12  move i2 other                  => moved i2 to other, queued other
         @13  agent-time bob                 => rejected not-due
-        @14  ready bob                      => bob ready
-        @15  ready ann                      => ann ready, offered i2 to ann
+        @15  ready ann                      => ann ready
+        @1011  agent-time bob               => bob rested
+        @1011  agent-time ann               => ann rested, offered i2 to ann
     ",
     );
 }
@@ -669,7 +679,7 @@ fn a_customer_who_goes_during_a_transfer_ends_the_offer() {
         @4     ready bob                    => bob ready
         @2000  transfer i1 agent bob as ann => active i1, transfer of i1 began, offered i1 to bob
         @5003  time i1                      => rejected not-due
-        @5004  close i1                     => customer-gone i1 by bob, done closed-by-customer, data disposition=closed-by-customer, at end by completed, completed closed-by-customer
+        @5004  close i1                     => closed i1 left, customer-gone i1 by bob, done closed-by-customer, data disposition=closed-by-customer, at end by completed, completed closed-by-customer
         @5005  assign i1 nobody             => rejected agent-unknown
     ",
     );
@@ -742,7 +752,7 @@ fn the_time_in_which_somebody_has_it_counts_towards_no_deadline() {
         @10000   take desk              => taken i1 from desk
         @110000  login ann              => ann in
         @110000  assign i1 ann          => assigned i1 to ann
-        @310000  release i1 as operator => released i1
+        @310000  release i1 as operator => released i1, ann rests 311000
         @319999  time i1                => rejected not-due
         @320000  time i1                => relaxed i1 1
         @329999  time i1                => rejected not-due
@@ -970,6 +980,92 @@ fn what_all_have_declined_waits_for_those_who_may_get_it_later() {
         @10000  time i1                => relaxed i1 1, offered i1 to bob
         @10001  not-ready bob lunch    => revoked i1 from bob not-ready, bob not-ready lunch
         @20000  time i1                => relaxed i1 2, at aside by declined-by-all, completed aside
+    ",
+    );
+}
+
+#[test]
+fn whoever_lost_an_offer_rests_whatever_it_does_meanwhile() {
+    let world = || {
+        let mut world = plain("");
+        world.json("agent-group", r#"{"name": "team", "agents": ["ann"]}"#).unwrap();
+        world
+    };
+    scenario(
+        world(),
+        "
+        @0     login ann             => ann in
+        @1     ready ann             => ann ready
+        @2     submit chat w         => submitted i1, at start, at desk by next, queued desk, offered i1 to ann
+        @3     not-ready ann tea     => revoked i1 from ann not-ready, ann rests 1003, ann not-ready tea
+        @4     ready ann             => ann ready
+        @5     not-ready ann tea     => ann not-ready tea
+        @6     logout ann            => ann out requested
+        @7     login ann             => ann in
+        @8     ready ann             => ann ready
+        @1002  agent-time ann        => rejected not-due
+        @1003  agent-time ann        => ann rested, offered i1 to ann
+        @1004  decline ann i1        => declined i1 by ann, ann rests 2004
+        @1005  logout ann            => ann out requested
+        @3000  login ann             => ann in
+        @3001  ready ann             => ann ready, offered i1 to ann
+        @3002  decline ann i1        => declined i1 by ann, ann rests 4002
+        @4002  agent-time ann        => ann rested
+        @4003  ready ann             =>
+    ",
+    );
+    scenario(
+        world(),
+        "
+        @0     login ann             => ann in
+        @1     ready ann             => ann ready
+        @2     submit chat w         => submitted i1, at start, at desk by next, queued desk, offered i1 to ann
+        @3     accept ann i1         => accepted i1 by ann, assigned i1 to ann
+        @4     not-ready ann tea after => ann will be not-ready
+        @5     ready ann             => ann will stay
+        @6     release i1 as ann     => released i1, ann rests 1006
+        @1006  agent-time ann        => ann rested, offered i1 to ann
+    ",
+    );
+}
+
+#[test]
+fn who_rests_does_so_after_a_restart_too() {
+    let mut world = plain("");
+    let act = |action| Command::Agent { agent: name("ann"), action, by: "ann".into() };
+    let log_in = || AgentAction::LogIn { place: None, media_types: [].into(), connected: false };
+    world.try_at(act(log_in()), UnixMillis(0)).unwrap();
+    world.try_at(act(AgentAction::Ready), UnixMillis(1)).unwrap();
+    world.try_at(Command::Submit(Box::new(submission(id(1), "chat", "w"))), UnixMillis(2)).unwrap();
+    world.match_all(UnixMillis(2));
+    world.try_at(act(AgentAction::NotReady { reason: name("tea"), after_work: false }), UnixMillis(4)).unwrap();
+    world.try_at(act(AgentAction::LogOut { after_work: false }), UnixMillis(5)).unwrap();
+    assert_eq!(world.account.rests().collect::<Vec<_>>(), [(&name("ann"), UnixMillis(1004))]);
+    let mut loaded = Account::loading(world.account.sequence());
+    world.account.configuration().documents().for_each(|document| loaded.load_document(&document));
+    world.account.rests().for_each(|(agent, until)| loaded.load_rest(agent, until));
+    world.account.lives().for_each(|(id, live)| loaded.load_live(id, live.clone()));
+    loaded.same(&world.account).unwrap();
+    world.account = loaded;
+    world.try_at(act(log_in()), UnixMillis(6)).unwrap();
+    world.try_at(act(AgentAction::Ready), UnixMillis(7)).unwrap();
+    assert_eq!(world.match_all(UnixMillis(7)), []);
+    assert_eq!(world.account.next_timer(), Some(UnixMillis(1004)));
+}
+
+#[test]
+fn what_the_customer_closes_is_closed_by_the_customer_and_for_the_reason_given() {
+    let mut world = plain(r#", "wrap_up_ms": 1000"#);
+    world.json("rules", r#"{"dispositions": ["another", "better"]}"#).unwrap();
+    scenario(
+        world,
+        "
+        @0     login ann             => ann in
+        @1     ready ann             => ann ready
+        @2     submit chat w         => submitted i1, at start, at desk by next, queued desk, offered i1 to ann
+        @3     accept ann i1         => accepted i1 by ann, assigned i1 to ann
+        @4     close i1              => closed i1 left, wrap-up i1
+        @1004  time i1               => done closed-by-customer, data disposition=closed-by-customer, at end by completed, completed closed-by-customer
     ",
     );
 }

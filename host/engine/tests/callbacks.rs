@@ -163,6 +163,7 @@ fn an_attempt_that_fails_is_made_again_until_there_were_enough() {
         @32400001 attempt i1 busy as ann     => rejected state-wrong
         @32400002 decline ann i1             => declined i1 by ann, ann rests 32401002
         @32401002 agent-time ann             => ann rested
+        @32401003 not-ready ann tea          => ann not-ready tea
         @32401003 ready ann                  => ann ready, offered i1 to ann
         @32401004 accept ann i1              => accepted i1 by ann, assigned i1 to ann
         @32401005 attempt i1 busy as bob     => rejected assigned-to-another
@@ -349,4 +350,21 @@ fn bookings_are_found_again_after_a_restart() {
         let row = postcard::to_stdvec(&event).unwrap();
         assert_eq!(postcard::from_bytes::<Event>(&row).unwrap(), event);
     }
+}
+
+#[test]
+fn an_agent_puts_off_what_it_has_itself_and_an_operator_anything() {
+    scenario(
+        staffed(),
+        "
+        @0        book 1 sales 36000000                => submitted i1, booked 36000000, at start, scheduled i1 36000000
+        @1        reschedule i1 39600000 as bob        => rejected state-wrong
+        @2        reschedule i1 39600000 as operator   => rescheduled 39600000, out of workflows, at start, scheduled i1 39600000
+        @39600000 time i1                              => began i1, at desk by next, queued desk, offered i1 to ann
+        @39600001 reschedule i1 118800000 as ann       => rejected state-wrong
+        @39600002 accept ann i1                        => accepted i1 by ann, assigned i1 to ann
+        @39600003 reschedule i1 118800000 as bob       => rejected assigned-to-another
+        @39600004 reschedule i1 118800000 as ann       => rescheduled 118800000, out of workflows, at start, scheduled i1 118800000
+    ",
+    );
 }

@@ -201,6 +201,9 @@ impl Both {
             let row = postcard::to_stdvec(login).unwrap();
             new.load_login(agent, postcard::from_bytes::<Login>(&row).unwrap());
         }
+        for (agent, until) in old.rests() {
+            new.load_rest(agent, until);
+        }
         for (id, live) in old.lives() {
             let row = postcard::to_stdvec(live).unwrap();
             new.load_live(id, postcard::from_bytes::<Live>(&row).unwrap());

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use signalbox_engine::{
     AttemptOutcome, Calendar, CallbackRules, Command, Configuration, Document, DocumentKind, InteractionId,
-    MomentError, Name, StateKind, UnixMillis, number,
+    MomentError, Name, Speaker, StateKind, UnixMillis, number,
 };
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -413,7 +413,8 @@ async fn reschedule(
         None => when.at_ms.map(UnixMillis),
     };
     let (by, for_anyone) = (caller.by(), caller.acts_for_anyone());
-    caller.acted(interaction, Command::RescheduleCallback { interaction, at, by, for_anyone }).await
+    let speaker = if caller.is_client() { Speaker::Customer } else { Speaker::Agent };
+    caller.acted(interaction, Command::RescheduleCallback { interaction, at, speaker, by, for_anyone }).await
 }
 
 /// Why a callback is cancelled.

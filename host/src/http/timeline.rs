@@ -203,6 +203,7 @@ fn text(event: &Event) -> String {
             format!("{agent} ended the contact as {disposition} and wraps up.")
         }
         Event::Abandoned { reason, .. } => format!("The customer went away: {}", short(reason)),
+        Event::Closed { reason, .. } => format!("The customer closed it: {}", short(reason)),
         Event::Said { speaker: Speaker::Customer, text, .. } => format!("The customer said: {}", short(text)),
         Event::Said { by, text, .. } => format!("{by} said: {}", short(text)),
         Event::Moved { queue, by, .. } => format!("{by} moved it to the queue {queue}."),
@@ -212,7 +213,8 @@ fn text(event: &Event) -> String {
         Event::AgentLoggedOut { agent, reason, .. } => format!("{agent} logged out: {reason}."),
         Event::AgentReady { agent, .. } => format!("{agent} is ready."),
         Event::AgentNotReady { agent, reason, .. } => format!("{agent} is not ready: {reason}."),
-        Event::AgentPending { agent, .. } => format!("{agent} will leave after this."),
+        Event::AgentPending { agent, pending: Some(_), .. } => format!("{agent} will leave after this."),
+        Event::AgentPending { agent, pending: None, .. } => format!("{agent} stays."),
         Event::AgentConnection { agent, .. } => format!("The connection of {agent} changed."),
         Event::TransferBegan { to, by, .. } => format!("{by} wants to hand it on to {}.", target_text(to)),
         Event::TransferFailed { .. } => "Nobody took it over.".to_owned(),

@@ -38,9 +38,10 @@ struct NewWebhook {
     /// `interaction.work-done`, `interaction.completed`, `interaction.cancelled`, `interaction.parked`,
     /// `interaction.resumed`, `interaction.relaxed`, `interaction.attention-set`, `interaction.wrap-up-started`,
     /// `interaction.abandoned`, `interaction.said`, `interaction.moved`, `interaction.scheduled`, `interaction.began`,
-    /// `interaction.marked`, `interaction.statistics-read`, `interaction.transfer-began`, `interaction.transfer-failed`,
-    /// `offer.made`, `offer.ended`, `callback.booked`, `callback.rescheduled`, `callback.attempted`, `endpoint.called`,
-    /// `endpoint.answered`, `strategy.called`, `strategy.answered`, `strategy.failed`.
+    /// `interaction.marked`, `interaction.closed`, `interaction.statistics-read`, `interaction.transfer-began`,
+    /// `interaction.transfer-failed`, `offer.made`, `offer.ended`, `callback.booked`, `callback.rescheduled`,
+    /// `callback.attempted`, `endpoint.called`, `endpoint.answered`, `strategy.called`, `strategy.answered`,
+    /// `strategy.failed`.
     types: Vec<String>,
 }
 

@@ -554,7 +554,8 @@ impl Writer {
             observing.after(&self.account, &mut work.observed);
         }
         for agent in self.account.take_logins_touched() {
-            work.batch.login(&self.store, agent.as_str(), self.account.login(agent.as_str()));
+            let (login, rests_until) = (self.account.login(agent.as_str()), self.account.rest(agent.as_str()));
+            work.batch.login(&self.store, agent.as_str(), login, rests_until);
         }
         work.batch.record(&self.store, &record);
         for digest in binaries.into_iter().filter(|digest| !is_used(self.account.configuration(), *digest)) {

@@ -5,10 +5,10 @@
 use rocksdb::WriteBatch;
 use signalbox_engine::{
     Delivery, DeliveryKey, DeliveryState, Digest, Document, DocumentKey, Ended, Facts, InteractionId, Live, Login,
-    Message, Name, Observed, OutboxMessage, Record, Sequence,
+    Message, Name, Observed, OutboxMessage, Record, Sequence, UnixMillis,
 };
 
-use super::row::{CheckpointRow, encode, encode_document};
+use super::row::{CheckpointRow, LoginRow, encode, encode_document};
 use super::{AccountNumber, AccountRow, DecisionRow, Head, IdempotencyRow, Key, Store};
 
 /// Rows to be written together.
@@ -134,12 +134,13 @@ impl Batch {
         self.put(store, &Key::Retired(self.account, deployment), &encode(&()));
     }
 
-    /// An agent who is logged in; none once it has logged out.
-    pub fn login(&mut self, store: &Store, agent: &str, login: Option<&Login>) {
+    /// An agent who is logged in; none once it has logged out, and then until when it rests from offers, if it does.
+    pub fn login(&mut self, store: &Store, agent: &str, login: Option<&Login>, rests_until: Option<UnixMillis>) {
         let key = Key::Login(self.account, agent);
-        match login {
-            Some(login) => self.put(store, &key, &encode(login)),
-            None => self.delete(store, &key),
+        match (login, rests_until) {
+            (Some(login), _) => self.put(store, &key, &encode(&LoginRow::In(login.clone()))),
+            (None, Some(until)) => self.put(store, &key, &encode(&LoginRow::Resting(until))),
+            (None, None) => self.delete(store, &key),
         }
     }
 

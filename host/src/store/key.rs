@@ -62,7 +62,7 @@ pub enum Key<'a> {
     Delivery(AccountNumber, u64, &'a str),
     /// `14` · n · name: a deployment that was deleted, whose name is not free again. State.
     Retired(AccountNumber, &'a str),
-    /// `15` · n · agent: an agent who is logged in. State.
+    /// `15` · n · agent: an agent who is logged in, or rests after it logged out. State.
     Login(AccountNumber, &'a str),
     /// `16` · n · sequence u64: what statistics observed of the records until there. State.
     Observed(AccountNumber, Sequence),

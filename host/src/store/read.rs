@@ -10,7 +10,7 @@ use signalbox_engine::{
 use uuid::Uuid;
 
 use super::key::{interaction, name, number, prefix, rest};
-use super::row::{CheckpointRow, decode, decode_document, decode_tagged};
+use super::row::{CheckpointRow, LoginRow, decode, decode_document, decode_tagged};
 use super::{AccountNumber, AccountRow, DecisionRow, Error, Family, Head, IdempotencyRow, Key, Store};
 
 /// An interaction as its row says: live or ended.
@@ -130,7 +130,10 @@ impl Store {
         })?;
         self.each(Family::State, &prefix(0x15, number), |key, value| {
             let agent = name(rest(key)).ok_or_else(|| Error::Damaged("name of an agent".into()))?;
-            account.load_login(&agent, decode_tagged(0x15, value)?);
+            match decode_tagged(0x15, value)? {
+                LoginRow::In(login) => account.load_login(&agent, login),
+                LoginRow::Resting(until) => account.load_rest(&agent, until),
+            }
             Ok(())
         })?;
         self.each(Family::State, &prefix(0x12, number), |key, value| {

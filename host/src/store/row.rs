@@ -4,7 +4,7 @@
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use signalbox_engine::{CallId, Digest, Facts, Failure, InteractionId, Name, Sequence, UnixMillis};
+use signalbox_engine::{CallId, Digest, Facts, Failure, InteractionId, Login, Name, Sequence, UnixMillis};
 
 use super::{AccountNumber, Error, Key};
 
@@ -78,6 +78,15 @@ pub struct DecisionRow {
     pub recorded: Vec<u8>,
     /// When the answer was committed.
     pub answered_at: UnixMillis,
+}
+
+/// An agent, while there is something to know of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum LoginRow {
+    /// It is logged in.
+    In(Login),
+    /// It is not, and gets no offer before this moment if it logs in again.
+    Resting(UnixMillis),
 }
 
 /// A part of a checkpoint of the statistics.

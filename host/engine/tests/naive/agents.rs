@@ -34,6 +34,7 @@ impl Model {
                 }
                 self.fact(format!("in {agent}"));
                 let readiness = self.next_count();
+                let rest = self.rests.iter().position(|(other, _)| other == agent).map(|i| self.rests.remove(i).1);
                 self.seats.push(Seat {
                     agent: agent.clone(),
                     place: place.clone(),
@@ -43,7 +44,7 @@ impl Model {
                     logged_in_at: now,
                     pending: None,
                     idle_since: now,
-                    rests_until: None,
+                    rests_until: rest.filter(|until| *until > now),
                     connection: if *connected { Connection::Open } else { Connection::None },
                     readiness,
                     last_offer: 0,
@@ -66,8 +67,12 @@ impl Model {
                 if let Connection::Lost { .. } = seat.connection {
                     return Err("agent-unreachable");
                 }
-                (seat.reason, seat.since, seat.readiness, seat.pending) = (None, now, readiness, None);
-                self.fact(format!("ready {agent}"));
+                if seat.reason.is_some() {
+                    (seat.reason, seat.since, seat.readiness, seat.pending) = (None, now, readiness, None);
+                    self.fact(format!("ready {agent}"));
+                } else if seat.pending.take().is_some() {
+                    self.fact(format!("pending {agent}"));
+                }
             }
             AgentAction::NotReady { reason, after_work } => {
                 self.seat(agent)?;
@@ -78,7 +83,7 @@ impl Model {
                     self.seat(agent)?.pending = Some(Pending::NotReady { reason: reason.clone() });
                     self.fact(format!("pending {agent}"));
                 } else {
-                    self.revoke_all(agent, End::Revoked("not-ready"));
+                    self.withdraw(agent, End::Revoked("not-ready"));
                     self.not_ready(agent, reason);
                 }
             }
@@ -109,9 +114,28 @@ impl Model {
     }
 
     pub(super) fn log_out(&mut self, agent: &Name, why: &str) {
-        self.revoke_all(agent, End::Revoked("logged-out"));
+        self.withdraw(agent, End::Revoked("logged-out"));
+        let now = self.now;
+        let rests_until = self.seat(agent).unwrap().rests_until.filter(|until| *until > now);
+        self.rests.extend(rests_until.map(|until| (agent.clone(), until)));
         self.seats.retain(|seat| seat.agent != *agent);
         self.fact(format!("out {agent} {why}"));
+    }
+
+    /// It gets no offer for a while.
+    pub(super) fn rest(&mut self, agent: &Name) {
+        let until = self.now.plus(self.rules.reoffer_delay_ms);
+        if let Ok(seat) = self.seat(agent) {
+            seat.rests_until = Some(until);
+        }
+    }
+
+    /// It loses all its offers, and rests then.
+    fn withdraw(&mut self, agent: &Name, how: End) {
+        if self.items.iter().any(|item| item.offers.iter().any(|offer| offer.agent == *agent)) {
+            self.revoke_all(agent, how);
+            self.rest(agent);
+        }
     }
 
     /// An agent who wanted to stop after its work, and has none.
@@ -133,13 +157,14 @@ impl Model {
         seat.rests_until = seat.rests_until.filter(|until| *until > now);
         match seat.connection {
             Connection::Lost { not_ready_at: Some(at), .. } if at <= now => {
-                self.revoke_all(agent, End::DeliveryFailed);
+                self.withdraw(agent, End::DeliveryFailed);
                 self.not_ready(agent, &Name::new("connection-lost").unwrap());
             }
             Connection::Lost { not_ready_at: None, release_at } if release_at <= now => {
                 for id in self.worked_on_by(agent, false) {
                     let i = self.find(id).unwrap();
                     self.release(i);
+                    self.rest(agent);
                 }
                 self.log_out(agent, "connection-lost");
             }

@@ -145,6 +145,8 @@ pub struct Model {
     pub queues: Vec<Queue>,
     pub workflows: Vec<Workflow>,
     pub seats: Vec<Seat>,
+    /// Until when those rest who have logged out.
+    pub rests: Vec<(Name, UnixMillis)>,
     pub items: Vec<Item>,
     /// What has happened since this was last emptied.
     pub facts: Vec<String>,
@@ -223,7 +225,9 @@ impl Model {
             Command::Take { queue, by } => self.take(queue, by),
             Command::Release { interaction, by, for_anyone } => {
                 let i = self.own(*interaction, by, *for_anyone)?;
+                let agent = self.items[i].agent().cloned();
                 self.release(i);
+                agent.iter().for_each(|agent| self.rest(agent));
                 Ok(())
             }
             Command::Complete { interaction, disposition, by, for_anyone } => {
@@ -305,7 +309,11 @@ impl Model {
 
     fn check_disposition(&self, disposition: &str) -> Result<(), Refusal> {
         let known = &self.rules.dispositions;
-        if known.is_empty() || known.contains(disposition) { Ok(()) } else { Err("disposition-unknown") }
+        if known.is_empty() || known.contains(disposition) || disposition == "closed-by-customer" {
+            Ok(())
+        } else {
+            Err("disposition-unknown")
+        }
     }
 
     fn put(&mut self, document: &Document) -> Result<(), Refusal> {
@@ -366,6 +374,7 @@ impl Model {
             self.release(i);
         }
         self.people.retain(|person| person.name != *agent);
+        self.rests.retain(|(other, _)| other != agent);
         Ok(())
     }
 

@@ -110,6 +110,7 @@ impl Model {
         for id in offers {
             let agent = self.items[i].offers.iter().find(|offer| offer.id == id).unwrap().agent.clone();
             self.end_offer(i, id, how);
+            self.rest(&agent);
             if how == End::Expired && queue.no_answer_not_ready {
                 self.revoke_all(&agent, End::Revoked("not-ready"));
                 let pending = self.seat(&agent).unwrap().pending.clone();
@@ -119,9 +120,6 @@ impl Model {
                     self.seat(&agent).unwrap().pending = pending;
                     self.fact(format!("pending {agent}"));
                 }
-            } else {
-                let until = self.now.plus(self.rules.reoffer_delay_ms);
-                self.seat(&agent).unwrap().rests_until = Some(until);
             }
         }
         self.leave_if_declined_by_all(i);
@@ -198,6 +196,9 @@ impl Model {
         let document = self.queues.iter().find(|known| known.name == queue).ok_or("queue-unknown")?.clone();
         self.end_offers(i, End::Revoked("moved"));
         self.fact(format!("moved {id} {queue}"));
+        if let (Some(agent), "assigned") = (self.items[i].agent().cloned(), self.items[i].state()) {
+            self.rest(&agent);
+        }
         self.lose(i);
         let mut wish = document.target.clone().map(|target| self.wish(i, target, &document));
         // Skills that are no longer asked for stay so.

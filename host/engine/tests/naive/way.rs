@@ -160,11 +160,7 @@ impl Model {
         match self.items[i].state() {
             "wrap-up" => return Err("state-wrong"),
             "assigned" => {
-                let known = &self.rules.dispositions;
-                let own = "closed-by-customer".to_owned();
-                let fits = known.is_empty() || known.contains(&own);
-                let disposition = if fits { own } else { known.first().unwrap().clone() };
-                self.complete(i, disposition, End::CustomerGone);
+                self.complete(i, "closed-by-customer".into(), End::CustomerGone);
             }
             _ => {
                 self.end_offers(i, End::CustomerGone);
@@ -229,8 +225,9 @@ impl Model {
                 if !late.is_empty() {
                     self.not_accepted(i, late, End::Expired);
                 }
-                if item.work.unwrap().idle_until.is_some_and(|until| until <= now) {
+                if item.work.as_ref().unwrap().idle_until.is_some_and(|until| until <= now) {
                     self.release(i);
+                    item.agent().iter().for_each(|agent| self.rest(agent));
                 }
             }
             _ if item.place.as_ref().unwrap().timeout.is_some_and(|timeout| timeout <= now) => {

@@ -263,7 +263,8 @@ impl World {
             }
             ["reschedule", i, ref at @ ..] => {
                 let at = at.first().map(|at| UnixMillis(at.parse().unwrap()));
-                Command::RescheduleCallback { interaction: the(i), at, by: by(), for_anyone }
+                let speaker = if who == "test" { Speaker::Customer } else { Speaker::Agent };
+                Command::RescheduleCallback { interaction: the(i), at, speaker, by: by(), for_anyone }
             }
             ["attempt", i, outcome] => {
                 let outcome = match outcome {
@@ -466,6 +467,7 @@ impl World {
             Event::AttentionSet { id, attention: Attention::Workbin, .. } => format!("workbin {}", short(id)),
             Event::WrapUpStarted { id, .. } => format!("wrap-up {}", short(id)),
             Event::Abandoned { id, .. } => format!("abandoned {}", short(id)),
+            Event::Closed { id, reason, .. } => format!("closed {} {reason}", short(id)),
             Event::Said { text, .. } => format!("said {text}"),
             Event::Moved { id, queue, .. } => format!("moved {} to {queue}", short(id)),
             Event::Scheduled { id, until, .. } => format!("scheduled {} {}", short(id), until.0),
@@ -475,6 +477,7 @@ impl World {
             Event::AgentReady { agent, .. } => format!("{agent} ready"),
             Event::AgentNotReady { agent, reason, .. } => format!("{agent} not-ready {reason}"),
             Event::AgentPending { agent, pending: Some(Pending::LogOut), .. } => format!("{agent} will log out"),
+            Event::AgentPending { agent, pending: None, .. } => format!("{agent} will stay"),
             Event::AgentPending { agent, .. } => format!("{agent} will be not-ready"),
             Event::AgentConnection { agent, connection: Connection::Lost { .. } } => format!("{agent} lost"),
             Event::AgentConnection { agent, .. } => format!("{agent} connected"),
