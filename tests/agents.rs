@@ -15,6 +15,8 @@ use tokio::sync::watch;
 
 const CAPACITY: [(&str, i64); 2] = [("chat", 2), ("email", 1)];
 const KILLS: usize = 2;
+/// One customer in so many goes away at once.
+const CLOSES_ONE_OF: usize = 20;
 
 fn number(variable: &str, default: usize) -> usize {
     std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
@@ -124,7 +126,15 @@ async fn submit(client: Client, who: usize, count: usize, mut address: Address) 
             let request = request.header("idempotency-key", &label).json(&body);
             match client.send(request).await {
                 Ok((status, answer)) if status.is_success() => {
-                    ids.push(answer["id"].as_str().unwrap_or_default().to_owned());
+                    let id = answer["id"].as_str().unwrap_or_default().to_owned();
+                    if n % CLOSES_ONE_OF == 0 {
+                        // While it waits, is offered, or is worked on.
+                        let patience = Duration::from_millis(n as u64 * 7 % 500);
+                        tokio::time::sleep(patience).await;
+                        // Too late where an agent was quicker, or the server has just gone away.
+                        let _ = client.at(&url).post(&format!("/interactions/{id}/close"), &json!({})).await;
+                    }
+                    ids.push(id);
                     break;
                 }
                 _ => tokio::time::sleep(Duration::from_millis(20)).await,
@@ -238,7 +248,9 @@ async fn check(client: &Client, ids: &BTreeSet<String>) -> Result<()> {
                 let agent = holder.remove(id).with_context(|| format!("{id} was nobody's at {sequence}"))?;
                 add(agent, -1);
             }
-            "interaction.completed" => assert!(completed.insert(id.clone()), "{id} was completed twice"),
+            "interaction.completed" | "interaction.abandoned" => {
+                assert!(completed.insert(id.clone()), "{id} ended twice");
+            }
             _ => {}
         }
         for (medium, most) in CAPACITY {
@@ -248,7 +260,7 @@ async fn check(client: &Client, ids: &BTreeSet<String>) -> Result<()> {
         }
     }
     println!("{} interactions, {made} offers: {ends:?}", ids.len());
-    assert_eq!(&completed, ids, "each was completed");
+    assert_eq!(&completed, ids, "each was completed, or abandoned by its customer");
     assert!(holder.is_empty() && offers.is_empty(), "nobody holds anything: {holder:?} {offers:?}");
     assert_eq!(made, ends.values().sum::<usize>(), "every offer ended in one way");
     for outcome in ["accepted", "declined"] {

@@ -33,7 +33,7 @@ async fn set_up(client: &Client, agents: usize) -> Result<Vec<String>> {
     }
     let names: Vec<String> = (0..agents).map(|n| format!("agent-{n}")).collect();
     client.put("/agent-groups/team", &json!({"agents": names})).await?;
-    client.put("/agent-rules", &json!({"connection_grace_ms": 60_000})).await?;
+    client.put("/agent-rules", &json!({"connection_grace_ms": 60_000, "second_login": "allow"})).await?;
     client.put("/queues/desk", &json!({"target": {"agent-group": "team"}, "offer_timeout_ms": 60_000})).await?;
     for queue in ["desk", "aside"] {
         let workflow = json!({"name": queue,

@@ -9,12 +9,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use signalbox_engine::Name;
 
 use super::Problem;
+use crate::lane::SESSIONS_OF_AGENT_MAX;
 use crate::store::AccountNumber;
 
 /// Sessions of one server.
 pub(super) const SESSIONS_MAX: usize = 5000;
 /// Sessions of one agent: a few desktops, and some that are cut off and not yet found out.
-const OF_AGENT_MAX: usize = 16;
+const OF_AGENT_MAX: usize = SESSIONS_OF_AGENT_MAX;
 
 /// Those that are taken.
 pub(super) struct Seats {

@@ -46,7 +46,7 @@ use activity::Activity;
 pub use accounts::{Accounts, Options, SYSTEM};
 pub use effects::load;
 pub use replay::{Progress, Replay, Replayers};
-pub use sessions::{Session, Snapshot, Update};
+pub use sessions::{SESSIONS_OF_AGENT_MAX, Session, Snapshot, Update};
 pub use shadows::ShadowView;
 pub use writer::BATCH_MAX;
 

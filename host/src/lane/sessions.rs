@@ -16,8 +16,8 @@ use super::Lane;
 /// Records that wait for a session. One that is further behind is cut off.
 pub(super) const UPDATES_MAX: usize = 256;
 
-/// Sessions of one agent, where several may be open. The oldest gives way.
-const SESSIONS_MAX: usize = 8;
+/// Sessions of one agent, where several may be open.
+pub const SESSIONS_OF_AGENT_MAX: usize = 16;
 
 /// A record that is about a session's agent.
 pub type Update = Arc<Record>;
@@ -107,7 +107,7 @@ impl Sessions {
         drop(joining.reply.send(Snapshot::of(account, &agent)));
         let several = account.configuration().agent_rules.second_login == SecondLogin::Allow;
         let sessions = self.open.entry(agent).or_default();
-        let keep = if several { SESSIONS_MAX - 1 } else { 0 };
+        let keep = if several { SESSIONS_OF_AGENT_MAX - 1 } else { 0 };
         sessions.drain(..sessions.len().saturating_sub(keep));
         sessions.push(joining.updates);
     }
