@@ -242,7 +242,7 @@ fn a_folder_without_a_crate_is_no_strategy() {
     let folder = tempfile::tempdir().unwrap();
     let output = signalbox(&["strategy", "build", folder.path().to_str().unwrap()]);
     assert_eq!(code(&output), 1);
-    assert!(err(&output).contains("there is no crate"), "{}", err(&output));
+    assert!(err(&output).contains("no crate in"), "{}", err(&output));
 }
 
 #[test]

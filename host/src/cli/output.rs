@@ -63,6 +63,11 @@ impl Output {
         painted(self.colour_out, style, text)
     }
 
+    /// Text for standard error, styled where a terminal shows it.
+    pub fn paint_step<'a>(&self, style: Style, text: &'a str) -> Cow<'a, str> {
+        painted(self.colour_err, style, text)
+    }
+
     /// A result: JSON, or what `human` makes of it.
     pub fn result<T: Serialize>(&self, value: &T, human: impl FnOnce(&T) -> String) -> Result<(), Error> {
         let text = if self.json {

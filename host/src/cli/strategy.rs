@@ -1,11 +1,24 @@
-//! `signalbox strategy`: from an author's crate to calls in a workflow.
+//! `signalbox strategy`: from an author's first line to calls in a workflow.
 
+mod bench;
 mod build;
+mod cargo;
+mod case;
 mod deploy;
+mod given;
 mod local;
+mod new;
+mod occasion;
+mod project;
+mod request;
+mod run;
+mod starter;
+mod test;
+mod trial;
+mod watch;
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use reqwest::Method;
@@ -17,10 +30,11 @@ use super::error::Error;
 use super::output::{Output, ago, cell, shortened, table, text};
 use super::workflow::items;
 
-/// Builds, inspects, deploys and binds strategies.
+/// Makes, builds, tests, measures, deploys and binds strategies.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
+  signalbox strategy new triage --lang python                 # a project that builds
   signalbox strategy build my-strategy                        # makes my-strategy/my-strategy.wasm
   signalbox strategy inspect my-strategy/my-strategy.wasm
   signalbox strategy deploy my-strategy/my-strategy.wasm --settings rules.json --name rules-7 --bind support/screen
@@ -42,7 +56,12 @@ pub(super) struct Strategy {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    New(new::New),
     Build(build::Build),
+    Test(test::Test),
+    Run(run::Run),
+    Bench(bench::Bench),
+    Watch(watch::Watch),
     /// Says what a component is, or what a deployment was made of.
     Inspect {
         /// A .wasm file, or the name of a deployment on the server.
@@ -128,7 +147,12 @@ struct OnFailure {
 impl Strategy {
     pub async fn run(self, output: &Output) -> Result<(), Error> {
         match self.command {
+            Command::New(new) => new.run(output),
             Command::Build(build) => build.run(output),
+            Command::Test(test) => test.run(output),
+            Command::Run(run) => run.run(output),
+            Command::Bench(bench) => bench.run(output),
+            Command::Watch(watch) => watch.run(&self.connection.client()?, output).await,
             Command::Inspect { strategy } => inspect(&strategy, &self.connection, output).await,
             Command::Deploy(deploy) => deploy.run(&self.connection.client()?, output).await,
             Command::Bind(bind) => {
@@ -389,4 +413,11 @@ fn share(text: &str) -> Result<(String, u32), String> {
 /// Name of a file without its folder and extension.
 fn stem(file: &Path) -> String {
     file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+fn asset(text: &str) -> Result<(String, PathBuf), String> {
+    match text.split_once('=') {
+        Some((name, file)) if !name.is_empty() && !file.is_empty() => Ok((name.to_owned(), PathBuf::from(file))),
+        _ => Err("write it as NAME=FILE".into()),
+    }
 }

@@ -4,7 +4,7 @@
 //! is thrown away with it. A call never fails as such; what went wrong is its outcome.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use signalbox_engine::{Decision, Failure, Request};
 use wasmtime::Store;
@@ -15,7 +15,7 @@ use super::grants::Grants;
 use super::record::Recorded;
 use super::sandbox::{Sandbox, Source};
 use super::wasi::Moment;
-use super::{answer, request, trap};
+use super::{answer, request, thread, trap};
 
 /// How a call ended, and what it saw.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,6 +24,17 @@ pub struct CallResult {
     pub outcome: Result<Decision, Failure>,
     /// What to keep of the call.
     pub record: Recorded,
+}
+
+/// What a call took beside time.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Counted {
+    /// How it ended.
+    pub result: CallResult,
+    /// WebAssembly instructions, those that make the sandbox and configure it included.
+    pub instructions: u64,
+    /// Bytes of memory that it touched, in whole pages: as many as the kernel had to bring in.
+    pub touched_bytes: u64,
 }
 
 impl Deployment {
@@ -39,6 +50,20 @@ impl Deployment {
     #[must_use]
     pub fn replay(&self, request: &Request, recorded: &Recorded) -> CallResult {
         self.run(request, Source::Record(recorded.granted.clone(), 0))
+    }
+
+    /// As [`call`](Self::call), and counts what it takes. Of a runtime that was made for
+    /// [`Counting`](super::Purpose::Counting); of another the counts are 0.
+    #[must_use]
+    pub fn count(&self, request: &Request, grants: &Arc<dyn Grants>) -> Counted {
+        let mut store = self.store(Source::Live(Arc::clone(grants), request.clone()), Moment::of(request));
+        let faults = thread::page_faults();
+        let outcome = self.instance(&mut store).and_then(|strategy| self.route(&strategy, &mut store, request));
+        let faults = thread::page_faults().saturating_sub(faults);
+        let instructions = Sandbox::instructions(&store);
+        let touched_bytes = if self.bounds.counts { faults * thread::PAGE_BYTES } else { 0 };
+        let result = finished(outcome, &mut store, Duration::ZERO, Duration::ZERO);
+        Counted { result, instructions, touched_bytes }
     }
 
     /// An instance that stays between calls. Only for comparison: what one call leaves behind, the next one finds.
@@ -65,7 +90,7 @@ impl Deployment {
     }
 
     fn store(&self, source: Source, moment: Moment) -> Store<Sandbox> {
-        Sandbox::store(self.pre.engine(), source, moment, self.deadline, self.memory_bytes_max)
+        Sandbox::store(self.pre.engine(), source, moment, self.bounds)
     }
 
     /// An instance that is configured.
@@ -76,7 +101,10 @@ impl Deployment {
         let assets: Vec<_> =
             assets.iter().map(|asset| types::Asset { name: &asset.name, content: &asset.content }).collect();
         match strategy.call_configure(&mut *store, settings, &assets) {
-            Ok(Ok(())) => Ok(strategy),
+            Ok(Ok(())) => {
+                store.data_mut().forget_log();
+                Ok(strategy)
+            }
             Ok(Err(why)) => Err(Failure::Trap(answer::cut(format!("it refuses its settings: {why}"), 4096))),
             Err(error) => Err(trap::failure(&error, store.data())),
         }
@@ -113,8 +141,8 @@ impl Warm {
 fn finished(
     outcome: Result<Decision, Failure>,
     store: &mut Store<Sandbox>,
-    instantiate: std::time::Duration,
-    guest: std::time::Duration,
+    instantiate: Duration,
+    guest: Duration,
 ) -> CallResult {
     let sandbox = store.data_mut();
     let record = Recorded {
@@ -127,6 +155,6 @@ fn finished(
     CallResult { outcome, record }
 }
 
-fn nanoseconds(duration: std::time::Duration) -> u64 {
+fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

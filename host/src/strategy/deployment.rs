@@ -11,7 +11,7 @@ use wasmtime::component::Component;
 
 use super::bindings::StrategyPre;
 use super::manifest::Asset;
-use super::sandbox::Sandbox;
+use super::sandbox::{Bounds, Sandbox};
 use super::{Runtime, image};
 
 /// Time that a call has where nobody says otherwise.
@@ -55,8 +55,7 @@ pub struct Deployment {
     pub(super) manifest: Manifest,
     pub(super) pre: StrategyPre<Sandbox>,
     pub(super) configuration: Option<(String, Vec<Asset>)>,
-    pub(super) deadline: Duration,
-    pub(super) memory_bytes_max: usize,
+    pub(super) bounds: Bounds,
     recompiled: Option<Vec<u8>>,
     /// How long its calls take, in nanoseconds; 0 until the first has ended. The pool goes by it.
     typical_ns: AtomicU64,
@@ -64,7 +63,7 @@ pub struct Deployment {
 
 impl std::fmt::Debug for Deployment {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Deployment").field("name", &self.name).field("deadline", &self.deadline).finish_non_exhaustive()
+        f.debug_struct("Deployment").field("name", &self.name).field("bounds", &self.bounds).finish_non_exhaustive()
     }
 }
 
@@ -88,8 +87,7 @@ impl Runtime {
             configuration: package
                 .configuration
                 .map(|(settings, assets)| (if settings.trim().is_empty() { "{}".into() } else { settings }, assets)),
-            deadline: package.deadline.clamp(Duration::from_millis(1), DEADLINE_MAX),
-            memory_bytes_max: self.memory_bytes_max,
+            bounds: self.bounds(package.deadline.clamp(Duration::from_millis(1), DEADLINE_MAX)),
             recompiled,
             typical_ns: AtomicU64::new(0),
         }))

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use signalbox_engine::{Entry, Request, UnixMillis};
 
 /// What a statistic is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ObjectKind {
     /// A queue, by name.

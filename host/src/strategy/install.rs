@@ -142,9 +142,8 @@ impl Bound {
     }
 
     fn instantiate(&self, runtime: &Runtime, deadline: Duration) -> Result<Live, signalbox_engine::Failure> {
-        let machine = &runtime.machine;
-        let memory_bytes_max = runtime.memory_bytes_max;
-        let mut store = Sandbox::store(&machine.engine, Source::Nobody, Moment::default(), deadline, memory_bytes_max);
+        let bounds = runtime.bounds(deadline);
+        let mut store = Sandbox::store(&runtime.machine.engine, Source::Nobody, Moment::default(), bounds);
         let made = self.0.instance_pre().instantiate(&mut store).and_then(|instance| {
             let strategy = Strategy::new(&mut store, &instance)?;
             Ok((instance, strategy))

@@ -10,9 +10,9 @@ use std::num::NonZero;
 use std::time::Duration;
 
 use wasmtime::component::Component;
-use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
+use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails};
 
-use super::{Options, thread};
+use super::{Options, Purpose, thread};
 
 /// How often the epoch moves on. Deadlines are counted in these.
 pub(super) const TICK: Duration = Duration::from_millis(1);
@@ -20,8 +20,8 @@ pub(super) const TICK: Duration = Duration::from_millis(1);
 /// Elements of one table: enough for the functions of an interpreter compiled to Wasm.
 pub(super) const TABLE_ELEMENTS_MAX: usize = 100_000;
 
-/// Core instances of one component. A Rust strategy has 3, one with an interpreter inside about 10.
-pub(super) const CORE_INSTANCES_MAX: usize = 32;
+/// Core instances of one component. A Rust strategy has 3, JavaScript about 10, Python 38: one for each of its libraries.
+pub(super) const CORE_INSTANCES_MAX: usize = 64;
 
 /// Memories of one component, and tables too.
 pub(super) const MEMORIES_MAX: usize = 8;
@@ -62,7 +62,7 @@ impl Machine {
     pub(super) fn new(options: &Options) -> Result<Self, Unfit> {
         let threads = options.threads.get();
         let size = Size::of(threads, available_bytes());
-        let (engine, size, note) = largest(size, options.memory_bytes_max)?;
+        let (engine, size, note) = largest(size, options.memory_bytes_max, options.purpose)?;
         tick(&engine)?;
         let compilers = rayon::ThreadPoolBuilder::new()
             .num_threads(cores())
@@ -127,11 +127,11 @@ impl Size {
 }
 
 /// The engine with as many sandboxes as the system lets it reserve, and a note where they are fewer than wanted.
-fn largest(wanted: Size, memory_bytes: usize) -> Result<(Engine, Size, Option<String>), Unfit> {
+fn largest(wanted: Size, memory_bytes: usize, purpose: Purpose) -> Result<(Engine, Size, Option<String>), Unfit> {
     let mut size = wanted;
     let mut note = None;
     loop {
-        match Engine::new(&config(size, memory_bytes)) {
+        match Engine::new(&config(size, memory_bytes, purpose)) {
             Ok(engine) => return Ok((engine, size, note)),
             Err(error) if size.slots / 2 < SLOTS_MIN => return Err(Unfit::Engine(error)),
             Err(error) => {
@@ -142,10 +142,11 @@ fn largest(wanted: Size, memory_bytes: usize) -> Result<(Engine, Size, Option<St
     }
 }
 
-fn config(size: Size, memory_bytes: usize) -> Config {
+fn config(size: Size, memory_bytes: usize, purpose: Purpose) -> Config {
     let mut pool = PoolingAllocationConfig::default();
     pool.total_component_instances(size.slots)
-        .total_core_instances(size.slots.saturating_mul(8))
+        // Only a bound: nothing is reserved for a core instance.
+        .total_core_instances(size.slots.saturating_mul(u32::try_from(CORE_INSTANCES_MAX).unwrap_or(u32::MAX)))
         .total_memories(size.slots.saturating_mul(2))
         .total_tables(size.slots.saturating_mul(4))
         .total_stacks(SLOTS_MIN)
@@ -158,7 +159,10 @@ fn config(size: Size, memory_bytes: usize) -> Config {
         .linear_memory_keep_resident(size.resident_bytes)
         .table_keep_resident(64 << 10)
         .max_unused_warm_slots(size.slots);
-    if scans_pages() {
+    if purpose == Purpose::Counting {
+        // Each page that a call touches is then a fault of its thread, which the kernel counts.
+        pool.linear_memory_keep_resident(0).table_keep_resident(0);
+    } else if scans_pages() {
         pool.pagemap_scan(Enabled::Yes);
     }
     let mut config = Config::new();
@@ -171,7 +175,12 @@ fn config(size: Size, memory_bytes: usize) -> Config {
         .wasm_simd(true)
         .relaxed_simd_deterministic(true)
         .max_wasm_stack(WASM_STACK_BYTES)
-        .async_stack_size(STACK_BYTES);
+        .async_stack_size(STACK_BYTES)
+        .consume_fuel(purpose == Purpose::Counting)
+        .wasm_backtrace_details(match purpose {
+            Purpose::Authoring => WasmBacktraceDetails::Enable,
+            Purpose::Serving | Purpose::Counting => WasmBacktraceDetails::Disable,
+        });
     config
 }
 
@@ -221,7 +230,7 @@ mod tests {
     #[test]
     fn a_pool_that_cannot_be_reserved_shrinks_with_a_note() {
         let wanted = Size { slots: 40_000, resident_bytes: 1 << 20 };
-        let (_, size, note) = largest(wanted, 64 << 20).unwrap();
+        let (_, size, note) = largest(wanted, 64 << 20, Purpose::Serving).unwrap();
         assert!(size.slots < wanted.slots);
         assert!(note.unwrap().starts_with("40000 sandboxes were not to be had"));
     }

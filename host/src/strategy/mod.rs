@@ -18,6 +18,7 @@ mod answer;
 mod bindings;
 mod call;
 mod componentize;
+mod debug;
 mod deployment;
 mod error;
 mod grants;
@@ -39,13 +40,15 @@ mod wasi;
 use std::collections::BTreeSet;
 use std::num::NonZero;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use signalbox_engine::Digest;
 use wasmtime::component::{Component, InstancePre, Linker};
 
 pub use answer::DECISION_BYTES_MAX;
-pub use call::{CallResult, Warm};
+pub use call::{CallResult, Counted, Warm};
 pub use componentize::{NoComponent, componentize};
+pub use debug::without_lines;
 pub use deployment::{DEADLINE, DEADLINE_MAX, Deployment, LoadError, Package};
 pub use error::InstallError;
 pub use grants::{Grants, Nothing, ObjectKind, RenderedText};
@@ -55,7 +58,7 @@ pub use machine::{STACK_BYTES, Unfit};
 pub use manifest::{ASSET_BYTES_MAX, Asset};
 pub use pool::{Full, Job, Pool};
 pub use record::{Answer, Granted, Level, LogLine, Question, Recorded, Unreadable};
-use sandbox::Sandbox;
+use sandbox::{Bounds, Sandbox};
 pub use sandbox::{LOG_BYTES_MAX, QUESTION_BYTES_MAX, QUESTIONS_MAX};
 pub use thread::{REPLAYING, lower_priority};
 
@@ -71,13 +74,27 @@ pub struct Options {
     pub threads: NonZero<usize>,
     /// Linear memory of one call, in bytes.
     pub memory_bytes_max: usize,
+    /// What it is for. Images of one purpose do not serve another.
+    pub purpose: Purpose,
+}
+
+/// What strategies are run for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Traffic.
+    Serving,
+    /// The author's own components: a trap names files and lines, where the component tells them. Of strangers' components
+    /// nothing so intricate is read.
+    Authoring,
+    /// [`Deployment::count`]: every instruction is counted, which takes time, and no sandbox's memory stays mapped.
+    Counting,
 }
 
 impl Options {
     /// As this machine suggests: a thread for each core and at least two, 64 MiB a call.
     #[must_use]
     pub fn new(images: PathBuf) -> Self {
-        Self { images, threads: machine::threads(), memory_bytes_max: MEMORY_BYTES_MAX }
+        Self { images, threads: machine::threads(), memory_bytes_max: MEMORY_BYTES_MAX, purpose: Purpose::Serving }
     }
 }
 
@@ -86,7 +103,7 @@ pub struct Runtime {
     machine: machine::Machine,
     linker: Linker<Sandbox>,
     images: image::Images,
-    memory_bytes_max: usize,
+    options: Options,
 }
 
 impl Runtime {
@@ -100,7 +117,7 @@ impl Runtime {
         let linker = sandbox::linker(&machine.engine).map_err(Unfit::Engine)?;
         let images =
             image::Images::open(&options.images).map_err(|error| Unfit::Images(options.images.clone(), error))?;
-        Ok(Self { machine, linker, images, memory_bytes_max: options.memory_bytes_max })
+        Ok(Self { machine, linker, images, options: options.clone() })
     }
 
     /// A component with all that it imports.
@@ -109,6 +126,12 @@ impl Runtime {
             Some(linker) => linker.instantiate_pre(component),
             None => self.linker.instantiate_pre(component),
         }
+    }
+
+    /// What a sandbox gets, whose code has so long.
+    fn bounds(&self, deadline: Duration) -> Bounds {
+        let Options { memory_bytes_max, purpose, .. } = self.options;
+        Bounds { deadline, memory_bytes_max, counts: purpose == Purpose::Counting }
     }
 
     /// What it runs with, in a line for the start-up log.

@@ -3,6 +3,7 @@
 //! Invariants: whatever a guest does, the server's memory for it stays bounded, and it stops. A limit ends the call with
 //! a text that names it; it harms no other call.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -35,6 +36,12 @@ const QUESTION_COST_BYTES: usize = 64;
 /// What a line of log costs beside its text, so that empty lines are bounded too.
 const LINE_COST_BYTES: usize = 16;
 
+/// Lines of standard error that the message of a trap has.
+const LAST_WORDS_MAX: usize = 4;
+
+/// Bytes of each.
+const LAST_WORDS_BYTES_MAX: usize = 400;
+
 /// A call may take this many times its deadline by the clock on the wall, where the machine gives it no processor.
 const WALL_FACTOR: u32 = 4;
 
@@ -62,6 +69,17 @@ pub(super) enum Source {
     Record(Vec<Granted>, usize),
 }
 
+/// What a sandbox gets.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    /// Time on a processor.
+    pub(super) deadline: Duration,
+    /// Linear memory in all.
+    pub(super) memory_bytes_max: usize,
+    /// Instructions are counted, by an engine that was made for it.
+    pub(super) counts: bool,
+}
+
 /// What the store of one call holds.
 pub(super) struct Sandbox {
     source: Source,
@@ -72,17 +90,14 @@ pub(super) struct Sandbox {
     question_bytes: usize,
     pub(super) log: Vec<LogLine>,
     log_bytes: usize,
+    /// The last lines that were printed to standard error: where an interpreter says why it gives up.
+    pub(super) last_words: VecDeque<String>,
 }
 
 impl Sandbox {
     /// A store ready to be instantiated in. Its time begins now.
-    pub(super) fn store(
-        engine: &Engine,
-        source: Source,
-        moment: Moment,
-        deadline: Duration,
-        memory_bytes_max: usize,
-    ) -> Store<Self> {
+    pub(super) fn store(engine: &Engine, source: Source, moment: Moment, bounds: Bounds) -> Store<Self> {
+        let Bounds { deadline, memory_bytes_max, counts } = bounds;
         let sandbox = Self {
             source,
             moment,
@@ -92,13 +107,22 @@ impl Sandbox {
             question_bytes: 0,
             log: Vec::new(),
             log_bytes: 0,
+            last_words: VecDeque::new(),
         };
         let mut store = Store::new(engine, sandbox);
         store.limiter(|sandbox| &mut sandbox.memory);
         store.set_hostcall_fuel(CROSSING_BYTES_MAX);
         store.epoch_deadline_callback(Time::over);
         store.set_epoch_deadline(Time::FIRST_TICKS);
+        if counts {
+            store.set_fuel(u64::MAX).unwrap_or_else(|error| panic!("the engine was made to count: {error}"));
+        }
         store
+    }
+
+    /// Instructions since it was made, where they are counted.
+    pub(super) fn instructions(store: &Store<Self>) -> u64 {
+        store.get_fuel().map_or(0, |left| u64::MAX - left)
     }
 
     /// Begins another call in the same store: a warm instance has no fresh one.
@@ -109,9 +133,24 @@ impl Sandbox {
         sandbox.time = Time { began: Instant::now(), processor: None, ..sandbox.time };
         sandbox.granted = Vec::new();
         sandbox.question_bytes = 0;
-        sandbox.log = Vec::new();
-        sandbox.log_bytes = 0;
+        sandbox.forget_log();
         store.set_epoch_deadline(Time::FIRST_TICKS);
+    }
+
+    /// Drops what was logged so far: what a strategy says while it configures itself is no call's.
+    pub(super) fn forget_log(&mut self) {
+        self.log.clear();
+        self.log_bytes = 0;
+        self.last_words.clear();
+    }
+
+    /// Keeps a line that was printed to standard error.
+    pub(super) fn complain(&mut self, line: String) {
+        if self.last_words.len() == LAST_WORDS_MAX {
+            self.last_words.pop_front();
+        }
+        self.last_words.push_back(answer::cut(line.clone(), LAST_WORDS_BYTES_MAX));
+        self.keep(Level::Warn, line);
     }
 
     /// The deadline that the call was given.

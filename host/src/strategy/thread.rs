@@ -33,6 +33,17 @@ pub(super) fn processor_time() -> Duration {
     Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
+/// Bytes of a page of memory, as the kernel counts page faults.
+pub(super) const PAGE_BYTES: u64 = 4096;
+
+/// Pages that the kernel has brought in for the calling thread since it began; 0 where the system does not say.
+pub(super) fn page_faults() -> u64 {
+    let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap_or_default();
+    // The name of the thread, in brackets, may hold spaces; `minflt` is the eighth field behind it (proc(5)).
+    let fields = stat.rsplit_once(')').map(|(_, rest)| rest).unwrap_or_default();
+    fields.split_ascii_whitespace().nth(7).and_then(|count| count.parse().ok()).unwrap_or(0)
+}
+
 #[cfg(test)]
 mod tests {
     #[test]

@@ -1,7 +1,7 @@
 //! Why a call ended without an answer, in words that help the author of the strategy.
 
 use signalbox_engine::Failure;
-use wasmtime::{Error, Trap, WasmBacktrace};
+use wasmtime::{Error, FrameInfo, Trap, WasmBacktrace};
 
 use super::answer;
 use super::record::Level;
@@ -69,23 +69,39 @@ fn memory_limit(bytes_max: usize) -> String {
     format!("it ran into its memory limit of {} MiB", bytes_max >> 20)
 }
 
-/// A panic ends in `unreachable`; what it said is the last error in the log, where the SDK wrote it.
+/// A panic ends in `unreachable`; what it said is the last error in the log, where the SDK wrote it, or the last that was
+/// printed to standard error, as interpreters do.
 fn panicked(sandbox: &Sandbox) -> String {
     let said = sandbox.log.iter().rev().find(|line| line.level == Level::Error);
-    said.map_or_else(|| "it panicked or aborted".into(), |line| line.message.clone())
+    if let Some(line) = said {
+        return line.message.clone();
+    }
+    let words = sandbox.last_words.iter().filter(|line| !line.starts_with("note: "));
+    let words: Vec<_> = words.map(|line| line.trim()).collect();
+    if words.is_empty() { "it panicked or aborted".into() } else { words.join(" | ") }
 }
 
-/// ` (in a, called by b, …)`, the machinery of panics left out.
+/// ` (in a at src/a.rs:7, called by b, …)`, the machinery of panics left out. Files and lines are there where the runtime
+/// reads them and the component has them.
 fn place(backtrace: &WasmBacktrace) -> String {
-    let names: Vec<String> = backtrace
-        .frames()
-        .iter()
-        .filter_map(|frame| frame.func_name())
-        .map(|name| format!("{:#}", rustc_demangle::demangle(name)))
-        .filter(|name| !is_machinery(name))
-        .take(FRAMES_MAX)
-        .collect();
+    let names: Vec<String> = backtrace.frames().iter().flat_map(places).take(FRAMES_MAX).collect();
     if names.is_empty() { String::new() } else { format!(" (in {})", names.join(", called by ")) }
+}
+
+/// The functions of a frame, with those that were inlined into another one first.
+fn places(frame: &FrameInfo) -> Vec<String> {
+    let demangled = |name: &str| format!("{:#}", rustc_demangle::demangle(name));
+    if frame.symbols().is_empty() {
+        return frame.func_name().map(demangled).filter(|name| !is_machinery(name)).into_iter().collect();
+    }
+    let symbols = frame.symbols().iter().filter_map(|symbol| {
+        let name = symbol.name().or(frame.func_name()).map(demangled).filter(|name| !is_machinery(name))?;
+        Some(match (symbol.file(), symbol.line()) {
+            (Some(file), Some(line)) => format!("{name} at {file}:{line}"),
+            _ => name,
+        })
+    });
+    symbols.collect()
 }
 
 fn is_machinery(name: &str) -> bool {

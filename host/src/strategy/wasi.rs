@@ -8,6 +8,7 @@
 //! anything.
 
 use signalbox_engine::{Request, UnixMillis};
+use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, ComponentType, Lift, Linker, LinkerInstance, Lower, Resource, ResourceType};
 use wasmtime::{Result, StoreContextMut};
 
@@ -58,8 +59,12 @@ fn mix(mut value: u64) -> u64 {
 struct InputStream;
 struct OutputStream;
 struct IoError;
-struct Terminal;
+struct Pollable;
+struct TerminalInput;
+struct TerminalOutput;
 struct Descriptor;
+/// What nothing here makes.
+struct Other;
 
 #[derive(ComponentType, Lower, Lift)]
 #[component(variant)]
@@ -88,12 +93,35 @@ pub(super) fn linker(
         return Ok(None);
     }
     let mut linker = plain.clone();
-    for import in imports.iter().filter(|import| is_wasi(import)) {
-        let interface = import.split('@').next().unwrap_or_default();
-        define(interface, &mut linker.instance(import)?)?;
+    let engine = component.engine();
+    for (import, item) in component.component_type().imports(engine).filter(|(import, _)| is_wasi(import)) {
+        let mut instance = linker.instance(import)?;
+        if let ComponentItem::ComponentInstance(exports) = item.ty {
+            // An interface names the resources of others that it uses too, and each must be one type throughout.
+            for (name, export) in exports.exports(engine) {
+                if matches!(export.ty, ComponentItem::Resource(_)) {
+                    instance.resource(name, resource(name), |_, _| Ok(()))?;
+                }
+            }
+        }
+        define(import.split('@').next().unwrap_or_default(), &mut instance)?;
     }
     linker.define_unknown_imports_as_traps(component)?;
     Ok(Some(linker))
+}
+
+/// The type of a resource, by its name: no two interfaces of WASI name theirs alike.
+fn resource(name: &str) -> ResourceType {
+    match name {
+        "error" => ResourceType::host::<IoError>(),
+        "input-stream" => ResourceType::host::<InputStream>(),
+        "output-stream" => ResourceType::host::<OutputStream>(),
+        "pollable" => ResourceType::host::<Pollable>(),
+        "descriptor" => ResourceType::host::<Descriptor>(),
+        "terminal-input" => ResourceType::host::<TerminalInput>(),
+        "terminal-output" => ResourceType::host::<TerminalOutput>(),
+        _ => ResourceType::host::<Other>(),
+    }
 }
 
 fn define(interface: &str, of: &mut LinkerInstance<'_, Sandbox>) -> Result<()> {
@@ -110,12 +138,13 @@ fn define(interface: &str, of: &mut LinkerInstance<'_, Sandbox>) -> Result<()> {
         "wasi:cli/stdin" => of.func_wrap("get-stdin", |_, ()| Ok((Resource::<InputStream>::new_own(0),))),
         "wasi:cli/stdout" => of.func_wrap("get-stdout", |_, ()| Ok((Resource::<OutputStream>::new_own(STDOUT),))),
         "wasi:cli/stderr" => of.func_wrap("get-stderr", |_, ()| Ok((Resource::<OutputStream>::new_own(STDERR),))),
-        "wasi:cli/terminal-input" => of.resource("terminal-input", ResourceType::host::<Terminal>(), |_, _| Ok(())),
-        "wasi:cli/terminal-output" => of.resource("terminal-output", ResourceType::host::<Descriptor>(), |_, _| Ok(())),
-        "wasi:cli/terminal-stdin" => of.func_wrap("get-terminal-stdin", |_, ()| Ok((None::<Resource<Terminal>>,))),
-        "wasi:cli/terminal-stdout" => of.func_wrap("get-terminal-stdout", |_, ()| Ok((None::<Resource<Descriptor>>,))),
-        "wasi:cli/terminal-stderr" => of.func_wrap("get-terminal-stderr", |_, ()| Ok((None::<Resource<Descriptor>>,))),
-        "wasi:io/error" => of.resource("error", ResourceType::host::<IoError>(), |_, _| Ok(())),
+        "wasi:cli/terminal-stdin" => of.func_wrap("get-terminal-stdin", |_, ()| Ok((None::<Resource<TerminalInput>>,))),
+        "wasi:cli/terminal-stdout" => {
+            of.func_wrap("get-terminal-stdout", |_, ()| Ok((None::<Resource<TerminalOutput>>,)))
+        }
+        "wasi:cli/terminal-stderr" => {
+            of.func_wrap("get-terminal-stderr", |_, ()| Ok((None::<Resource<TerminalOutput>>,)))
+        }
         "wasi:io/streams" => streams(of),
         "wasi:clocks/wall-clock" => {
             of.func_wrap("now", |store, ()| {
@@ -141,7 +170,6 @@ fn define(interface: &str, of: &mut LinkerInstance<'_, Sandbox>) -> Result<()> {
             let moment = &mut store.data_mut().moment;
             Ok(((moment.random(), moment.random()),))
         }),
-        "wasi:filesystem/types" => of.resource("descriptor", ResourceType::host::<Descriptor>(), |_, _| Ok(())),
         "wasi:filesystem/preopens" => {
             of.func_wrap("get-directories", |_, ()| Ok((Vec::<(Resource<Descriptor>, String)>::new(),)))
         }
@@ -154,8 +182,6 @@ fn streams(of: &mut LinkerInstance<'_, Sandbox>) -> Result<()> {
     type Written = (std::result::Result<(), StreamError>,);
     type Read = (std::result::Result<Vec<u8>, StreamError>,);
     type Output = Resource<OutputStream>;
-    of.resource("input-stream", ResourceType::host::<InputStream>(), |_, _| Ok(()))?;
-    of.resource("output-stream", ResourceType::host::<OutputStream>(), |_, _| Ok(()))?;
     for read in ["[method]input-stream.read", "[method]input-stream.blocking-read"] {
         of.func_wrap(read, |_, (_, _): (Resource<InputStream>, u64)| -> Result<Read> {
             Ok((Err(StreamError::Closed),))
@@ -166,10 +192,12 @@ fn streams(of: &mut LinkerInstance<'_, Sandbox>) -> Result<()> {
     })?;
     for write in ["[method]output-stream.write", "[method]output-stream.blocking-write-and-flush"] {
         of.func_wrap(write, |mut store, (to, bytes): (Output, Vec<u8>)| -> Result<Written> {
-            let level = if to.rep() == STDERR { Level::Warn } else { Level::Info };
             let text = String::from_utf8_lossy(&bytes);
-            for line in text.lines().filter(|line| !line.trim().is_empty()) {
-                store.data_mut().keep(level, line.to_owned());
+            for line in text.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned) {
+                match to.rep() {
+                    STDERR => store.data_mut().complain(line),
+                    _ => store.data_mut().keep(Level::Info, line),
+                }
             }
             Ok((Ok(()),))
         })?;

@@ -7,7 +7,7 @@ use clap::Args;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{OnFailure, described, element, put_binding};
+use super::{OnFailure, asset, described, element, put_binding};
 use crate::cli::client::{Body, Client, fits};
 use crate::cli::document::read_text;
 use crate::cli::error::Error;
@@ -113,7 +113,7 @@ impl Deploy {
 }
 
 /// Whether there is such a strategy element: said before anything is uploaded.
-async fn can_be_bound(client: &Client, (workflow, element): &(String, String)) -> Result<(), Error> {
+pub(super) async fn can_be_bound(client: &Client, (workflow, element): &(String, String)) -> Result<(), Error> {
     let place = format!("--bind {workflow}/{element}");
     let refused = |what: String, code: &str| Error::refused(what).code(Some(code.into())).at(place.clone());
     let drawn = client.get(&["workflows", workflow], &[]).await;
@@ -137,7 +137,7 @@ async fn can_be_bound(client: &Client, (workflow, element): &(String, String)) -
 }
 
 /// Uploads a file; answers with its digest.
-async fn upload(
+pub(super) async fn upload(
     client: &Client,
     to: &str,
     media_type: &'static str,
@@ -155,11 +155,4 @@ async fn upload(
     let short: String = digest.chars().take(12).collect();
     output.timed(&format!("uploaded {} ({}) as {short}", file.display(), bytes(size)), began.elapsed());
     Ok(digest)
-}
-
-fn asset(text: &str) -> Result<(String, PathBuf), String> {
-    match text.split_once('=') {
-        Some((name, file)) if !name.is_empty() && !file.is_empty() => Ok((name.to_owned(), PathBuf::from(file))),
-        _ => Err("write it as NAME=FILE".into()),
-    }
 }

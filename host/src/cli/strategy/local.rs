@@ -1,23 +1,51 @@
 //! Components on this machine, looked at in a sandbox of this process: no server is asked.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use signalbox_engine::Manifest;
 
 use crate::cli::error::Error;
 use crate::cli::output::bytes;
-use crate::strategy::{Inspection, Options, Runtime};
+use crate::strategy::{Inspection, InstallError, Options, Runtime, Unfit, without_lines};
 
-/// What a component says of itself.
+/// What the component in a file says of itself.
 pub(super) fn inspect(file: &Path) -> Result<Inspection, Error> {
-    let component = std::fs::read(file).map_err(|error| Error::file("read", file, &error))?;
+    inspected(&read(file)?, file)
+}
+
+/// What a component says of itself; the file is where it is, or will be.
+pub(super) fn inspected(component: &[u8], file: &Path) -> Result<Inspection, Error> {
     let images = tempfile::tempdir().map_err(|error| Error::new("no temporary folder").because(&error))?;
-    let runtime = Runtime::new(&Options::new(images.path().to_owned()))
-        .map_err(|error| Error::new("strategies cannot run here").because(&error))?;
-    runtime.inspect(&component).map_err(|error| {
-        Error::new(format!("{} is not a strategy", file.display())).because(&error).code(Some(error.code().into()))
-    })
+    let runtime = Runtime::new(&Options::new(images.path().to_owned())).map_err(|error| unfit(&error))?;
+    runtime.inspect(component).map_err(|error| no_strategy(file, &error))
+}
+
+/// The bytes of a component.
+pub(super) fn read(file: &Path) -> Result<Vec<u8>, Error> {
+    std::fs::read(file).map_err(|error| Error::file("read", file, &error))
+}
+
+/// The bytes of a component with files and lines, where the build left those beside it, and it is the same component.
+pub(super) fn read_with_lines(file: &Path) -> Result<Vec<u8>, Error> {
+    let component = read(file)?;
+    let with_lines = std::fs::read(lines_file(file)).unwrap_or_default();
+    Ok(if without_lines(&with_lines) == component { with_lines } else { component })
+}
+
+/// Where a component with files and lines is: `NAME.lines.wasm` beside `NAME.wasm`.
+pub(super) fn lines_file(file: &Path) -> PathBuf {
+    file.with_extension("lines.wasm")
+}
+
+/// Why a component is none that a server would take.
+pub(super) fn no_strategy(file: &Path, error: &InstallError) -> Error {
+    Error::new(format!("{} is not a strategy", file.display())).because(error).code(Some(error.code().into()))
+}
+
+/// Why nothing can be run on this machine.
+pub(super) fn unfit(error: &Unfit) -> Error {
+    Error::new("strategies cannot run here").because(error)
 }
 
 /// It as JSON.
