@@ -105,7 +105,7 @@ impl Watch {
         let body = json!({ "strategy": strategy, "settings": settings, "message": "saved" });
         let deployment: Value = client.send_long(Method::POST, &["deployments"], Body::Json(&body)).await?;
         let name = cell(&deployment, "name");
-        put_binding(client, &self.bind, &[(name.clone(), 1)], &self.on_failure).await?;
+        put_binding(client, &self.bind, &[(name.clone(), 1)], &self.on_failure, (&[], "watched")).await?;
         Ok(name)
     }
 }
