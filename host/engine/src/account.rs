@@ -4,16 +4,19 @@
 //! (queues, timers, calls, workflows, deliveries) are derived from the rows and never stored.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
+use std::ops::{Bound, Range};
 use std::sync::Arc;
 
 use crate::callbacks::Callback;
-use crate::document::{Configuration, Document, DocumentKind};
+use crate::capacity::CapacityRule;
+use crate::decision::Target;
+use crate::document::{Configuration, Document, DocumentKey, DocumentKind};
 use crate::event::{Delivery, DeliveryKey, DeliveryState, Event, Record};
 use crate::id::{CallId, InteractionId, Name, Sequence, UnixMillis};
 use crate::live::{Ended, Live, Rank, State, Wants, intern};
 use crate::login::Login;
 use crate::matching::{Due, Matching, Staff, Work};
+use crate::staff::{Agent, AgentGroup, PlaceGroup};
 
 /// The routing state of one account.
 #[derive(Debug, Clone, Default)]
@@ -41,11 +44,42 @@ pub struct Account {
     deliveries_pending: usize,
     deliveries_parked: BTreeMap<Name, BTreeSet<u64>>,
     queues_touched: BTreeSet<Name>,
+    /// Queues that have other settings now, and the next of those that wait there to be told: what is not stored is found
+    /// again as rows are loaded.
+    queues_changed: BTreeMap<Name, (u16, Rank)>,
     logins: BTreeMap<Name, Login>,
     login_timers: BTreeSet<(UnixMillis, Name)>,
     logins_touched: BTreeSet<Name>,
     matching: Matching,
     names: BTreeSet<Name>,
+}
+
+/// What a document says about who belongs together.
+struct Grouping {
+    agents: Option<Arc<AgentGroup>>,
+    places: Option<Arc<PlaceGroup>>,
+    capacity: CapacityRule,
+}
+
+impl Grouping {
+    fn new(configuration: &Configuration, key: &DocumentKey) -> Self {
+        let agents = configuration.agent_groups.get(&key.name).filter(|_| key.kind == DocumentKind::AgentGroup);
+        let places = configuration.place_groups.get(&key.name).filter(|_| key.kind == DocumentKind::PlaceGroup);
+        let capacity = configuration.agent_rules.capacity.clone();
+        Self { agents: agents.cloned(), places: places.cloned(), capacity }
+    }
+
+    fn contains(&self, agent: &Agent) -> bool {
+        self.agents.as_ref().is_some_and(|group| group.contains(agent))
+    }
+
+    fn has_capacity(&self) -> bool {
+        self.agents.as_ref().is_some_and(|group| group.capacity.is_some())
+    }
+
+    fn has_place(&self, place: &Name) -> bool {
+        self.places.as_ref().is_some_and(|group| group.places.contains(place))
+    }
 }
 
 impl Account {
@@ -252,12 +286,55 @@ impl Account {
     /// [`Account::matched`] is to be told.
     #[must_use]
     pub fn match_due(&self) -> Option<Due> {
-        self.matching.due()
+        self.matching.due().or_else(|| self.queue_due().map(|(_, _, rank)| Due::Again(rank.id)))
     }
 
     /// Nothing more can be matched there until something changes.
     pub fn matched(&mut self, due: &Due) {
-        self.matching.done(due);
+        match (self.matching.due(), self.queue_due()) {
+            (None, Some((queue, ageing, rank))) if *due == Due::Again(rank.id) => {
+                let (queue, after) = (queue.clone(), (ageing, rank));
+                self.next_in_changed(&queue, Bound::Excluded(after));
+            }
+            _ => self.matching.done(due),
+        }
+    }
+
+    /// Those that wait in a queue follow its settings, one after the other.
+    fn queue_changes(&mut self, queue: &crate::document::Queue) {
+        let same = |old: &crate::document::Queue| {
+            old.target == queue.target && old.choice == queue.choice && old.offers_max == queue.offers_max
+        };
+        if self.configuration.queues.get(&queue.name).is_none_or(|old| !same(old)) {
+            self.next_in_changed(&queue.name, Bound::Unbounded);
+        }
+    }
+
+    /// The first that waits in a queue that has changed and is still to be told.
+    fn queue_due(&self) -> Option<(&Name, u16, Rank)> {
+        let (queue, (ageing, rank)) = self.queues_changed.first_key_value()?;
+        Some((queue, *ageing, *rank))
+    }
+
+    /// Goes on to the next one that waits in a queue that has changed; after the last one it has been told.
+    fn next_in_changed(&mut self, queue: &Name, from: Bound<(u16, Rank)>) {
+        let next = self.queues.get(queue).and_then(|ages| {
+            let (ageing, rank) = match from {
+                Bound::Excluded((ageing, rank)) | Bound::Included((ageing, rank)) => (ageing, Some(rank)),
+                Bound::Unbounded => (0, None),
+            };
+            let rest = rank.and_then(|rank| ages.get(&ageing)?.range((Bound::Excluded(rank), Bound::Unbounded)).next());
+            let others = if rank.is_some() { Bound::Excluded(ageing) } else { Bound::Unbounded };
+            let other = || {
+                let mut ages = ages.range((others, Bound::Unbounded));
+                ages.find_map(|(ageing, ranks)| Some((*ageing, *ranks.first()?)))
+            };
+            rest.map(|rank| (ageing, *rank)).or_else(other)
+        });
+        match next {
+            Some(next) => drop(self.queues_changed.insert(queue.clone(), next)),
+            None => drop(self.queues_changed.remove(queue)),
+        }
     }
 
     fn staff(&self) -> Staff<'_> {
@@ -274,6 +351,11 @@ impl Account {
 
     pub(crate) fn all_declined(&self, live: &Live) -> bool {
         self.matching.all_declined(self.staff(), live)
+    }
+
+    /// Whether somebody is logged in who could take it where it waits.
+    pub(crate) fn is_served(&self, live: &Live) -> bool {
+        self.matching.is_served(self.staff(), live)
     }
 
     pub(crate) fn could_take(&self, wants: &Wants, media_type: &Name) -> bool {
@@ -357,12 +439,18 @@ impl Account {
                 }
             }
             Event::DocumentPut { document, .. } => {
+                if let Document::Queue(queue) = document {
+                    self.queue_changes(queue);
+                }
+                let key = document.key();
+                let before = Grouping::new(&self.configuration, &key);
                 Arc::make_mut(&mut self.configuration).put(document);
-                self.rate_after(&document.key());
+                self.rate_after(&key, &before);
             }
             Event::DocumentRemoved { key, .. } => {
+                let before = Grouping::new(&self.configuration, key);
                 Arc::make_mut(&mut self.configuration).remove(key);
-                self.rate_after(key);
+                self.rate_after(key, &before);
             }
             Event::AgentLoggedIn { agent, place, media_types, reason, connection, .. } => {
                 let (place, media_types, reason) = (place.clone(), media_types.clone(), reason.clone());
@@ -403,13 +491,38 @@ impl Account {
         }
     }
 
-    /// Whom a document is about is looked at again.
-    fn rate_after(&mut self, key: &crate::document::DocumentKey) {
+    /// Whom a document is about is looked at again: the members of a group before and afterwards.
+    fn rate_after(&mut self, key: &DocumentKey, before: &Grouping) {
+        let after = Grouping::new(&self.configuration, key);
+        let staff = Staff { configuration: &self.configuration, logins: &self.logins };
         match key.kind {
             DocumentKind::Agent => self.rate(&key.name),
-            DocumentKind::AgentGroup | DocumentKind::PlaceGroup | DocumentKind::AgentRules => {
-                let agents: Vec<Name> = self.logins.keys().cloned().collect();
-                agents.iter().for_each(|agent| self.rate(agent));
+            DocumentKind::AgentGroup => {
+                let changed = |(name, _): &(&Name, &Login)| {
+                    let agent = staff.configuration.agents.get(*name);
+                    agent.is_some_and(|agent| before.contains(agent) || after.contains(agent))
+                };
+                let target = Target::AgentGroup(key.name.to_string());
+                for (agent, _) in staff.logins.iter().filter(changed) {
+                    self.matching.rate_for(staff, agent, &target);
+                    if before.has_capacity() || after.has_capacity() {
+                        self.matching.rate_capacity(staff, agent);
+                    }
+                }
+            }
+            DocumentKind::PlaceGroup => {
+                let target = Target::PlaceGroup(key.name.to_string());
+                let sits = |(_, login): &(&Name, &Login)| {
+                    login.place.as_ref().is_some_and(|place| before.has_place(place) || after.has_place(place))
+                };
+                for (agent, _) in staff.logins.iter().filter(sits) {
+                    self.matching.rate_for(staff, agent, &target);
+                }
+            }
+            DocumentKind::AgentRules if before.capacity != after.capacity => {
+                for agent in staff.logins.keys() {
+                    self.matching.rate_capacity(staff, agent);
+                }
             }
             _ => {}
         }
@@ -555,6 +668,10 @@ impl Account {
         match &live.state {
             State::Queued(position) => {
                 self.touch(&position.queue);
+                let rank = (position.ageing, Rank::new(live, position, id));
+                if self.queues_changed.get(&position.queue) == Some(&rank) {
+                    self.next_in_changed(&position.queue, Bound::Excluded(rank));
+                }
                 if let Some(ages) = self.queues.get_mut(&position.queue) {
                     if let Some(ranks) = ages.get_mut(&position.ageing) {
                         ranks.remove(&Rank::new(live, position, id));

@@ -221,6 +221,7 @@ pub(crate) fn match_due(account: &Account, due: &Due, now: UnixMillis) -> Result
             }
             (None, agent.clone())
         }
+        Due::Again(_) => return Err(Rejection::NotDue),
         Due::Interaction(id) => (Some(*id), account.agent_for(find(account, *id)?).ok_or(Rejection::NotDue)?),
     };
     // All agents see the same order, so whatever another one should get instead comes before it: this ends.
@@ -314,7 +315,7 @@ fn not_accepted(draft: &mut Draft<'_>, live: &Live, offers: &[Offer], how: &Offe
             draft.push(Event::AgentRests { agent, until: Some(now.plus(rules.reoffer_delay_ms)) });
         }
     }
-    draft.leave_if_declined_by_all();
+    draft.leave_if_nobody_is_left();
 }
 
 fn idle_until(account: &Account, live: &Live, now: UnixMillis) -> Option<UnixMillis> {

@@ -14,9 +14,10 @@ use crate::event::{Delivery, DeliveryKey, DeliveryState, Event, OfferEnd, Park, 
 use crate::id::{CallId, InteractionId, Name, UnixMillis};
 use crate::limits;
 use crate::live::{Live, State};
+use crate::matching::Due;
 use crate::rejection::Rejection;
 use crate::walk::Draft;
-use crate::{agents, callbacks, documents, outgoing};
+use crate::{again, agents, callbacks, documents, outgoing};
 
 /// What an accepted command does.
 #[derive(Debug, Clone)]
@@ -45,9 +46,18 @@ pub fn reads(account: &Account, command: &Command) -> Option<InteractionId> {
         | Command::Move { interaction, .. }
         | Command::Transfer { interaction, to: Target::Queue(_), .. }
         | Command::Complete { interaction, .. } => *interaction,
+        Command::Match(due) => return looks_again(account, due),
         _ => return None,
     };
     account.live(id).map(|_| id)
+}
+
+/// The interaction that may have to do something else before it can be offered to anybody.
+fn looks_again(account: &Account, due: &Due) -> Option<InteractionId> {
+    match due {
+        Due::Interaction(id) | Due::Again(id) => Some(*id).filter(|id| again::is_to_be_looked_at(account, *id)),
+        Due::Agent(_) => None,
+    }
 }
 
 /// Says what a command does, or why it is refused.
@@ -158,7 +168,15 @@ pub fn decide(
         }
         Command::Agent { agent, action, by } => agents::act(account, agent, action, by, now)?,
         Command::AgentTimerDue { agent } => agents::timer_due(account, agent, now)?,
-        Command::Match(due) => agents::match_due(account, &due, now)?,
+        Command::Match(due) => {
+            let mut looked = Vec::new();
+            if let Some(id) = looks_again(account, &due) {
+                let mut draft = draft(id, find(account, id)?);
+                draft.look_again();
+                looked = draft.finish(&mut contents);
+            }
+            if looked.is_empty() { agents::match_due(account, &due, now)? } else { looked }
+        }
         Command::AnswerOffer { interaction, offer, agent, answer } => {
             let live = account.live(interaction).ok_or(Rejection::OfferEnded { interaction, offer })?;
             let mut draft = draft(interaction, live);

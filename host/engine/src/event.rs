@@ -513,6 +513,13 @@ pub enum Event {
         /// In order.
         marks: Vec<Mark>,
     },
+    /// Its queue has another target, choice or number of offers while it waits there.
+    Retargeted {
+        /// Which.
+        id: InteractionId,
+        /// Who gets it now.
+        wants: Option<Box<Wants>>,
+    },
 }
 
 /// How an offer ended.
@@ -629,6 +636,7 @@ impl Event {
             | Self::CallbackRescheduled { id, .. }
             | Self::CallbackAttempted { id, .. }
             | Self::Marked { id, .. }
+            | Self::Retargeted { id, .. }
             | Self::Began { id } => Some(*id),
             Self::MessageQueued { message, .. } => message.interaction,
             Self::DocumentPut { .. }
@@ -699,6 +707,7 @@ impl Event {
             Self::CallbackRescheduled { .. } => "callback.rescheduled",
             Self::CallbackAttempted { .. } => "callback.attempted",
             Self::Marked { .. } => "interaction.marked",
+            Self::Retargeted { .. } => "interaction.retargeted",
         }
     }
 }

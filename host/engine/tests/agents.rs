@@ -754,3 +754,92 @@ fn what_all_have_declined_waits_for_those_who_may_get_it_later() {
     ",
     );
 }
+
+#[test]
+fn what_waits_follows_its_queue() {
+    let mut world = plain("");
+    world.workflow(
+        r#"{"name": "own", "elements": [
+            {"id": "start", "kind": "start"},
+            {"id": "desk", "kind": "queue", "queue": "desk", "target": {"agent": "bob"}},
+            {"id": "end", "kind": "end"}],
+        "connectors": [
+            {"from": "start", "outcome": "next", "to": "desk"},
+            {"from": "desk", "outcome": "completed", "to": "end"}]}"#,
+    );
+    scenario(
+        world,
+        "
+        @0   target desk none           => bound
+        @1   submit chat w              => submitted i1, at start, at desk by next, queued desk
+        @1   submit chat own            => submitted i2, at start, at desk by next, queued desk
+        @1   submit chat w              => submitted i3, at start, at desk by next, queued desk
+        @2   login ann                  => ann in
+        @3   ready ann                  => ann ready
+        @4   target desk agent ann      => bound, retargeted i1, offered i1 to ann, retargeted i3
+        @5   target desk agent bob      => bound, retargeted i3
+        @6   decline ann i1             => declined i1 by ann, ann rests 1006, retargeted i1
+        @7   login bob                  => bob in
+        @7   ready bob                  => bob ready, offered i1 to bob
+        @8   target desk none           => bound, retargeted i3
+        @9   accept bob i1              => accepted i1 by bob, assigned i1 to bob
+        @10  complete i1 solved as bob  => done solved, data disposition=solved, at end by completed, completed solved, offered i2 to bob
+    ",
+    );
+}
+
+#[test]
+fn what_nobody_is_left_for_goes_on_at_once() {
+    let mut world = desk("");
+    world.json("agent", r#"{"name": "cem"}"#).unwrap();
+    world.workflow(
+        r#"{"name": "w", "elements": [
+            {"id": "start", "kind": "start"},
+            {"id": "desk", "kind": "queue", "queue": "desk", "leave_without_agents": true,
+                "relaxations": [{"after_ms": 10000, "target": {"agent": "cem"}}]},
+            {"id": "nobody", "kind": "end", "disposition": "nobody"},
+            {"id": "end", "kind": "end"}],
+        "connectors": [
+            {"from": "start", "outcome": "next", "to": "desk"},
+            {"from": "desk", "outcome": "no-agents", "to": "nobody"},
+            {"from": "desk", "outcome": "completed", "to": "end"}]}"#,
+    );
+    world.workflow(
+        r#"{"name": "d", "elements": [
+            {"id": "start", "kind": "start"},
+            {"id": "desk", "kind": "queue", "queue": "desk"},
+            {"id": "aside", "kind": "end", "disposition": "aside"},
+            {"id": "end", "kind": "end"}],
+        "connectors": [
+            {"from": "start", "outcome": "next", "to": "desk"},
+            {"from": "desk", "outcome": "declined-by-all", "to": "aside"},
+            {"from": "desk", "outcome": "completed", "to": "end"}]}"#,
+    );
+    scenario(
+        world,
+        "
+        @0      login ann            => ann in
+        @1      submit chat w        => submitted i1, at start, at desk by next, queued desk
+        @1      submit chat w        => submitted i2, at start, at desk by next, queued desk
+        @2      logout ann           => ann out requested, at nobody by no-agents, completed nobody, at nobody by no-agents, completed nobody
+        @3      login ann            => ann in
+        @3      submit chat w        => submitted i3, at start, at desk by next, queued desk
+        @4      group team bob       => bound, at nobody by no-agents, completed nobody
+        @5      group team ann+bob   => bound
+        @5      submit chat w        => submitted i4, at start, at desk by next, queued desk
+        @10005  time i4              => relaxed i4 1, at nobody by no-agents, completed nobody
+        @10006  ready ann            => ann ready
+        @10006  login bob            => bob in
+        @10006  submit chat d        => submitted i5, at start, at desk by next, queued desk, offered i5 to ann
+        @10007  decline ann i5       => declined i5 by ann, ann rests 11007
+        @10008  logout bob           => bob out requested, at aside by declined-by-all, completed aside
+        @10009  login bob            => bob in
+        @10009  submit chat w        => submitted i6, at start, at desk by next, queued desk
+        @10010  login cem            => cem in
+        @10010  logout ann           => ann out requested
+        @10010  logout bob           => bob out requested
+        @10011  logout cem           => cem out requested
+        @20009  time i6              => relaxed i6 1, at nobody by no-agents, completed nobody
+    ",
+    );
+}

@@ -62,6 +62,8 @@ pub struct Place {
     pub ticket: u64,
     pub timeout: Option<UnixMillis>,
     pub wish: Option<Wish>,
+    /// Its queue says whom it waits for.
+    pub follows: bool,
     /// What is left of the relaxations.
     pub relaxations: Vec<Relaxation>,
 }

@@ -121,15 +121,7 @@ impl Model {
                 self.seat(&agent).unwrap().rests_until = Some(until);
             }
         }
-        self.leave_if_declined_by_all(i);
-    }
-
-    pub(super) fn leave_if_declined_by_all(&mut self, i: usize) {
-        let item = &self.items[i];
-        let last = item.place.as_ref().is_some_and(|place| place.relaxations.is_empty());
-        if item.waits() && last && self.all_declined(i) && self.connector(i, "declined-by-all").is_some() {
-            self.leave(i, "declined-by-all");
-        }
+        self.leave_if_nobody_is_left(i);
     }
 
     pub(super) fn attend(
@@ -199,6 +191,7 @@ impl Model {
             ticket,
             timeout: None,
             wish,
+            follows: true,
             relaxations: Vec::new(),
         });
         self.wait_anew(i);

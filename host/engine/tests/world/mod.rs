@@ -344,6 +344,15 @@ impl World {
                 queue.ageing_per_minute = points.parse().unwrap();
                 Command::Put { document: Document::Queue(queue), by: by() }
             }
+            ["target", queue, kind, ref target @ ..] => {
+                let mut queue = self.account.configuration().queues[queue].clone();
+                queue.target = match kind {
+                    "agent" => Some(Target::Agent(target[0].into())),
+                    "group" => Some(Target::AgentGroup(target[0].into())),
+                    _ => None,
+                };
+                Command::Put { document: Document::Queue(queue), by: by() }
+            }
             ["bind", workflow, element, deployment] => {
                 Command::Put { document: binding(workflow, element, deployment, OnFailure::default()), by: by() }
             }
@@ -427,6 +436,7 @@ impl World {
             Event::Hopped { to, .. } => format!("hopped {to}"),
             Event::MessageQueued { message, .. } => format!("message {}", message.topic),
             Event::Relaxed { id, step, .. } => format!("relaxed {} {step}", short(id)),
+            Event::Retargeted { id, .. } => format!("retargeted {}", short(id)),
             Event::Offered { id, offer } => format!("offered {} to {}", short(id), offer.agent),
             Event::OfferEnded { id, agent, how: OfferEnd::Revoked { reason }, .. } => {
                 format!("revoked {} from {agent} {reason}", short(id))
