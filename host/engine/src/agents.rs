@@ -553,6 +553,21 @@ pub(crate) fn assign(
     Ok(events)
 }
 
+/// An agent takes what it chose, if its capacity allows.
+pub(crate) fn take(
+    account: &Account,
+    id: InteractionId,
+    agent: Name,
+    by: String,
+    now: UnixMillis,
+) -> Result<Vec<Event>, Rejection> {
+    let live = find(account, id)?;
+    if !account.has_capacity(&agent, &live.media_type) {
+        return Err(Rejection::CapacityExceeded(agent));
+    }
+    Ok(vec![Event::Assigned { id, agent, offer: None, idle_until: idle_until(account, live, now), by }])
+}
+
 /// Somebody says something in an interaction.
 pub(crate) fn say(
     draft: &mut Draft<'_>,

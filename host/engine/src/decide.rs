@@ -143,13 +143,16 @@ pub fn decide(
             draft.resume(element, by)?;
             draft.finish(&mut contents)
         }
-        Command::Take { queue, by } => {
+        Command::Take { queue, agent, by } => {
             if !account.configuration().queues.contains_key(&queue) {
                 return Err(Rejection::QueueUnknown(queue));
             }
             let id =
                 account.queue_at(queue.as_str(), now).next().ok_or_else(|| Rejection::QueueEmpty(queue.clone()))?;
-            vec![Event::Taken { id, queue, by }]
+            match agent.filter(|agent| account.login(agent.as_str()).is_some()) {
+                Some(agent) => agents::take(account, id, agent, by, now)?,
+                None => vec![Event::Taken { id, queue, by }],
+            }
         }
         Command::Release { interaction, by, for_anyone } => {
             let live = find(account, interaction)?;

@@ -843,3 +843,21 @@ fn what_nobody_is_left_for_goes_on_at_once() {
     ",
     );
 }
+
+#[test]
+fn what_an_agent_takes_counts_against_its_capacity() {
+    let mut world = plain("");
+    world.json("queue", r#"{"name": "desk"}"#).unwrap();
+    scenario(
+        world,
+        "
+        @0  submit chat w           => submitted i1, at start, at desk by next, queued desk
+        @0  submit chat w           => submitted i2, at start, at desk by next, queued desk
+        @1  login ann               => ann in
+        @2  take desk as ann        => assigned i1 to ann
+        @3  take desk as ann        => rejected capacity-exceeded
+        @4  take desk as bob        => taken i2 from desk
+        @5  complete i1 ok as ann   => done ok, data disposition=ok, at end by completed, completed ok
+    ",
+    );
+}

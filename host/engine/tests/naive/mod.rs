@@ -214,7 +214,7 @@ impl Model {
                 Ok(())
             }
             Command::Close { interaction, .. } => self.close(*interaction),
-            Command::Take { queue, by } => self.take(queue, by),
+            Command::Take { queue, agent, by } => self.take(queue, agent.as_ref(), by),
             Command::Release { interaction, by, for_anyone } => {
                 let i = self.own(*interaction, by, *for_anyone)?;
                 self.release(i);

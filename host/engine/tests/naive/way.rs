@@ -177,11 +177,18 @@ impl Model {
         Ok(())
     }
 
-    pub(super) fn take(&mut self, queue: &Name, by: &str) -> Result<(), Refusal> {
+    pub(super) fn take(&mut self, queue: &Name, agent: Option<&Name>, by: &str) -> Result<(), Refusal> {
         if !self.queues.iter().any(|known| known.name == *queue) {
             return Err("queue-unknown");
         }
         let i = *self.in_order(queue).first().ok_or("queue-empty")?;
+        if let Some(agent) = agent.filter(|agent| self.seats.iter().any(|seat| seat.agent == **agent)) {
+            if !self.has_room(agent, &self.items[i].media_type) {
+                return Err("capacity-exceeded");
+            }
+            self.assign(i, agent);
+            return Ok(());
+        }
         let (by, attention) = (by.to_owned(), Attention::Active);
         self.items[i].work = Some(Work { by, agent: None, attention, idle_until: None });
         self.items[i].since = self.now;

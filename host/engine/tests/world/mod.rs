@@ -226,7 +226,10 @@ impl World {
             ["cancel", i] => Command::Cancel { interaction: the(i), reason: "test".into(), by: by() },
             ["resume", i] => Command::Resume { interaction: the(i), element: None, by: by() },
             ["resume", i, element] => Command::Resume { interaction: the(i), element: Some(name(element)), by: by() },
-            ["take", queue] => Command::Take { queue: name(queue), by: by() },
+            ["take", queue] => {
+                let agent = self.account.configuration().agents.get_key_value(who).map(|(agent, _)| agent.clone());
+                Command::Take { queue: name(queue), agent, by: by() }
+            }
             ["release", i] => Command::Release { interaction: the(i), by: by(), for_anyone },
             ["complete", i, disposition] => {
                 Command::Complete { interaction: the(i), disposition: disposition.into(), by: by(), for_anyone }
