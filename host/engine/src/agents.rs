@@ -265,6 +265,7 @@ pub(crate) fn match_due(account: &Account, due: &Due, now: UnixMillis) -> Result
             }
             (None, agent.clone())
         }
+        Due::Again(_) => return Err(Rejection::NotDue),
         Due::Interaction(id) => {
             let live = find(account, *id)?;
             if let State::Assigned(assignment) = &live.state {
@@ -387,7 +388,7 @@ fn not_accepted(draft: &mut Draft<'_>, live: &Live, offers: &[Offer], how: &Offe
             }
         }
     }
-    draft.leave_if_declined_by_all();
+    draft.leave_if_nobody_is_left();
 }
 
 fn idle_until(account: &Account, live: &Live, now: UnixMillis) -> Option<UnixMillis> {
@@ -647,6 +648,21 @@ pub(crate) fn assign(
     let idle_until = idle_until(account, live, now);
     events.push(Event::Assigned { id, agent, offer: None, idle_until, by });
     Ok(events)
+}
+
+/// An agent takes what it chose, if its capacity allows.
+pub(crate) fn take(
+    account: &Account,
+    id: InteractionId,
+    agent: Name,
+    by: String,
+    now: UnixMillis,
+) -> Result<Vec<Event>, Rejection> {
+    let live = find(account, id)?;
+    if !account.has_capacity(&agent, &live.media_type) {
+        return Err(Rejection::CapacityExceeded(agent));
+    }
+    Ok(vec![Event::Assigned { id, agent, offer: None, idle_until: idle_until(account, live, now), by }])
 }
 
 /// Somebody says something in an interaction.
