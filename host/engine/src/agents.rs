@@ -116,6 +116,14 @@ fn log_in(
         match configuration.agent_rules.second_login {
             SecondLogin::Refuse => return Err(Rejection::AgentLoggedIn(agent)),
             SecondLogin::Allow => {
+                if place.is_some() && place != login.place {
+                    let why = "the first login stands, at another place: leave it out, or log out before";
+                    return Err(invalid("place", why));
+                }
+                if !media_types.is_empty() && media_types != login.media_types {
+                    let why = "the first login stands, for other media types: leave them out, or log out before";
+                    return Err(invalid("media_types", why));
+                }
                 // Over plain HTTP it takes nothing from a session that is open.
                 let connection = if login.connection == Connection::Open { Connection::Open } else { connection };
                 return Ok(vec![Event::AgentConnection { agent, connection }]);
@@ -204,7 +212,8 @@ pub(crate) fn timer_due(account: &Account, agent: Name, now: UnixMillis) -> Resu
         }
         Connection::Lost { not_ready_at: None, release_at } if release_at <= now => {
             events.extend(release_all(account, &agent, false, SERVER));
-            events.extend(log_out(account, agent, CONNECTION_LOST, SERVER.into()));
+            // Nothing is kept for it any more; what it was not ready for before stays its reason.
+            events.push(Event::AgentConnection { agent, connection: Connection::None });
         }
         _ => {}
     }
@@ -484,6 +493,7 @@ pub(crate) fn transfer(
     let agent = account.free_agent(&wants, &live.media_type, assignment.agent.as_ref());
     let agent = agent.ok_or(Rejection::NobodyAvailable)?;
     let mut events = Vec::from_iter(attended(account, id, live, assignment, &by, now));
+    events.push(Event::TransferBegan { id, to: agent.clone(), by });
     events.push(offer(account, id, agent, Some(&assignment.position.queue), now));
     Ok(events)
 }
@@ -593,6 +603,7 @@ pub(crate) fn close(draft: &mut Draft<'_>, live: &Live, reason: String, by: Stri
     match &live.state {
         State::WrapUp(_) => Err(Rejection::StateWrong { state: "wrap-up", wanted: "not worked on, or assigned" }),
         State::Assigned(_) => {
+            draft.push(Event::Closed { id, reason, by: by.clone() });
             complete_for_customer(draft, live, by);
             Ok(())
         }

@@ -520,6 +520,24 @@ pub enum Event {
         /// Who gets it now.
         wants: Option<Box<Wants>>,
     },
+    /// The customer closed it while somebody worked on it.
+    Closed {
+        /// Which.
+        id: InteractionId,
+        /// In words.
+        reason: String,
+        /// Who said so.
+        by: String,
+    },
+    /// Whoever works on it wants another agent to: an offer follows.
+    TransferBegan {
+        /// Which.
+        id: InteractionId,
+        /// To whom.
+        to: Name,
+        /// Who wants it.
+        by: String,
+    },
 }
 
 /// How an offer ended.
@@ -637,6 +655,8 @@ impl Event {
             | Self::CallbackAttempted { id, .. }
             | Self::Marked { id, .. }
             | Self::Retargeted { id, .. }
+            | Self::Closed { id, .. }
+            | Self::TransferBegan { id, .. }
             | Self::Began { id } => Some(*id),
             Self::MessageQueued { message, .. } => message.interaction,
             Self::DocumentPut { .. }
@@ -708,6 +728,8 @@ impl Event {
             Self::CallbackAttempted { .. } => "callback.attempted",
             Self::Marked { .. } => "interaction.marked",
             Self::Retargeted { .. } => "interaction.retargeted",
+            Self::Closed { .. } => "interaction.closed",
+            Self::TransferBegan { .. } => "interaction.transfer-began",
         }
     }
 }

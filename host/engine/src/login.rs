@@ -48,7 +48,7 @@ pub enum Connection {
     Lost {
         /// Then offers are revoked and it becomes not ready, if that is not done yet.
         not_ready_at: Option<UnixMillis>,
-        /// Then its assignments go back to their queues and it is logged out.
+        /// Then its assignments go back to their queues. It stays logged in and not ready.
         release_at: UnixMillis,
     },
 }
@@ -133,9 +133,12 @@ impl Login {
     pub(crate) fn apply(&mut self, event: &Event, at: UnixMillis, sequence: Sequence) {
         match event {
             Event::AgentReady { .. } => {
+                // Whoever is ready already has not become so anew.
+                if self.readiness != Readiness::Ready {
+                    self.since = at;
+                    self.ready_by = sequence;
+                }
                 self.readiness = Readiness::Ready;
-                self.since = at;
-                self.ready_by = sequence;
                 self.pending = None;
             }
             Event::AgentNotReady { reason, .. } => {

@@ -179,7 +179,9 @@ fn what_everybody_declined_goes_on_by_its_connector_or_waits_for_somebody_new() 
         @1005  submit chat w         => submitted i2, at start, at desk by next, queued desk, offered i2 to ann
         @1006  accept ann i2         => accepted i2 by ann, assigned i2 to ann
         @1007  complete i2 ok as ann => done ok, data disposition=ok, at end by completed, completed ok
-        @1008  ready ann             => ann ready, offered i1 to ann
+        @1008  ready ann             => ann ready
+        @1009  not-ready ann lunch   => ann not-ready lunch
+        @1010  ready ann             => ann ready, offered i1 to ann
     ",
     );
 }
@@ -289,7 +291,7 @@ fn whoever_loses_the_connection_loses_offers_first_and_work_later() {
         @11      agent-time ann        => rejected not-due
         @10010   agent-time ann        => ann not-ready connection-lost
         @310009  agent-time ann        => rejected not-due
-        @310010  agent-time ann        => released i1, ann out connection-lost
+        @310010  agent-time ann        => released i1, ann connected
         @310011  login bob             => bob in
         @310012  ready bob             => bob ready, offered i1 to bob
     ",
@@ -319,14 +321,14 @@ fn a_transfer_is_accepted_declined_or_timed_out() {
         @4      transfer i1 agent bob as ann => rejected nobody-available
         @5      login bob                   => bob in
         @6      ready bob                   => bob ready
-        @7      transfer i1 agent bob as ann => offered i1 to bob
+        @7      transfer i1 agent bob as ann => ann transfers to bob, offered i1 to bob
         @8      transfer i1 agent bob as ann => rejected state-wrong
         @9      decline bob i1              => declined i1 by bob, bob rests 1009
         @1009   agent-time bob              => bob rested
-        @1010   transfer i1 group team as ann => offered i1 to bob
+        @1010   transfer i1 group team as ann => ann transfers to bob, offered i1 to bob
         @21010  time i1                     => expired i1 by bob, bob not-ready no-answer
         @21011  ready bob                   => bob ready
-        @21012  transfer i1 agent bob as ann => offered i1 to bob
+        @21012  transfer i1 agent bob as ann => ann transfers to bob, offered i1 to bob
         @21013  accept bob i1               => accepted i1 by bob, assigned i1 to bob
         @21014  complete i1 ok as ann       => rejected assigned-to-another
         @21015  transfer i1 queue other as bob => moved i1 to other, queued other
@@ -455,7 +457,7 @@ fn an_agent_who_does_nothing_loses_it_and_a_word_is_something() {
         @9000  time i1               => released i1, offered i1 to ann
         @9001  say i1 customer hm    => said hm
         @9002  accept ann i1         => accepted i1 by ann, assigned i1 to ann
-        @9003  close i1              => done closed-by-customer, data disposition=closed-by-customer, at end by completed, completed closed-by-customer
+        @9003  close i1              => closed left, done closed-by-customer, data disposition=closed-by-customer, at end by completed, completed closed-by-customer
     ",
     );
 }
@@ -568,9 +570,9 @@ fn a_customer_who_goes_during_a_transfer_ends_the_offer() {
         @2     submit chat w                => submitted i1, at start, at desk by next, queued desk, offered i1 to ann
         @3     accept ann i1                => accepted i1 by ann, assigned i1 to ann
         @4     ready bob                    => bob ready
-        @2000  transfer i1 agent bob as ann => active i1, offered i1 to bob
+        @2000  transfer i1 agent bob as ann => active i1, ann transfers to bob, offered i1 to bob
         @5003  time i1                      => rejected not-due
-        @5004  close i1                     => customer-gone i1 by bob, done closed-by-customer, data disposition=closed-by-customer, at end by completed, completed closed-by-customer
+        @5004  close i1                     => closed left, customer-gone i1 by bob, done closed-by-customer, data disposition=closed-by-customer, at end by completed, completed closed-by-customer
         @5005  assign i1 nobody             => rejected agent-unknown
     ",
     );
@@ -858,6 +860,38 @@ fn what_an_agent_takes_counts_against_its_capacity() {
         @3  take desk as ann        => rejected capacity-exceeded
         @4  take desk as bob        => taken i2 from desk
         @5  complete i1 ok as ann   => done ok, data disposition=ok, at end by completed, completed ok
+    ",
+    );
+}
+
+#[test]
+fn ready_while_ready_changes_nothing() {
+    scenario(
+        plain(""),
+        "
+        @0     login ann              => ann in
+        @0     ready ann              => ann ready
+        @1     submit chat w          => submitted i1, at start, at desk by next, queued desk, offered i1 to ann
+        @2     decline ann i1         => declined i1 by ann, ann rests 1002
+        @3     ready ann              => ann ready
+        @1002  agent-time ann         => ann rested
+        @1003  not-ready ann lunch    => ann not-ready lunch
+        @1004  ready ann              => ann ready, offered i1 to ann
+    ",
+    );
+}
+
+#[test]
+fn a_second_login_that_is_allowed_names_no_other_place_or_media() {
+    let mut world = plain("");
+    world.json("rules", r#"{"second_login": "allow"}"#).unwrap();
+    scenario(
+        world,
+        "
+        @0  login ann media=chat           => ann in
+        @1  login ann at p1                => rejected invalid
+        @2  login ann media=email          => rejected invalid
+        @3  login ann media=chat connected => ann connected
     ",
     );
 }

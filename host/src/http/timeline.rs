@@ -192,6 +192,8 @@ fn text(event: &Event) -> String {
             format!("May now go to {}.", target_text(&wants.target))
         }
         Event::Relaxed { wants: None, .. } | Event::Retargeted { wants: None, .. } => "Waits for nobody in particular now.".to_owned(),
+        Event::Closed { reason, .. } => format!("The customer closed it: {}", short(reason)),
+        Event::TransferBegan { to, by, .. } => format!("{by} wants {to} to take it over."),
         Event::Offered { offer, .. } => format!("Is offered to {}.", offer.agent),
         Event::OfferEnded { agent, how, .. } => offer_text(agent.as_str(), how),
         Event::Assigned { agent, by, .. } if *agent == by.as_str() => format!("{agent} has it."),

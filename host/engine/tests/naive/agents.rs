@@ -21,6 +21,11 @@ impl Model {
                     match second {
                         SecondLogin::Refuse => return Err("agent-logged-in"),
                         SecondLogin::Allow => {
+                            let media_types: Vec<Name> = media_types.iter().cloned().collect();
+                            let other_place = place.is_some() && *place != seat.place;
+                            if other_place || (!media_types.is_empty() && media_types != seat.media_types) {
+                                return Err("invalid");
+                            }
                             // A second way to reach it takes nothing from a first that is open.
                             if *connected {
                                 seat.connection = Connection::Open;
@@ -66,7 +71,10 @@ impl Model {
                 if let Connection::Lost { .. } = seat.connection {
                     return Err("agent-unreachable");
                 }
-                (seat.reason, seat.since, seat.readiness, seat.pending) = (None, now, readiness, None);
+                if seat.reason.is_some() {
+                    (seat.since, seat.readiness) = (now, readiness);
+                }
+                (seat.reason, seat.pending) = (None, None);
                 self.fact(format!("ready {agent}"));
             }
             AgentAction::NotReady { reason, after_work } => {
@@ -141,7 +149,7 @@ impl Model {
                     let i = self.find(id).unwrap();
                     self.release(i);
                 }
-                self.log_out(agent, "connection-lost");
+                self.seat(agent).unwrap().connection = Connection::None;
             }
             _ => {}
         }

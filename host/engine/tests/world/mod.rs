@@ -439,6 +439,8 @@ impl World {
             Event::Hopped { to, .. } => format!("hopped {to}"),
             Event::MessageQueued { message, .. } => format!("message {}", message.topic),
             Event::Relaxed { id, step, .. } => format!("relaxed {} {step}", short(id)),
+            Event::Closed { reason, .. } => format!("closed {reason}"),
+            Event::TransferBegan { to, by, .. } => format!("{by} transfers to {to}"),
             Event::Retargeted { id, .. } => format!("retargeted {}", short(id)),
             Event::Offered { id, offer } => format!("offered {} to {}", short(id), offer.agent),
             Event::OfferEnded { id, agent, how: OfferEnd::Revoked { reason }, .. } => {
