@@ -895,3 +895,16 @@ fn a_second_login_that_is_allowed_names_no_other_place_or_media() {
     ",
     );
 }
+
+#[test]
+fn rules_that_say_nothing_are_refused() {
+    let capacity = |rule: &str| {
+        let json = format!(r#"{{"name": "ann", "capacity": "{rule}"}}"#);
+        serde_json::from_str::<signalbox_engine::Agent>(&json).is_ok()
+    };
+    assert!(!capacity("1 voice or 1 voice") && !capacity("1 any or 2 any"));
+    assert!(capacity("2 chat or 1 chat + 3 email"));
+    let expression = |text: &str| signalbox_engine::SkillExpression::new(text).is_ok();
+    assert!(!expression("english > 11") && !expression("english in [3, 11]") && !expression("11 <= english"));
+    assert!(expression("english >= 10") && expression("english > 0") && expression("english + billing > 11"));
+}
