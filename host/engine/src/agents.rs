@@ -125,6 +125,14 @@ fn log_in(
         match configuration.agent_rules.second_login {
             SecondLogin::Refuse => return Err(Rejection::AgentLoggedIn(agent)),
             SecondLogin::Allow => {
+                if place.is_some() && place != login.place {
+                    let why = "the first login stands, at another place: leave it out, or log out before";
+                    return Err(invalid("place", why));
+                }
+                if !media_types.is_empty() && media_types != login.media_types {
+                    let why = "the first login stands, for other media types: leave them out, or log out before";
+                    return Err(invalid("media_types", why));
+                }
                 // Over plain HTTP it takes nothing from a session that is open.
                 let connection = if login.connection == Connection::Open { Connection::Open } else { connection };
                 return Ok(vec![Event::AgentConnection { agent, connection }]);
@@ -248,7 +256,8 @@ pub(crate) fn timer_due(account: &Account, agent: Name, now: UnixMillis) -> Resu
                 events.extend(released);
                 events.extend(rest(account, &agent, now));
             }
-            events.extend(log_out(account, agent, CONNECTION_LOST, SERVER.into(), now));
+            // Nothing is kept for it any more; what it was not ready for before stays its reason.
+            events.push(Event::AgentConnection { agent, connection: Connection::None });
         }
         _ => {}
     }

@@ -209,6 +209,9 @@ impl<'a> Draft<'a> {
 
     pub(crate) fn push(&mut self, event: Event) {
         if event.interaction() == Some(self.id) {
+            if let Event::Said { .. } = event {
+                self.content.open_transcript(self.live.submitted_at);
+            }
             self.live.apply(&event, self.now);
             self.content_changed |= self.content.facts.apply(&event, self.now);
         }

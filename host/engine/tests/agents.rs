@@ -326,7 +326,7 @@ fn whoever_loses_the_connection_loses_offers_first_and_work_later() {
         @11      agent-time ann        => rejected not-due
         @10010   agent-time ann        => ann not-ready connection-lost
         @310009  agent-time ann        => rejected not-due
-        @310010  agent-time ann        => released i1, ann rests 311010, ann out connection-lost
+        @310010  agent-time ann        => released i1, ann rests 311010, ann connected
         @310011  login bob             => bob in
         @310012  ready bob             => bob ready, offered i1 to bob
     ",
@@ -1178,4 +1178,49 @@ fn what_an_agent_takes_counts_against_its_capacity() {
         @5  complete i1 ok as ann   => done ok, data disposition=ok, at end by completed, completed ok
     ",
     );
+}
+
+#[test]
+fn ready_while_ready_changes_nothing() {
+    scenario(
+        plain(""),
+        "
+        @0     login ann              => ann in
+        @0     ready ann              => ann ready
+        @1     submit chat w          => submitted i1, at start, at desk by next, queued desk, offered i1 to ann
+        @2     decline ann i1         => declined i1 by ann, ann rests 1002
+        @3     ready ann              =>
+        @1002  agent-time ann         => ann rested
+        @1003  not-ready ann lunch    => ann not-ready lunch
+        @1004  ready ann              => ann ready, offered i1 to ann
+    ",
+    );
+}
+
+#[test]
+fn a_second_login_that_is_allowed_names_no_other_place_or_media() {
+    let mut world = plain("");
+    world.json("rules", r#"{"second_login": "allow"}"#).unwrap();
+    scenario(
+        world,
+        "
+        @0  login ann media=chat           => ann in
+        @1  login ann at p1                => rejected invalid
+        @2  login ann media=email          => rejected invalid
+        @3  login ann media=chat connected => ann connected
+    ",
+    );
+}
+
+#[test]
+fn rules_that_say_nothing_are_refused() {
+    let capacity = |rule: &str| {
+        let json = format!(r#"{{"name": "ann", "capacity": "{rule}"}}"#);
+        serde_json::from_str::<signalbox_engine::Agent>(&json).is_ok()
+    };
+    assert!(!capacity("1 voice or 1 voice") && !capacity("1 any or 2 any"));
+    assert!(capacity("2 chat or 1 chat + 3 email"));
+    let expression = |text: &str| signalbox_engine::SkillExpression::new(text).is_ok();
+    assert!(!expression("english > 11") && !expression("english in [3, 11]") && !expression("11 <= english"));
+    assert!(expression("english >= 10") && expression("english > 0") && expression("english + billing > 11"));
 }
