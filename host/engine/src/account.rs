@@ -4,17 +4,20 @@
 //! (queues, timers, calls, workflows, deliveries) are derived from the rows and never stored.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
+use std::ops::{Bound, Range};
 use std::sync::Arc;
 
 use crate::callbacks::Callback;
-use crate::document::{Configuration, Document, DocumentKind, Queue};
+use crate::capacity::CapacityRule;
+use crate::decision::Target;
+use crate::document::{Configuration, Document, DocumentKey, DocumentKind, Queue};
 use crate::event::{Delivery, DeliveryKey, DeliveryState, Event, Record};
 use crate::id::{CallId, InteractionId, Name, Sequence, UnixMillis};
 use crate::live::{Ended, Live, State, Wants, intern};
 use crate::login::Login;
 use crate::matching::{Due, Matching, Staff, Work};
 use crate::rank::Rank;
+use crate::staff::{Agent, AgentGroup, PlaceGroup};
 
 /// The routing state of one account.
 #[derive(Debug, Clone, Default)]
@@ -39,6 +42,9 @@ pub struct Account {
     deliveries_pending: usize,
     deliveries_parked: BTreeMap<Name, BTreeSet<u64>>,
     queues_touched: BTreeSet<Name>,
+    /// Queues that have other settings now, and the next of those that wait there to be told: what is not stored is found
+    /// again as rows are loaded.
+    queues_changed: BTreeMap<Name, Rank>,
     logins: BTreeMap<Name, Login>,
     login_timers: BTreeSet<(UnixMillis, Name)>,
     logins_touched: BTreeSet<Name>,
@@ -46,6 +52,34 @@ pub struct Account {
     rests: BTreeMap<Name, UnixMillis>,
     matching: Matching,
     names: BTreeSet<Name>,
+}
+
+/// What a document says about who belongs together.
+struct Grouping {
+    agents: Option<Arc<AgentGroup>>,
+    places: Option<Arc<PlaceGroup>>,
+    capacity: CapacityRule,
+}
+
+impl Grouping {
+    fn new(configuration: &Configuration, key: &DocumentKey) -> Self {
+        let agents = configuration.agent_groups.get(&key.name).filter(|_| key.kind == DocumentKind::AgentGroup);
+        let places = configuration.place_groups.get(&key.name).filter(|_| key.kind == DocumentKind::PlaceGroup);
+        let capacity = configuration.agent_rules.capacity.clone();
+        Self { agents: agents.cloned(), places: places.cloned(), capacity }
+    }
+
+    fn contains(&self, agent: &Agent) -> bool {
+        self.agents.as_ref().is_some_and(|group| group.contains(agent))
+    }
+
+    fn has_capacity(&self) -> bool {
+        self.agents.as_ref().is_some_and(|group| group.capacity.is_some())
+    }
+
+    fn has_place(&self, place: &Name) -> bool {
+        self.places.as_ref().is_some_and(|group| group.places.contains(place))
+    }
 }
 
 impl Account {
@@ -257,12 +291,58 @@ impl Account {
     /// [`Account::matched`] is to be told.
     #[must_use]
     pub fn match_due(&self) -> Option<Due> {
-        self.matching.due()
+        self.matching.due().or_else(|| self.queue_due().map(|(_, rank)| Due::Again(rank.id)))
     }
 
     /// Nothing more can be matched there until something changes.
     pub fn matched(&mut self, due: &Due) {
-        self.matching.done(due);
+        match (self.matching.due(), self.queue_due()) {
+            (None, Some((queue, rank))) if *due == Due::Again(rank.id) => {
+                let queue = queue.clone();
+                self.next_in_changed(&queue, Bound::Excluded(rank));
+            }
+            _ => self.matching.done(due),
+        }
+    }
+
+    /// A queue is about to be put: what waits in it is put in its new order, and follows its settings, one after the other.
+    fn queue_changes(&mut self, queue: &Queue) {
+        let old = self.configuration.queues.get(&queue.name);
+        let same = |old: &Queue| {
+            old.target == queue.target && old.choice == queue.choice && old.offers_max == queue.offers_max
+        };
+        let (aged, changed) = (
+            old.is_some_and(|old| old.ageing_per_minute != queue.ageing_per_minute),
+            !old.is_some_and(|old| same(old)),
+        );
+        if aged {
+            self.age(&queue.name, queue.ageing_per_minute);
+        }
+        if changed || (aged && self.queues_changed.contains_key(&queue.name)) {
+            self.next_in_changed(&queue.name, Bound::Unbounded);
+        }
+    }
+
+    /// What waits in a queue that ages differently is put in order anew. A million take half a second, which an operator's
+    /// change is worth: else those that came before would age by another measure, and starve.
+    fn age(&mut self, queue: &Name, ageing: u16) {
+        if let Some(waiting) = self.queues.get_mut(queue) {
+            *waiting = waiting.iter().map(|rank| rank.with_ageing(ageing)).collect();
+        }
+        self.matching.age(queue, ageing);
+    }
+
+    /// The first that waits in a queue that has changed and is still to be told.
+    fn queue_due(&self) -> Option<(&Name, Rank)> {
+        self.queues_changed.first_key_value().map(|(queue, rank)| (queue, *rank))
+    }
+
+    /// Goes on to the next one that waits in a queue that has changed; after the last one it has been told.
+    fn next_in_changed(&mut self, queue: &Name, from: Bound<Rank>) {
+        match self.queues.get(queue).and_then(|waiting| waiting.range((from, Bound::Unbounded)).next().copied()) {
+            Some(next) => drop(self.queues_changed.insert(queue.clone(), next)),
+            None => drop(self.queues_changed.remove(queue)),
+        }
     }
 
     fn staff(&self) -> Staff<'_> {
@@ -279,6 +359,11 @@ impl Account {
 
     pub(crate) fn all_declined(&self, live: &Live) -> bool {
         self.matching.all_declined(self.staff(), live)
+    }
+
+    /// Whether somebody is logged in who could take it where it waits.
+    pub(crate) fn is_served(&self, live: &Live) -> bool {
+        self.matching.is_served(self.staff(), live)
     }
 
     pub(crate) fn could_take(&self, wants: &Wants, media_type: &Name) -> bool {
@@ -363,14 +448,17 @@ impl Account {
             }
             Event::DocumentPut { document, .. } => {
                 if let Document::Queue(queue) = document {
-                    self.age(queue);
+                    self.queue_changes(queue);
                 }
+                let key = document.key();
+                let before = Grouping::new(&self.configuration, &key);
                 Arc::make_mut(&mut self.configuration).put(document);
-                self.rate_after(&document.key());
+                self.rate_after(&key, &before);
             }
             Event::DocumentRemoved { key, .. } => {
+                let before = Grouping::new(&self.configuration, key);
                 Arc::make_mut(&mut self.configuration).remove(key);
-                self.rate_after(key);
+                self.rate_after(key, &before);
                 if key.kind == DocumentKind::Agent && self.rests.remove(&key.name).is_some() {
                     self.logins_touched.insert(key.name.clone());
                 }
@@ -417,25 +505,38 @@ impl Account {
         }
     }
 
-    /// A queue is about to be put: where it ages differently, what waits in it is put in order anew. A million take half a
-    /// second, which an operator's change is worth: else those that came before would age by another measure, and starve.
-    fn age(&mut self, queue: &Queue) {
-        let (name, ageing) = (&queue.name, queue.ageing_per_minute);
-        if self.configuration.queues.get(name).is_some_and(|stands| stands.ageing_per_minute != ageing) {
-            if let Some(waiting) = self.queues.get_mut(name) {
-                *waiting = waiting.iter().map(|rank| rank.with_ageing(ageing)).collect();
-            }
-            self.matching.age(name, ageing);
-        }
-    }
-
-    /// Whom a document is about is looked at again.
-    fn rate_after(&mut self, key: &crate::document::DocumentKey) {
+    /// Whom a document is about is looked at again: the members of a group before and afterwards.
+    fn rate_after(&mut self, key: &DocumentKey, before: &Grouping) {
+        let after = Grouping::new(&self.configuration, key);
+        let staff = Staff { configuration: &self.configuration, logins: &self.logins };
         match key.kind {
             DocumentKind::Agent => self.rate(&key.name),
-            DocumentKind::AgentGroup | DocumentKind::PlaceGroup | DocumentKind::AgentRules => {
-                let agents: Vec<Name> = self.logins.keys().cloned().collect();
-                agents.iter().for_each(|agent| self.rate(agent));
+            DocumentKind::AgentGroup => {
+                let changed = |(name, _): &(&Name, &Login)| {
+                    let agent = staff.configuration.agents.get(*name);
+                    agent.is_some_and(|agent| before.contains(agent) || after.contains(agent))
+                };
+                let target = Target::AgentGroup(key.name.to_string());
+                for (agent, _) in staff.logins.iter().filter(changed) {
+                    self.matching.rate_for(staff, agent, &target);
+                    if before.has_capacity() || after.has_capacity() {
+                        self.matching.rate_capacity(staff, agent);
+                    }
+                }
+            }
+            DocumentKind::PlaceGroup => {
+                let target = Target::PlaceGroup(key.name.to_string());
+                let sits = |(_, login): &(&Name, &Login)| {
+                    login.place.as_ref().is_some_and(|place| before.has_place(place) || after.has_place(place))
+                };
+                for (agent, _) in staff.logins.iter().filter(sits) {
+                    self.matching.rate_for(staff, agent, &target);
+                }
+            }
+            DocumentKind::AgentRules if before.capacity != after.capacity => {
+                for agent in staff.logins.keys() {
+                    self.matching.rate_capacity(staff, agent);
+                }
             }
             _ => {}
         }
@@ -580,8 +681,12 @@ impl Account {
         match &live.state {
             State::Queued(position) => {
                 self.touch(&position.queue);
+                let rank = Rank::new(&self.configuration, live, position, id);
+                if self.queues_changed.get(&position.queue) == Some(&rank) {
+                    self.next_in_changed(&position.queue, Bound::Excluded(rank));
+                }
                 if let Some(queue) = self.queues.get_mut(&position.queue) {
-                    queue.remove(&Rank::new(&self.configuration, live, position, id));
+                    queue.remove(&rank);
                     if queue.is_empty() {
                         self.queues.remove(&position.queue);
                     }

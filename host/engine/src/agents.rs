@@ -125,6 +125,14 @@ fn log_in(
         match configuration.agent_rules.second_login {
             SecondLogin::Refuse => return Err(Rejection::AgentLoggedIn(agent)),
             SecondLogin::Allow => {
+                if place.is_some() && place != login.place {
+                    let why = "the first login stands, at another place: leave it out, or log out before";
+                    return Err(invalid("place", why));
+                }
+                if !media_types.is_empty() && media_types != login.media_types {
+                    let why = "the first login stands, for other media types: leave them out, or log out before";
+                    return Err(invalid("media_types", why));
+                }
                 // Over plain HTTP it takes nothing from a session that is open.
                 let connection = if login.connection == Connection::Open { Connection::Open } else { connection };
                 return Ok(vec![Event::AgentConnection { agent, connection }]);
@@ -248,7 +256,8 @@ pub(crate) fn timer_due(account: &Account, agent: Name, now: UnixMillis) -> Resu
                 events.extend(released);
                 events.extend(rest(account, &agent, now));
             }
-            events.extend(log_out(account, agent, CONNECTION_LOST, SERVER.into(), now));
+            // Nothing is kept for it any more; what it was not ready for before stays its reason.
+            events.push(Event::AgentConnection { agent, connection: Connection::None });
         }
         _ => {}
     }
@@ -265,6 +274,7 @@ pub(crate) fn match_due(account: &Account, due: &Due, now: UnixMillis) -> Result
             }
             (None, agent.clone())
         }
+        Due::Again(_) => return Err(Rejection::NotDue),
         Due::Interaction(id) => {
             let live = find(account, *id)?;
             if let State::Assigned(assignment) = &live.state {
@@ -387,7 +397,7 @@ fn not_accepted(draft: &mut Draft<'_>, live: &Live, offers: &[Offer], how: &Offe
             }
         }
     }
-    draft.leave_if_declined_by_all();
+    draft.leave_if_nobody_is_left();
 }
 
 fn idle_until(account: &Account, live: &Live, now: UnixMillis) -> Option<UnixMillis> {
@@ -647,6 +657,21 @@ pub(crate) fn assign(
     let idle_until = idle_until(account, live, now);
     events.push(Event::Assigned { id, agent, offer: None, idle_until, by });
     Ok(events)
+}
+
+/// An agent takes what it chose, if its capacity allows.
+pub(crate) fn take(
+    account: &Account,
+    id: InteractionId,
+    agent: Name,
+    by: String,
+    now: UnixMillis,
+) -> Result<Vec<Event>, Rejection> {
+    let live = find(account, id)?;
+    if !account.has_capacity(&agent, &live.media_type) {
+        return Err(Rejection::CapacityExceeded(agent));
+    }
+    Ok(vec![Event::Assigned { id, agent, offer: None, idle_until: idle_until(account, live, now), by }])
 }
 
 /// Somebody says something in an interaction.

@@ -220,6 +220,8 @@ pub fn number(address: &str) -> String {
 
 /// Most bytes of the address of whoever is to be called.
 const NUMBER_BYTES_MAX: usize = 256;
+/// Fewest digits of it: the shortest numbers that can be called have three.
+const NUMBER_DIGITS_MIN: usize = 3;
 
 /// A booking that can be made.
 pub(crate) struct Booking<'a> {
@@ -242,6 +244,10 @@ pub(crate) fn book<'a>(
     let sender = message.contact().unwrap_or_default();
     check_bytes("sender", sender, NUMBER_BYTES_MAX)?;
     let number = number(sender);
+    if number.bytes().filter(u8::is_ascii_digit).count() < NUMBER_DIGITS_MIN {
+        let why = format!("the number to call: at least {NUMBER_DIGITS_MIN} digits");
+        return Err(invalid("sender", why));
+    }
     if let Some(other) = account.callback_of(&rules.name, &number) {
         return Err(Rejection::CallbackExists(other));
     }

@@ -237,6 +237,7 @@ fn sentence(words: &mut Words<'_>) -> Result<Form, CapacityRuleError> {
     let mut alternatives = Vec::new();
     loop {
         let mut parts: Vec<Part> = Vec::new();
+        let first = words.peek();
         let end = loop {
             let count = words.number("a count", NUMBER_MAX)?;
             let word = words.next();
@@ -253,6 +254,13 @@ fn sentence(words: &mut Words<'_>) -> Result<Form, CapacityRuleError> {
                 return Err(words.refuse(end, &format!("at most {PARTS_MAX} parts in an alternative")));
             }
         };
+        // One that is within another of the same media types says nothing, or makes the other say nothing.
+        let within = |a: &[Part], b: &[Part]| {
+            a.len() == b.len() && a.iter().all(|a| b.iter().any(|b| a.media == b.media && a.count <= b.count))
+        };
+        if alternatives.iter().any(|Alternative(other)| within(&parts, other) || within(other, &parts)) {
+            return Err(words.refuse(first, "an alternative that is not within another one"));
+        }
         alternatives.push(Alternative(parts));
         if end.is("") {
             return Ok(Form::Sentence(alternatives));
@@ -491,7 +499,7 @@ mod tests {
             ("1 chats", "1 chats"),
             ("007 x-4.b_c", "7 x-4.b_c"),
             ("1 3d\n or\t2 orange", "1 3d or 2 orange"),
-            ("1 any or 1 any", "1 any or 1 any"),
+            ("2 any or 1 chat + 2 any", "2 any or 1 chat + 2 any"),
             ("Weights:total 100,voice 100 , chat 25", "weights: total 100, voice 100, chat 25"),
             ("weights : TOTAL 1000, email 1", "weights: total 1000, email 1"),
         ];
@@ -658,7 +666,19 @@ mod tests {
                 let w = w.map(|weight| weight.map(|weight| (weight - 1) % total + 1));
                 w.iter().any(Option::is_some).then_some(Model::Weights(total, w))
             });
-        prop_oneof![prop::collection::vec(parts, 1..4).prop_map(Model::Sentence), weights]
+        let within = |a: &[Option<u32>; 5], b: &[Option<u32>; 5]| {
+            a.iter().zip(b).all(|(a, b)| a.is_some() == b.is_some() && a <= b)
+        };
+        let sentences = prop::collection::vec(parts, 1..4).prop_map(move |alternatives| {
+            let mut told: Vec<[Option<u32>; 5]> = Vec::new();
+            for one in alternatives {
+                if !told.iter().any(|other| within(&one, other) || within(other, &one)) {
+                    told.push(one);
+                }
+            }
+            Model::Sentence(told)
+        });
+        prop_oneof![sentences, weights]
     }
 
     proptest! {

@@ -77,6 +77,8 @@ pub enum Command {
     Take {
         /// Which queue.
         queue: Name,
+        /// The agent that the token acts for: where it is logged in, this is an assignment to it like any other.
+        agent: Option<Name>,
         /// Name of the token.
         by: String,
     },

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::event::{Event, MessageKind};
+use crate::event::{Event, MessageKind, Speaker};
 use crate::id::{Name, UnixMillis};
 use crate::transcript::{Said, Transcript};
 
@@ -97,6 +97,17 @@ impl Message {
     #[must_use]
     pub fn contact(&self) -> Option<&str> {
         self.sender.as_deref().filter(|sender| !sender.is_empty())
+    }
+}
+
+impl Content {
+    /// What was said begins with what the customer wrote first; there is none of it where nothing else was said.
+    pub(crate) fn open_transcript(&mut self, at: UnixMillis) {
+        let transcript = &mut self.facts.transcript;
+        if transcript.said.is_empty() && transcript.cut == 0 && !self.message.body.is_empty() {
+            let by = self.message.contact().unwrap_or("customer").to_owned();
+            transcript.push(Said { at, speaker: Speaker::Customer, by, text: self.message.body.clone() });
+        }
     }
 }
 

@@ -15,9 +15,10 @@ use crate::figure::Figures;
 use crate::id::{CallId, InteractionId, Name, UnixMillis};
 use crate::limits;
 use crate::live::{Live, State};
+use crate::matching::Due;
 use crate::rejection::Rejection;
 use crate::walk::Draft;
-use crate::{agents, callbacks, documents, outgoing};
+use crate::{again, agents, callbacks, documents, outgoing};
 
 /// What an accepted command does.
 #[derive(Debug, Clone)]
@@ -46,9 +47,18 @@ pub fn reads(account: &Account, command: &Command) -> Option<InteractionId> {
         | Command::Move { interaction, .. }
         | Command::Transfer { interaction, to: Target::Queue(_), .. }
         | Command::Complete { interaction, .. } => *interaction,
+        Command::Match(due) => return looks_again(account, due),
         _ => return None,
     };
     account.live(id).map(|_| id)
+}
+
+/// The interaction that may have to do something else before it can be offered to anybody.
+fn looks_again(account: &Account, due: &Due) -> Option<InteractionId> {
+    match due {
+        Due::Interaction(id) | Due::Again(id) => Some(*id).filter(|id| again::is_to_be_looked_at(account, *id)),
+        Due::Agent(_) => None,
+    }
 }
 
 /// Says what a command does, or why it is refused. `content` is what [`reads`] asks for, `figures` what the stat server
@@ -136,12 +146,15 @@ pub fn decide(
             draft.resume(element, by)?;
             draft.finish(&mut contents)
         }
-        Command::Take { queue, by } => {
+        Command::Take { queue, agent, by } => {
             if !account.configuration().queues.contains_key(&queue) {
                 return Err(Rejection::QueueUnknown(queue));
             }
             let id = account.queue(queue.as_str()).next().ok_or_else(|| Rejection::QueueEmpty(queue.clone()))?;
-            vec![Event::Taken { id, queue, by }]
+            match agent.filter(|agent| account.login(agent.as_str()).is_some()) {
+                Some(agent) => agents::take(account, id, agent, by, now)?,
+                None => vec![Event::Taken { id, queue, by }],
+            }
         }
         Command::Release { interaction, by, for_anyone } => {
             let live = find(account, interaction)?;
@@ -157,7 +170,15 @@ pub fn decide(
         }
         Command::Agent { agent, action, by } => agents::act(account, agent, action, by, now)?,
         Command::AgentTimerDue { agent } => agents::timer_due(account, agent, now)?,
-        Command::Match(due) => agents::match_due(account, &due, now)?,
+        Command::Match(due) => {
+            let mut looked = Vec::new();
+            if let Some(id) = looks_again(account, &due) {
+                let mut draft = draft(id, find(account, id)?);
+                draft.look_again();
+                looked = draft.finish(&mut contents);
+            }
+            if looked.is_empty() { agents::match_due(account, &due, now)? } else { looked }
+        }
         Command::AnswerOffer { interaction, offer, agent, answer } => {
             let live = account.live(interaction).ok_or(Rejection::OfferEnded { interaction, offer })?;
             let mut draft = draft(interaction, live);

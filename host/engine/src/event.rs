@@ -548,6 +548,13 @@ pub enum Event {
         /// Who said so.
         by: String,
     },
+    /// Its queue has another target, choice or number of offers while it waits there.
+    Retargeted {
+        /// Which.
+        id: InteractionId,
+        /// Who gets it now.
+        wants: Option<Box<Wants>>,
+    },
 }
 
 /// How an offer ended.
@@ -669,6 +676,7 @@ impl Event {
             | Self::TransferBegan { id, .. }
             | Self::TransferFailed { id, .. }
             | Self::Closed { id, .. }
+            | Self::Retargeted { id, .. }
             | Self::Began { id } => Some(*id),
             Self::MessageQueued { message, .. } => message.interaction,
             Self::DocumentPut { .. }
@@ -743,6 +751,7 @@ impl Event {
             Self::TransferBegan { .. } => "interaction.transfer-began",
             Self::TransferFailed { .. } => "interaction.transfer-failed",
             Self::Closed { .. } => "interaction.closed",
+            Self::Retargeted { .. } => "interaction.retargeted",
         }
     }
 }

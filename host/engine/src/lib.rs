@@ -10,6 +10,7 @@
 
 mod account;
 mod actions;
+mod again;
 mod agents;
 mod calendar;
 mod callbacks;

@@ -57,6 +57,8 @@ pub struct QueuePosition {
     pub step: u8,
     /// When the next step is due.
     pub relax_at: Option<UnixMillis>,
+    /// The queue says who is to get it; else its element, a relaxation or a strategy does.
+    pub follows: bool,
 }
 
 impl QueuePosition {
@@ -496,6 +498,12 @@ impl Live {
                     position.wants.clone_from(wants);
                     position.step = *step;
                     position.relax_at = *next;
+                    position.follows = false;
+                }
+            }
+            Event::Retargeted { wants, .. } => {
+                if let State::Queued(position) = &mut self.state {
+                    position.wants.clone_from(wants);
                 }
             }
             Event::Taken { by, .. } => {

@@ -48,7 +48,7 @@ pub enum Connection {
     Lost {
         /// Then offers are revoked and it becomes not ready, if that is not done yet.
         not_ready_at: Option<UnixMillis>,
-        /// Then its assignments go back to their queues and it is logged out.
+        /// Then its assignments go back to their queues. It stays logged in and not ready.
         release_at: UnixMillis,
     },
 }

@@ -7,8 +7,10 @@
 //! Invariant: whatever could be matched is due, or has been looked at since the last change to either side.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::Arc;
 
+use crate::again::is_behind;
 use crate::capacity::CapacityRule;
 use crate::content::Skill;
 use crate::decision::Target;
@@ -30,6 +32,8 @@ pub enum Due {
     Agent(Name),
     /// An interaction waits for somebody.
     Interaction(InteractionId),
+    /// What is around an interaction that waits has changed: its queue's settings, or who could take it.
+    Again(InteractionId),
 }
 
 /// What an agent has in hand.
@@ -69,8 +73,12 @@ struct PoolKey {
 struct Pool {
     /// Those that can be offered to one more.
     waiting: BTreeSet<Rank>,
+    /// Those of them that somebody has declined.
+    declined: BTreeSet<Rank>,
     /// Those who are logged in and could take them, capacity aside.
     agents: BTreeSet<Name>,
+    /// Those of them who take offers and have room.
+    free: BTreeSet<Name>,
     test: Test,
 }
 
@@ -82,10 +90,22 @@ struct Test {
     skills: Vec<Skill>,
 }
 
+/// The pools of one media type that an agent serves.
+#[derive(Debug, Clone, Default)]
+struct Served {
+    pools: BTreeSet<Arc<PoolKey>>,
+    /// It takes offers and has room.
+    free: bool,
+}
+
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Matching {
     pools: BTreeMap<Arc<PoolKey>, Pool>,
-    serves: BTreeMap<Name, BTreeSet<Arc<PoolKey>>>,
+    by_target: BTreeMap<Target, BTreeSet<Arc<PoolKey>>>,
+    /// By agent and media type.
+    serves: BTreeMap<Name, BTreeMap<Name, Served>>,
+    /// Pools that have lost an agent, and the next of those that wait there to be looked at: it is there.
+    shrunk: BTreeMap<Arc<PoolKey>, Rank>,
     capacities: BTreeMap<Name, CapacityRule>,
     work: BTreeMap<Name, Work>,
     /// Agents who take offers and have room for anything at all.
@@ -111,6 +131,7 @@ impl Test {
     }
 
     fn passes(&self, configuration: &Configuration, agent: &Agent, login: &Login) -> bool {
+        look();
         let targeted = match &self.target {
             Target::Agent(name) => agent.name == name.as_str(),
             Target::AgentGroup(name) => {
@@ -124,6 +145,14 @@ impl Test {
             Target::Queue(_) | Target::LastAgent => false,
         };
         targeted && self.skills.iter().all(|s| agent.skills.get(s.name.as_str()).is_some_and(|level| *level >= s.level))
+    }
+}
+
+impl Pool {
+    /// What is to be looked at again when an agent has gone: with somebody left, only what has been declined may have
+    /// nobody to wait for.
+    fn concerned(&self) -> &BTreeSet<Rank> {
+        if self.agents.is_empty() { &self.waiting } else { &self.declined }
     }
 }
 
@@ -157,7 +186,9 @@ impl Matching {
     /// What is to be matched next. Stands until it is said to be done, or nothing of it is left.
     pub(crate) fn due(&self) -> Option<Due> {
         let agent = self.agents_due.first().cloned().map(Due::Agent);
-        agent.or_else(|| self.interactions_due.first().copied().map(Due::Interaction))
+        agent
+            .or_else(|| self.interactions_due.first().copied().map(Due::Interaction))
+            .or_else(|| self.shrunk.first_key_value().map(|(_, rank)| Due::Again(rank.id)))
     }
 
     /// Nothing more can be done about it until something changes.
@@ -165,6 +196,24 @@ impl Matching {
         match due {
             Due::Agent(agent) => drop(self.agents_due.remove(agent)),
             Due::Interaction(id) => drop(self.interactions_due.remove(id)),
+            Due::Again(id) => {
+                if let Some((key, rank)) = self.shrunk.first_key_value().filter(|(_, rank)| rank.id == *id) {
+                    let (key, rank) = (Arc::clone(key), *rank);
+                    self.next_in_shrunk(&key, rank);
+                }
+            }
+        }
+    }
+
+    /// Goes on to the next one that waits in a pool that has lost an agent.
+    fn next_in_shrunk(&mut self, key: &Arc<PoolKey>, after: Rank) {
+        let next = self
+            .pools
+            .get(key)
+            .and_then(|pool| pool.concerned().range((Bound::Excluded(after), Bound::Unbounded)).next().copied());
+        match next {
+            Some(next) => drop(self.shrunk.insert(Arc::clone(key), next)),
+            None => drop(self.shrunk.remove(key)),
         }
     }
 
@@ -173,8 +222,21 @@ impl Matching {
         if let Some((position, key)) = seeks(live) {
             let key = self.pool(staff, key);
             if let Some(pool) = self.pools.get_mut(&key) {
-                pool.waiting.insert(Rank::new(staff.configuration, live, position, id));
+                let rank = Rank::new(staff.configuration, live, position, id);
+                pool.waiting.insert(rank);
+                if !live.refusals.is_empty() {
+                    pool.declined.insert(rank);
+                }
+                // Whoever becomes free later asks for it.
+                let queue = staff.configuration.queues.get(&position.queue);
+                let is_behind = || queue.is_some_and(|queue| is_behind(position, queue));
+                if !pool.free.is_empty() || pool.agents.is_empty() || !live.refusals.is_empty() || is_behind() {
+                    self.interactions_due.insert(id);
+                }
             }
+        } else if let State::Queued(position) = &live.state
+            && staff.configuration.queues.get(&position.queue).is_some_and(|queue| is_behind(position, queue))
+        {
             self.interactions_due.insert(id);
         }
         match &live.state {
@@ -211,9 +273,17 @@ impl Matching {
     pub(crate) fn unindex(&mut self, staff: Staff<'_>, id: InteractionId, live: &Live) {
         self.interactions_due.remove(&id);
         if let Some((position, key)) = seeks(live)
-            && let Some(pool) = self.pools.get_mut(&key)
+            && let Some((key, pool)) = self.pools.get_key_value(&key).map(|(key, _)| Arc::clone(key)).and_then(|key| {
+                let pool = self.pools.get_mut(&key)?;
+                Some((key, pool))
+            })
         {
-            pool.waiting.remove(&Rank::new(staff.configuration, live, position, id));
+            let rank = Rank::new(staff.configuration, live, position, id);
+            pool.waiting.remove(&rank);
+            pool.declined.remove(&rank);
+            if self.shrunk.get(&key) == Some(&rank) {
+                self.next_in_shrunk(&key, rank);
+            }
         }
         match &live.state {
             State::Assigned(assignment) => {
@@ -270,34 +340,119 @@ impl Matching {
             self.available.remove(agent);
             self.agents_due.remove(agent);
         }
+        self.changed_room(agent);
+    }
+
+    /// Keeps in each pool who has room.
+    fn changed_room(&mut self, agent: &Name) {
+        let Some(mut serves) = self.serves.remove(agent) else { return };
+        for (media_type, served) in &mut serves {
+            let free = self.has_room(agent, media_type);
+            if free == served.free {
+                continue;
+            }
+            served.free = free;
+            for key in &served.pools {
+                if let Some(pool) = self.pools.get_mut(key) {
+                    if free {
+                        pool.free.insert(agent.clone());
+                    } else {
+                        pool.free.remove(agent);
+                    }
+                }
+            }
+        }
+        self.serves.insert(agent.clone(), serves);
     }
 
     /// An agent logged in or out, or what is known of it has changed: which pools it serves is found out anew.
     pub(crate) fn rate(&mut self, staff: Staff<'_>, name: &Name) {
-        for key in self.serves.remove(name).unwrap_or_default() {
-            if let Some(pool) = self.pools.get_mut(&key) {
-                pool.agents.remove(name);
-            }
-        }
         self.capacities.remove(name);
-        if let (Some(login), Some(agent)) = (staff.logins.get(name), staff.configuration.agents.get(name)) {
+        let known = (staff.logins.get(name), staff.configuration.agents.get(name));
+        if let (Some(_), Some(agent)) = known {
             self.capacities.insert(name.clone(), staff.configuration.capacity(agent));
-            let mut serves = BTreeSet::new();
-            for (key, pool) in &mut self.pools {
-                if login.takes(&key.media_type) && pool.test.passes(staff.configuration, agent, login) {
-                    pool.agents.insert(name.clone());
-                    serves.insert(Arc::clone(key));
-                }
+        }
+        let now: BTreeSet<Arc<PoolKey>> = match known {
+            (Some(login), Some(agent)) => {
+                let takes = |(key, pool): &(&Arc<PoolKey>, &Pool)| {
+                    login.takes(&key.media_type) && pool.test.passes(staff.configuration, agent, login)
+                };
+                self.pools.iter().filter(takes).map(|(key, _)| Arc::clone(key)).collect()
             }
-            self.serves.insert(name.clone(), serves);
+            _ => BTreeSet::new(),
+        };
+        let before = self.serves.get(name).into_iter().flat_map(BTreeMap::values);
+        let lost: Vec<_> = before.flat_map(|served| &served.pools).filter(|key| !now.contains(*key)).cloned().collect();
+        lost.iter().for_each(|key| self.stop_serving(key, name));
+        now.iter().for_each(|key| self.serve(key, name));
+        if known.0.is_none() {
+            self.serves.remove(name);
         }
         self.changed(staff, name);
     }
 
-    /// A queue ages what waits in it differently from now on.
+    /// Whether an agent is one of a target has changed.
+    pub(crate) fn rate_for(&mut self, staff: Staff<'_>, name: &Name, target: &Target) {
+        let (Some(login), Some(agent)) = (staff.logins.get(name), staff.configuration.agents.get(name)) else { return };
+        for key in self.by_target.get(target).cloned().unwrap_or_default() {
+            let Some(pool) = self.pools.get(&key) else { continue };
+            if login.takes(&key.media_type) && pool.test.passes(staff.configuration, agent, login) {
+                self.serve(&key, name);
+            } else {
+                self.stop_serving(&key, name);
+            }
+        }
+        self.changed(staff, name);
+    }
+
+    /// A queue ages what waits in it differently from now on. What is still to be looked at there is looked at from the first.
     pub(crate) fn age(&mut self, queue: &Name, ageing: u16) {
-        for (_, pool) in self.pools.iter_mut().filter(|(key, _)| key.queue == *queue) {
+        for (key, pool) in self.pools.iter_mut().filter(|(key, _)| key.queue == *queue) {
             pool.waiting = pool.waiting.iter().map(|rank| rank.with_ageing(ageing)).collect();
+            pool.declined = pool.declined.iter().map(|rank| rank.with_ageing(ageing)).collect();
+            if self.shrunk.remove(key).is_some() {
+                self.shrunk.extend(pool.concerned().first().map(|first| (Arc::clone(key), *first)));
+            }
+        }
+    }
+
+    /// The rule that an agent works by may have changed.
+    pub(crate) fn rate_capacity(&mut self, staff: Staff<'_>, name: &Name) {
+        if let Some(agent) = staff.configuration.agents.get(name) {
+            self.capacities.insert(name.clone(), staff.configuration.capacity(agent));
+            self.changed(staff, name);
+        }
+    }
+
+    fn serve(&mut self, key: &Arc<PoolKey>, agent: &Name) {
+        let free = self.has_room(agent, &key.media_type);
+        let served = entry(entry(&mut self.serves, agent), &key.media_type);
+        served.free |= free && served.pools.is_empty();
+        let free = served.free;
+        served.pools.insert(Arc::clone(key));
+        if let Some(pool) = self.pools.get_mut(key) {
+            pool.agents.insert(agent.clone());
+            if free {
+                pool.free.insert(agent.clone());
+            }
+        }
+    }
+
+    fn stop_serving(&mut self, key: &Arc<PoolKey>, agent: &Name) {
+        if let Some(serves) = self.serves.get_mut(agent)
+            && let Some(served) = serves.get_mut(&key.media_type)
+        {
+            served.pools.remove(key);
+            if served.pools.is_empty() {
+                serves.remove(&key.media_type);
+            }
+        }
+        let Some(pool) = self.pools.get_mut(key) else { return };
+        pool.free.remove(agent);
+        if pool.agents.remove(agent) {
+            if let Some(first) = pool.concerned().first() {
+                self.shrunk.insert(Arc::clone(key), *first);
+            }
         }
     }
 
@@ -311,20 +466,36 @@ impl Matching {
         }
         let test = Test::new(&key.wants);
         let key = Arc::new(key);
-        let agents: BTreeSet<Name> = able(staff, &test, &key.media_type).map(|(name, _)| name.clone()).collect();
-        for agent in &agents {
-            entry(&mut self.serves, agent).insert(Arc::clone(&key));
-        }
-        self.pools.insert(Arc::clone(&key), Pool { waiting: BTreeSet::new(), agents, test });
+        let agents: Vec<Name> = able(staff, &test, &key.media_type).map(|(name, _)| name.clone()).collect();
+        let (waiting, declined) = (BTreeSet::new(), BTreeSet::new());
+        let pool = Pool { waiting, declined, agents: BTreeSet::new(), free: BTreeSet::new(), test };
+        self.pools.insert(Arc::clone(&key), pool);
+        self.by_target.entry(key.wants.target.clone()).or_default().insert(Arc::clone(&key));
+        agents.iter().for_each(|agent| self.serve(&key, agent));
         key
     }
 
     fn drop_idle_pools(&mut self) {
-        let idle: BTreeSet<_> =
-            self.pools.iter().filter(|(_, pool)| pool.waiting.is_empty()).map(|(key, _)| Arc::clone(key)).collect();
-        self.pools.retain(|key, _| !idle.contains(key));
-        for serves in self.serves.values_mut() {
-            serves.retain(|key| !idle.contains(key));
+        let idle = self.pools.iter().filter(|(_, pool)| pool.waiting.is_empty());
+        let idle: Vec<_> = idle.map(|(key, _)| Arc::clone(key)).collect();
+        for key in idle {
+            let Some(pool) = self.pools.remove(&key) else { continue };
+            for agent in &pool.agents {
+                if let Some(serves) = self.serves.get_mut(agent)
+                    && let Some(served) = serves.get_mut(&key.media_type)
+                {
+                    served.pools.remove(&key);
+                    if served.pools.is_empty() {
+                        serves.remove(&key.media_type);
+                    }
+                }
+            }
+            if let Some(keys) = self.by_target.get_mut(&key.wants.target) {
+                keys.remove(&key);
+                if keys.is_empty() {
+                    self.by_target.remove(&key.wants.target);
+                }
+            }
         }
     }
 
@@ -336,8 +507,11 @@ impl Matching {
         live: impl Fn(InteractionId) -> Option<&'a Live>,
         now: UnixMillis,
     ) -> Option<InteractionId> {
-        let free = |id: InteractionId| live(id).is_some_and(|live| is_open_to(live, agent, login));
-        let pools = self.serves.get(agent)?.iter().filter(|key| self.has_room(agent, &key.media_type));
+        let free = |id: InteractionId| {
+            look();
+            live(id).is_some_and(|live| is_open_to(live, agent, login))
+        };
+        let pools = self.serves.get(agent)?.values().filter(|served| served.free).flat_map(|served| &served.pools);
         let heads = pools.filter_map(|key| self.pools.get(key)?.waiting.iter().find(|rank| free(rank.id)));
         heads.min_by_key(|rank| rank.across_queues(now)).map(|rank| rank.id)
     }
@@ -348,19 +522,12 @@ impl Matching {
         let wants = position.wants.as_deref()?;
         let pool = self.find(live)?;
         let rank = |name: &Name| {
+            look();
             let login = staff.logins.get(name)?;
-            let takes = is_open_to(live, name, login) && self.has_room(name, &live.media_type);
-            takes.then(|| self.preference(staff, wants, name, login))
+            is_open_to(live, name, login).then(|| self.preference(staff, wants, name, login))
         };
-        let best = |names: &mut dyn Iterator<Item = &Name>| {
-            names.filter_map(|name| Some((rank(name)?, name))).min().map(|(_, name)| name.clone())
-        };
-        // The smaller of the two sets is walked.
-        if self.available.len() < pool.agents.len() {
-            best(&mut self.available.iter().filter(|name| pool.agents.contains(*name)))
-        } else {
-            best(&mut pool.agents.iter())
-        }
+        let rated = pool.free.iter().filter_map(|name| Some((rank(name)?, name)));
+        rated.min().map(|(_, name)| name.clone())
     }
 
     /// Lowest first.
@@ -405,6 +572,15 @@ impl Matching {
         }
     }
 
+    /// Whether somebody is logged in who could take it where it waits, capacity and readiness aside.
+    pub(crate) fn is_served(&self, staff: Staff<'_>, live: &Live) -> bool {
+        match (self.find(live), live.position().and_then(|position| position.wants.as_deref())) {
+            (Some(pool), _) => !pool.agents.is_empty(),
+            (None, Some(wants)) => self.could_take(staff, wants, &live.media_type),
+            (None, None) => false,
+        }
+    }
+
     /// Whether an agent who is logged in could take what wants this, capacity and readiness aside.
     pub(crate) fn could_take(&self, staff: Staff<'_>, wants: &Wants, media_type: &Name) -> bool {
         able(staff, &Test::new(wants), media_type).next().is_some()
@@ -436,9 +612,12 @@ impl Matching {
 
     /// Whether two hold the same, what is due and idle pools aside.
     pub(crate) fn same(&self, other: &Self) -> Result<(), String> {
-        let waiting = |matching: &Self| -> Vec<(PoolKey, BTreeSet<Rank>, BTreeSet<Name>)> {
+        let waiting = |matching: &Self| -> Vec<(PoolKey, [BTreeSet<Rank>; 2], [BTreeSet<Name>; 2])> {
             let pools = matching.pools.iter().filter(|(_, pool)| !pool.waiting.is_empty());
-            pools.map(|(key, pool)| (PoolKey::clone(key), pool.waiting.clone(), pool.agents.clone())).collect()
+            let of =
+                |pool: &Pool| ([pool.waiting.clone(), pool.declined.clone()], [pool.agents.clone(), pool.free.clone()]);
+            let shown = pools.map(|(key, pool)| (PoolKey::clone(key), of(pool)));
+            shown.map(|(key, (waiting, agents))| (key, waiting, agents)).collect()
         };
         let (a, b) = (waiting(self), waiting(other));
         if a != b {
@@ -472,9 +651,14 @@ fn key_of(live: &Live, position: &QueuePosition) -> Option<PoolKey> {
     Some(PoolKey { queue: position.queue.clone(), media_type: live.media_type.clone(), wants })
 }
 
-/// Those who are logged in and pass a test, capacity and readiness aside.
+/// Those who are logged in and pass a test, capacity and readiness aside. One agent is looked up, and not searched for.
 fn able<'a>(staff: Staff<'a>, test: &Test, media_type: &Name) -> impl Iterator<Item = (&'a Name, &'a Login)> {
-    staff.logins.iter().filter(move |(name, login)| {
+    let one = match &test.target {
+        Target::Agent(name) => Some(staff.logins.get_key_value(name.as_str())),
+        _ => None,
+    };
+    let all = one.is_none().then(|| staff.logins.iter()).into_iter().flatten();
+    one.flatten().into_iter().chain(all).filter(move |(name, login)| {
         let agent = staff.configuration.agents.get(*name);
         login.takes(media_type) && agent.is_some_and(|agent| test.passes(staff.configuration, agent, login))
     })
@@ -509,3 +693,13 @@ fn entry<'a, V: Default>(map: &'a mut BTreeMap<Name, V>, key: &Name) -> &'a mut 
     }
     map.get_mut(key).unwrap_or_else(|| panic!("it was put just now"))
 }
+
+/// Counted by the tests of what matching costs.
+#[cfg(not(test))]
+fn look() {}
+
+#[cfg(test)]
+use tests::look;
+
+#[cfg(test)]
+mod tests;

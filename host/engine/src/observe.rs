@@ -382,6 +382,14 @@ fn hold(live: &Live) -> Hold {
     }
 }
 
+/// How somebody came to have it no more.
+struct Parting<'a> {
+    /// The customer went away.
+    abandoned: bool,
+    /// The code that whoever had it gave.
+    disposition: Option<&'a str>,
+}
+
 /// Follows one record.
 struct Walk<'a> {
     account: &'a Account,
@@ -509,6 +517,13 @@ impl Walk<'_> {
             | Event::CallRequested { .. }
             | Event::Answered { .. }
             | Event::Failed { .. } => Some(self.moved(live, followed, event)),
+            // It goes to another queue out of somebody's hands; that it waits there is said next.
+            Event::Moved { .. } => {
+                if let State::Assigned(_) = live.state {
+                    self.happened(&followed.subject(self.account, &live), Happening::Transferred, None, None);
+                }
+                Some(live)
+            }
             other => {
                 self.offered(&live, followed, other);
                 let mut live = live;
@@ -520,7 +535,12 @@ impl Walk<'_> {
 
     fn ended(&mut self, live: &Live, followed: &mut Followed, what: Happening, disposition: Option<&str>, how: &str) {
         let before = followed.subject(self.account, live);
-        self.released(&before, &hold(live), None, what == Happening::Abandoned);
+        self.released(
+            &before,
+            &hold(live),
+            None,
+            Parting { abandoned: what == Happening::Abandoned, disposition: None },
+        );
         let life = self.since(live.submitted_at);
         self.happened(&before, what, life, disposition);
         self.happened(&before, Happening::Ended, life, Some(how));
@@ -553,6 +573,8 @@ impl Walk<'_> {
         }
         live.apply(event, self.at);
         match event {
+            // Whoever had it is done, whatever comes next.
+            Event::WorkDone { .. } => live.state = State::Moving,
             Event::Entered { element, .. } => {
                 // It is moved on from where it waited, which no event of its own says.
                 live.state = State::Moving;
@@ -570,7 +592,11 @@ impl Walk<'_> {
         let is = hold(&live);
         if is != held {
             let after = followed.subject(self.account, &live);
-            self.released(&before, &held, Some((&after, &is)), false);
+            let disposition = match event {
+                Event::WorkDone { disposition, .. } | Event::WrapUpStarted { disposition, .. } => Some(&**disposition),
+                _ => None,
+            };
+            self.released(&before, &held, Some((&after, &is)), Parting { abandoned: false, disposition });
             self.taken(&after, &held, &is, matches!(event, Event::Released { .. }));
         }
         let what = match event {
@@ -597,7 +623,7 @@ impl Walk<'_> {
     }
 
     /// Whoever had it has it no more.
-    fn released(&mut self, before: &Subject, held: &Hold, to: Option<(&Subject, &Hold)>, abandoned: bool) {
+    fn released(&mut self, before: &Subject, held: &Hold, to: Option<(&Subject, &Hold)>, how: Parting<'_>) {
         match (held, to) {
             (Hold::Nobody, _) => {}
             (Hold::Queue(_, since, _), Some((after, Hold::Work(..)))) => {
@@ -606,11 +632,13 @@ impl Walk<'_> {
                 self.happened(&subject, Happening::Answered, self.since(*since), None);
             }
             (Hold::Queue(_, since, _), _) => {
-                let what = if abandoned { Happening::QueueAbandoned } else { Happening::QueueLeft };
+                let what = if how.abandoned { Happening::QueueAbandoned } else { Happening::QueueLeft };
                 self.happened(before, what, self.since(*since), None);
             }
-            (Hold::Work(_, since), _) => self.happened(before, Happening::Worked, self.since(*since), None),
-            (Hold::WrapUp(since), _) => self.happened(before, Happening::WrappedUp, self.since(*since), None),
+            (Hold::Work(_, since), _) => self.happened(before, Happening::Worked, self.since(*since), how.disposition),
+            (Hold::WrapUp(since), _) => {
+                self.happened(before, Happening::WrappedUp, self.since(*since), how.disposition)
+            }
         }
     }
 

@@ -173,6 +173,17 @@ impl Check<'_> {
         }
     }
 
+    /// A level that is compared with a number: no level is above the highest or below 0.
+    fn can_be(&self, level: &IdedExpr, number: &IdedExpr) -> Result<(), SkillExpressionError> {
+        let highest = i64::from(crate::limits::SKILL_LEVEL_MAX);
+        match (&level.expr, &number.expr) {
+            (Expr::Ident(_), Expr::Literal(LiteralValue::Int(n))) if !(0..=highest).contains(n.inner()) => {
+                self.refuse(number.id, format!("a level is 1 to {highest}, or 0 for whoever has not got the skill"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn skill(&mut self, id: u64, name: &str) -> Result<Kind, SkillExpressionError> {
         match Name::new(name) {
             Ok(name) => {
@@ -199,14 +210,18 @@ impl Check<'_> {
             }
             (operators::EQUALS | operators::NOT_EQUALS, [left, right]) => {
                 let kind = self.kind(left)?;
-                self.wanted(right, kind).map(|_| Truth)
+                self.wanted(right, kind)?;
+                self.can_be(left, right)?;
+                self.can_be(right, left).map(|()| Truth)
             }
             (
                 operators::LESS | operators::LESS_EQUALS | operators::GREATER | operators::GREATER_EQUALS,
                 [left, right],
             ) => {
                 self.wanted(left, Level)?;
-                self.wanted(right, Level).map(|_| Truth)
+                self.wanted(right, Level)?;
+                self.can_be(left, right)?;
+                self.can_be(right, left).map(|()| Truth)
             }
             (
                 operators::ADD | operators::SUBSTRACT | operators::MULTIPLY | operators::DIVIDE | operators::MODULO,
@@ -218,6 +233,7 @@ impl Check<'_> {
             (operators::IN, [level, IdedExpr { expr: Expr::List(list), .. }]) => {
                 self.wanted(level, Level)?;
                 list.elements.iter_mut().try_for_each(|element| self.wanted(element, Level).map(drop))?;
+                list.elements.iter().try_for_each(|element| self.can_be(level, element))?;
                 Ok(Truth)
             }
             (operators::IN, _) => self.refuse(id, "after `in` comes a list of levels, as in `english in [3, 5]`"),

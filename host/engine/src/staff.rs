@@ -101,7 +101,7 @@ pub enum SecondLogin {
     /// It is refused.
     #[default]
     Refuse,
-    /// It joins the first: one agent, one state, two connections; place and media types stay those of the first.
+    /// It joins the first: one agent, one state, two connections. It names no place and no media types, or those of the first.
     Allow,
     /// It takes the first one's place: offers that are open are revoked, assignments stay.
     Replace,

@@ -292,7 +292,7 @@ pub enum Happening {
     OfferCustomerGone,
     /// The agent's connection was gone.
     OfferDeliveryFailed,
-    /// It went from one agent to another.
+    /// It went from one agent to another, which then counts it, or to another queue, which the one that it left counts.
     Transferred,
     /// Somebody's work on it ended.
     Worked,

@@ -1,7 +1,7 @@
 //! Types of the messages that webhooks can ask for.
 
 /// Each with what it tells; `*` stands for all of them.
-pub const TOPICS: [(&str, &str); 46] = [
+pub const TOPICS: [(&str, &str); 47] = [
     ("acknowledgement", "a receipt to the customer"),
     ("reply", "an answer to the customer"),
     ("forward", "an interaction, to an address outside"),
@@ -26,6 +26,7 @@ pub const TOPICS: [(&str, &str); 46] = [
     ("interaction.parked", "it cannot go on until an operator resumes it"),
     ("interaction.resumed", "an operator resumed it"),
     ("interaction.relaxed", "it has waited so long that others may get it"),
+    ("interaction.retargeted", "its queue has another target, choice or number of offers"),
     ("interaction.attention-set", "its agent holds it, works on it, or put it into the workbin"),
     ("interaction.wrap-up-started", "the contact is over, after-contact work began"),
     ("interaction.abandoned", "the customer went away before anybody worked on it"),

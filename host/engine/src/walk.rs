@@ -15,7 +15,7 @@ use crate::event::{Event, Park};
 use crate::figure::Figures;
 use crate::id::{CallId, InteractionId, Name, Sequence, UnixMillis};
 use crate::limits;
-use crate::live::{Frame, Live, QueuePosition, State, Wants};
+use crate::live::{Live, QueuePosition, State, Wants};
 use crate::rejection::Rejection;
 use crate::segment;
 use crate::workflow::{ElementKind, Flow, Relaxation};
@@ -29,7 +29,7 @@ pub(crate) struct Draft<'a> {
     pub(crate) now: UnixMillis,
     pub(crate) copies: Vec<(InteractionId, Content)>,
     figures: &'a dyn Figures,
-    live: Live,
+    pub(crate) live: Live,
     content: Content,
     content_changed: bool,
     events: Vec<Event>,
@@ -131,27 +131,6 @@ impl<'a> Draft<'a> {
         self.walk();
     }
 
-    /// Goes on by `declined-by-all` where it waits, nobody else may get it later, all who could take it have declined, and
-    /// the workflow says what then.
-    pub(crate) fn leave_if_declined_by_all(&mut self) {
-        let State::Queued(position) = &self.live.state else { return };
-        if position.relax_at.is_none() && self.account.all_declined(&self.live) {
-            self.leave_if_connected("declined-by-all");
-        }
-    }
-
-    /// Leaves its element by an outcome, if the workflow says what then.
-    pub(crate) fn leave_if_connected(&mut self, outcome: &str) {
-        let frame = self.live.frame();
-        let connected = |frame: &Frame| {
-            let flow = self.flow(&frame.workflow, frame.version);
-            Name::new(outcome).is_ok_and(|outcome| flow.has_connector(frame.element, &outcome))
-        };
-        if frame.is_some_and(connected) {
-            self.go_on(outcome);
-        }
-    }
-
     /// It has waited so long that others may get it too.
     pub(crate) fn relax(&mut self) {
         let State::Queued(position) = &self.live.state else { return };
@@ -171,11 +150,11 @@ impl<'a> Draft<'a> {
         let next = relaxations.get(step + due).map(|r| began.plus(r.after_ms));
         let step = u8::try_from(step + due).unwrap_or(u8::MAX);
         self.push(Event::Relaxed { id: self.id, wants, step, next });
-        self.leave_if_declined_by_all();
+        self.leave_if_nobody_is_left();
     }
 
     /// A target that says whom: the last agent by name.
-    fn resolved(&self, target: Target) -> Target {
+    pub(crate) fn resolved(&self, target: Target) -> Target {
         match (&target, &self.content.facts.last_agent) {
             (Target::LastAgent, Some(agent)) => Target::Agent(agent.to_string()),
             _ => target,
@@ -230,6 +209,9 @@ impl<'a> Draft<'a> {
 
     pub(crate) fn push(&mut self, event: Event) {
         if event.interaction() == Some(self.id) {
+            if let Event::Said { .. } = event {
+                self.content.open_transcript(self.live.submitted_at);
+            }
             self.live.apply(&event, self.now);
             self.content_changed |= self.content.facts.apply(&event, self.now);
         }
@@ -539,6 +521,7 @@ impl<'a> Draft<'a> {
     ) -> QueuePosition {
         let document = self.account.configuration().queues.get(&queue);
         let skills = self.content.facts.skills.clone();
+        let follows = target.is_none();
         let target = target.map(|target| self.resolved(target));
         let wants = document.and_then(|queue| queue.wants(target, skills));
         let wants = wants.map(|wants| Box::new(Wants { target: self.resolved(wants.target.clone()), ..*wants }));
@@ -553,15 +536,16 @@ impl<'a> Draft<'a> {
             wants,
             step: 0,
             relax_at: relaxations.first().map(|r| self.now.plus(r.after_ms)),
+            follows,
         }
     }
 
     /// Whether anybody who is logged in could take it, now or after one of its relaxations.
-    fn somebody_could_take(&self, position: &QueuePosition, relaxations: &[Relaxation]) -> bool {
+    pub(crate) fn somebody_could_take(&self, position: &QueuePosition, relaxations: &[Relaxation]) -> bool {
         let Some(wants) = position.wants.as_deref() else { return false };
         let later = relaxations.iter().map(|relaxation| Wants {
             target: self.resolved(relaxation.target.clone()),
-            skills: if relaxation.without_skills { Vec::new() } else { wants.skills.clone() },
+            skills: if relaxation.without_skills { Vec::new() } else { self.content.facts.skills.clone() },
             ..wants.clone()
         });
         std::iter::once(wants.clone()).chain(later).any(|w| self.account.could_take(&w, &self.live.media_type))

@@ -326,7 +326,7 @@ fn whoever_loses_the_connection_loses_offers_first_and_work_later() {
         @11      agent-time ann        => rejected not-due
         @10010   agent-time ann        => ann not-ready connection-lost
         @310009  agent-time ann        => rejected not-due
-        @310010  agent-time ann        => released i1, ann rests 311010, ann out connection-lost
+        @310010  agent-time ann        => released i1, ann rests 311010, ann connected
         @310011  login bob             => bob in
         @310012  ready bob             => bob ready, offered i1 to bob
     ",
@@ -402,7 +402,7 @@ fn a_transfer_to_a_group_asks_one_after_the_other() {
         @11     decline bob i1                => declined i1 by bob, bob rests 1011, offered i1 to cid
         @12     transfer i1 agent dan as ann  => rejected state-wrong
         @1011   agent-time bob                => bob rested
-        @20011  time i1                       => expired i1 by cid, cid not-ready no-answer, offered i1 to dan
+        @20011  time i1                       => expired i1 by cid, cid rests 21011, cid not-ready no-answer, offered i1 to dan
         @20012  accept cid i1                 => rejected offer-ended
         @20013  accept dan i1                 => accepted i1 by dan, assigned i1 to dan
         @20014  complete i1 ok as ann         => rejected assigned-to-another
@@ -416,12 +416,14 @@ fn a_transfer_fails_once_nobody_is_left_and_the_work_stays_where_it_was() {
         team_of_four(),
         "
         @10     transfer i1 group team as ann => transfer of i1 began, offered i1 to bob
-        @11     not-ready bob tea             => revoked i1 from bob not-ready, bob not-ready tea, offered i1 to cid
+        @11     not-ready bob tea             => revoked i1 from bob not-ready, bob rests 1011, bob not-ready tea, offered i1 to cid
         @12     ready bob                     => bob ready
         @13     logout dan                    => dan out requested
         @14     decline cid i1                => declined i1 by cid, cid rests 1014, transfer of i1 failed
-        @15     transfer i1 group team as ann => transfer of i1 began, offered i1 to bob
-        @16     complete i1 ok as ann         => revoked i1 from bob transfer-ended, done ok, data disposition=ok, at end by completed, completed ok
+        @15     transfer i1 group team as ann => rejected nobody-available
+        @1011   agent-time bob                => bob rested
+        @1012   transfer i1 group team as ann => transfer of i1 began, offered i1 to bob
+        @1013   complete i1 ok as ann         => revoked i1 from bob transfer-ended, done ok, data disposition=ok, at end by completed, completed ok
     ",
     );
 }
@@ -435,8 +437,8 @@ fn a_transfer_does_not_go_on_for_ever() {
         world,
         "
         @10     transfer i1 group team as ann => transfer of i1 began, offered i1 to bob
-        @40010  time i1                       => expired i1 by bob, bob not-ready no-answer, offered i1 to cid
-        @80010  time i1                       => expired i1 by cid, cid not-ready no-answer, transfer of i1 failed
+        @40010  time i1                       => expired i1 by bob, bob rests 41010, bob not-ready no-answer, offered i1 to cid
+        @80010  time i1                       => expired i1 by cid, cid rests 81010, cid not-ready no-answer, transfer of i1 failed
     ",
     );
 }
@@ -809,7 +811,7 @@ fn any_request_of_the_agent_counts_against_inactivity() {
         @9000   hold i1 as ann       => held i1
         @14000  seen i1 99000        => held i1
         @18999  time i1              => rejected not-due
-        @19000  time i1              => released i1, offered i1 to ann
+        @19000  time i1              => released i1, ann rests 20000
         @19001  seen i1 19001        => rejected not-due
     ",
     );
@@ -835,13 +837,13 @@ fn of_an_answer_and_the_time_out_at_the_same_instant_the_time_out_wins_in_either
     for end in [
         "
         @20000  accept ann i1        => rejected offer-ended
-        @20000  time i1              => expired i1 by ann, ann not-ready no-answer",
+        @20000  time i1              => expired i1 by ann, ann rests 21000, ann not-ready no-answer",
         "
-        @20000  time i1              => expired i1 by ann, ann not-ready no-answer
+        @20000  time i1              => expired i1 by ann, ann rests 21000, ann not-ready no-answer
         @20000  accept ann i1        => rejected offer-ended",
         "
         @20000  decline ann i1       => rejected offer-ended
-        @20000  time i1              => expired i1 by ann, ann not-ready no-answer",
+        @20000  time i1              => expired i1 by ann, ann rests 21000, ann not-ready no-answer",
         "
         @19999  accept ann i1        => accepted i1 by ann, assigned i1 to ann
         @20000  time i1              => rejected not-due",
@@ -892,7 +894,7 @@ fn a_group_that_is_emptied_leaves_its_queue_waiting_for_whoever_joins() {
 #[test]
 fn a_clock_that_jumps_ahead_ends_what_is_due_once_and_one_that_stands_still_ends_nothing() {
     let day = 24 * 60 * 60 * 1000;
-    let (jump, after) = (day + 3, day + 4);
+    let (jump, rested) = (day + 3, day + 1003);
     scenario(
         plain(r#", "inactivity_ms": 5000, "wrap_up_ms": 1000"#),
         &format!(
@@ -903,10 +905,11 @@ fn a_clock_that_jumps_ahead_ends_what_is_due_once_and_one_that_stands_still_ends
         @1        time i1              => rejected not-due
         @1        accept ann i1        => accepted i1 by ann, assigned i1 to ann
         @2        submit chat w        => submitted i2, at start, at desk by next, queued desk
-        @{jump}   time i1              => released i1, offered i1 to ann
+        @{jump}   time i1              => released i1, ann rests {rested}
         @{jump}   time i1              => rejected not-due
         @{jump}   agent-time ann       => rejected not-due
-        @{after}  accept ann i1        => accepted i1 by ann, assigned i1 to ann
+        @{rested} agent-time ann       => ann rested, offered i1 to ann
+        @{rested} accept ann i1        => accepted i1 by ann, assigned i1 to ann
     "
         ),
     );
@@ -978,7 +981,7 @@ fn what_all_have_declined_waits_for_those_who_may_get_it_later() {
         @2      login bob              => bob in
         @2      ready bob              => bob ready
         @10000  time i1                => relaxed i1 1, offered i1 to bob
-        @10001  not-ready bob lunch    => revoked i1 from bob not-ready, bob not-ready lunch
+        @10001  not-ready bob lunch    => revoked i1 from bob not-ready, bob rests 11001, bob not-ready lunch
         @20000  time i1                => relaxed i1 2, at aside by declined-by-all, completed aside
     ",
     );
@@ -1068,4 +1071,156 @@ fn what_the_customer_closes_is_closed_by_the_customer_and_for_the_reason_given()
         @1004  time i1               => done closed-by-customer, data disposition=closed-by-customer, at end by completed, completed closed-by-customer
     ",
     );
+}
+
+#[test]
+fn what_waits_follows_its_queue() {
+    let mut world = plain("");
+    world.workflow(
+        r#"{"name": "own", "elements": [
+            {"id": "start", "kind": "start"},
+            {"id": "desk", "kind": "queue", "queue": "desk", "target": {"agent": "bob"}},
+            {"id": "end", "kind": "end"}],
+        "connectors": [
+            {"from": "start", "outcome": "next", "to": "desk"},
+            {"from": "desk", "outcome": "completed", "to": "end"}]}"#,
+    );
+    scenario(
+        world,
+        "
+        @0   target desk none           => bound
+        @1   submit chat w              => submitted i1, at start, at desk by next, queued desk
+        @1   submit chat own            => submitted i2, at start, at desk by next, queued desk
+        @1   submit chat w              => submitted i3, at start, at desk by next, queued desk
+        @2   login ann                  => ann in
+        @3   ready ann                  => ann ready
+        @4   target desk agent ann      => bound, retargeted i1, offered i1 to ann, retargeted i3
+        @5   target desk agent bob      => bound, retargeted i3
+        @6   decline ann i1             => declined i1 by ann, ann rests 1006, retargeted i1
+        @7   login bob                  => bob in
+        @7   ready bob                  => bob ready, offered i1 to bob
+        @8   target desk none           => bound, retargeted i3
+        @9   accept bob i1              => accepted i1 by bob, assigned i1 to bob
+        @10  complete i1 solved as bob  => done solved, data disposition=solved, at end by completed, completed solved, offered i2 to bob
+    ",
+    );
+}
+
+#[test]
+fn what_nobody_is_left_for_goes_on_at_once() {
+    let mut world = desk("");
+    world.json("agent", r#"{"name": "cem"}"#).unwrap();
+    world.workflow(
+        r#"{"name": "w", "elements": [
+            {"id": "start", "kind": "start"},
+            {"id": "desk", "kind": "queue", "queue": "desk", "leave_without_agents": true,
+                "relaxations": [{"after_ms": 10000, "target": {"agent": "cem"}}]},
+            {"id": "nobody", "kind": "end", "disposition": "nobody"},
+            {"id": "end", "kind": "end"}],
+        "connectors": [
+            {"from": "start", "outcome": "next", "to": "desk"},
+            {"from": "desk", "outcome": "no-agents", "to": "nobody"},
+            {"from": "desk", "outcome": "completed", "to": "end"}]}"#,
+    );
+    world.workflow(
+        r#"{"name": "d", "elements": [
+            {"id": "start", "kind": "start"},
+            {"id": "desk", "kind": "queue", "queue": "desk"},
+            {"id": "aside", "kind": "end", "disposition": "aside"},
+            {"id": "end", "kind": "end"}],
+        "connectors": [
+            {"from": "start", "outcome": "next", "to": "desk"},
+            {"from": "desk", "outcome": "declined-by-all", "to": "aside"},
+            {"from": "desk", "outcome": "completed", "to": "end"}]}"#,
+    );
+    scenario(
+        world,
+        "
+        @0      login ann            => ann in
+        @1      submit chat w        => submitted i1, at start, at desk by next, queued desk
+        @1      submit chat w        => submitted i2, at start, at desk by next, queued desk
+        @2      logout ann           => ann out requested, at nobody by no-agents, completed nobody, at nobody by no-agents, completed nobody
+        @3      login ann            => ann in
+        @3      submit chat w        => submitted i3, at start, at desk by next, queued desk
+        @4      group team bob       => bound, at nobody by no-agents, completed nobody
+        @5      group team ann+bob   => bound
+        @5      submit chat w        => submitted i4, at start, at desk by next, queued desk
+        @10005  time i4              => relaxed i4 1, at nobody by no-agents, completed nobody
+        @10006  ready ann            => ann ready
+        @10006  login bob            => bob in
+        @10006  submit chat d        => submitted i5, at start, at desk by next, queued desk, offered i5 to ann
+        @10007  decline ann i5       => declined i5 by ann, ann rests 11007
+        @10008  logout bob           => bob out requested, at aside by declined-by-all, completed aside
+        @10009  login bob            => bob in
+        @10009  submit chat w        => submitted i6, at start, at desk by next, queued desk
+        @10010  login cem            => cem in
+        @10010  logout ann           => ann out requested
+        @10010  logout bob           => bob out requested
+        @10011  logout cem           => cem out requested
+        @20009  time i6              => relaxed i6 1, at nobody by no-agents, completed nobody
+    ",
+    );
+}
+
+#[test]
+fn what_an_agent_takes_counts_against_its_capacity() {
+    let mut world = plain("");
+    world.json("queue", r#"{"name": "desk"}"#).unwrap();
+    scenario(
+        world,
+        "
+        @0  submit chat w           => submitted i1, at start, at desk by next, queued desk
+        @0  submit chat w           => submitted i2, at start, at desk by next, queued desk
+        @1  login ann               => ann in
+        @2  take desk as ann        => assigned i1 to ann
+        @3  take desk as ann        => rejected capacity-exceeded
+        @4  take desk as bob        => taken i2 from desk
+        @5  complete i1 ok as ann   => done ok, data disposition=ok, at end by completed, completed ok
+    ",
+    );
+}
+
+#[test]
+fn ready_while_ready_changes_nothing() {
+    scenario(
+        plain(""),
+        "
+        @0     login ann              => ann in
+        @0     ready ann              => ann ready
+        @1     submit chat w          => submitted i1, at start, at desk by next, queued desk, offered i1 to ann
+        @2     decline ann i1         => declined i1 by ann, ann rests 1002
+        @3     ready ann              =>
+        @1002  agent-time ann         => ann rested
+        @1003  not-ready ann lunch    => ann not-ready lunch
+        @1004  ready ann              => ann ready, offered i1 to ann
+    ",
+    );
+}
+
+#[test]
+fn a_second_login_that_is_allowed_names_no_other_place_or_media() {
+    let mut world = plain("");
+    world.json("rules", r#"{"second_login": "allow"}"#).unwrap();
+    scenario(
+        world,
+        "
+        @0  login ann media=chat           => ann in
+        @1  login ann at p1                => rejected invalid
+        @2  login ann media=email          => rejected invalid
+        @3  login ann media=chat connected => ann connected
+    ",
+    );
+}
+
+#[test]
+fn rules_that_say_nothing_are_refused() {
+    let capacity = |rule: &str| {
+        let json = format!(r#"{{"name": "ann", "capacity": "{rule}"}}"#);
+        serde_json::from_str::<signalbox_engine::Agent>(&json).is_ok()
+    };
+    assert!(!capacity("1 voice or 1 voice") && !capacity("1 any or 2 any"));
+    assert!(capacity("2 chat or 1 chat + 3 email"));
+    let expression = |text: &str| signalbox_engine::SkillExpression::new(text).is_ok();
+    assert!(!expression("english > 11") && !expression("english in [3, 11]") && !expression("11 <= english"));
+    assert!(expression("english >= 10") && expression("english > 0") && expression("english + billing > 11"));
 }

@@ -80,10 +80,10 @@ fn as_soon_as_possible_is_now_or_when_it_opens() {
     scenario(
         plain(),
         "
-        @0        book 1 sales  => submitted i1, booked, at start, scheduled i1 32400000
+        @0        book 101 sales  => submitted i1, booked, at start, scheduled i1 32400000
         @32400000 time i1       => began i1, at desk by next, queued desk
-        @32400001 book 2 sales  => submitted i2, booked, at start, at desk by next, queued desk
-        @43200000 book 3 sales  => submitted i3, booked, at start, scheduled i3 118800000
+        @32400001 book 102 sales  => submitted i2, booked, at start, at desk by next, queued desk
+        @43200000 book 103 sales  => submitted i3, booked, at start, scheduled i3 118800000
     ",
     );
 }
@@ -93,15 +93,15 @@ fn a_slot_takes_as_many_as_it_has_room_for() {
     scenario(
         plain(),
         "
-        @0  book 1 sales 36000000  => submitted i1, booked 36000000, at start, scheduled i1 36000000
-        @0  book 2 sales 39599999  => submitted i2, booked 39599999, at start, scheduled i2 39599999
-        @0  book 3 sales 36000000  => rejected slot-full
-        @0  book 3 sales 37000000  => rejected slot-full
-        @0  book 3 sales 39600000  => submitted i5, booked 39600000, at start, scheduled i5 39600000
+        @0  book 101 sales 36000000  => submitted i1, booked 36000000, at start, scheduled i1 36000000
+        @0  book 102 sales 39599999  => submitted i2, booked 39599999, at start, scheduled i2 39599999
+        @0  book 103 sales 36000000  => rejected slot-full
+        @0  book 103 sales 37000000  => rejected slot-full
+        @0  book 103 sales 39600000  => submitted i5, booked 39600000, at start, scheduled i5 39600000
         @1  cancel i1              => cancelled
-        @1  book 4 sales 37000000  => submitted i6, booked 37000000, at start, scheduled i6 37000000
-        @1  book 5 sales 37000000  => rejected slot-full
-        @1  book 5 sales           => submitted i8, booked, at start, scheduled i8 32400000
+        @1  book 104 sales 37000000  => submitted i6, booked 37000000, at start, scheduled i6 37000000
+        @1  book 105 sales 37000000  => rejected slot-full
+        @1  book 105 sales           => submitted i8, booked, at start, scheduled i8 32400000
         @2  reschedule i5 36000000 => rejected slot-full
         @2  reschedule i6 36000000 => rescheduled 36000000, out of workflows, at start, scheduled i6 36000000
         @2  reschedule i2 39600000 => rescheduled 39600000, out of workflows, at start, scheduled i2 39600000
@@ -115,16 +115,16 @@ fn only_times_that_are_offered_can_be_booked() {
     scenario(
         plain(),
         "
-        @0        book 1 sales 32399999   => rejected slot-unknown
-        @0        book 1 sales 43200000   => rejected slot-unknown
-        @30600000 book 1 sales 32400000   => submitted i3, booked 32400000, at start, scheduled i3 32400000
-        @30600001 book 2 sales 32400000   => rejected slot-unknown
-        @30600001 book 2 sales 35999999   => rejected slot-unknown
-        @30600001 book 2 sales 36000000   => submitted i6, booked 36000000, at start, scheduled i6 36000000
-        @30600001 book 3 sales 126000000  => submitted i7, booked 126000000, at start, scheduled i7 126000000
-        @30600001 book 4 sales 205200000  => rejected slot-unknown
-        @30600001 book 4 sales 0          => rejected slot-unknown
-        @30600001 book 4 nothing 36000000 => rejected callback-rules-unknown
+        @0        book 101 sales 32399999   => rejected slot-unknown
+        @0        book 101 sales 43200000   => rejected slot-unknown
+        @30600000 book 101 sales 32400000   => submitted i3, booked 32400000, at start, scheduled i3 32400000
+        @30600001 book 102 sales 32400000   => rejected slot-unknown
+        @30600001 book 102 sales 35999999   => rejected slot-unknown
+        @30600001 book 102 sales 36000000   => submitted i6, booked 36000000, at start, scheduled i6 36000000
+        @30600001 book 103 sales 126000000  => submitted i7, booked 126000000, at start, scheduled i7 126000000
+        @30600001 book 104 sales 205200000  => rejected slot-unknown
+        @30600001 book 104 sales 0          => rejected slot-unknown
+        @30600001 book 104 nothing 36000000 => rejected callback-rules-unknown
     ",
     );
 }
@@ -159,23 +159,23 @@ fn an_attempt_that_fails_is_made_again_until_there_were_enough() {
     scenario(
         staffed(),
         "
-        @32400000 book 1 sales               => submitted i1, booked, at start, at desk by next, queued desk, offered i1 to ann
+        @32400000 book 101 sales               => submitted i1, booked, at start, at desk by next, queued desk, offered i1 to ann
         @32400001 attempt i1 busy as ann     => rejected state-wrong
         @32400002 decline ann i1             => declined i1 by ann, ann rests 32401002
         @32401002 agent-time ann             => ann rested
-        @32401003 not-ready ann tea          => ann not-ready tea
-        @32401003 ready ann                  => ann ready, offered i1 to ann
+        @32401003 not-ready ann tea            => ann not-ready tea
+        @32401003 ready ann                    => ann ready, offered i1 to ann
         @32401004 accept ann i1              => accepted i1 by ann, assigned i1 to ann
         @32401005 attempt i1 busy as bob     => rejected assigned-to-another
         @32401005 attempt i1 busy as ann     => attempt 1 busy, out of workflows, at start, scheduled i1 34201005
         @34201005 time i1                    => began i1, at desk by next, queued desk, offered i1 to ann
         @34201006 accept ann i1              => accepted i1 by ann, assigned i1 to ann
         @43000000 attempt i1 no-answer as ann => attempt 2 no-answer, out of workflows, at start, scheduled i1 118800000
-        @43000001 book 1 sales               => rejected callback-exists
+        @43000001 book 101 sales               => rejected callback-exists
         @118800000 time i1                   => began i1, at desk by next, queued desk, offered i1 to ann
         @118800001 accept ann i1             => accepted i1 by ann, assigned i1 to ann
         @118800002 attempt i1 no-answer as operator => attempt 3 no-answer, done not-reached, data disposition=not-reached, at end by completed, completed not-reached
-        @118800003 book 1 sales              => submitted i3, booked, at start, at desk by next, queued desk, offered i3 to ann
+        @118800003 book 101 sales              => submitted i3, booked, at start, at desk by next, queued desk, offered i3 to ann
     ",
     );
 }
@@ -185,7 +185,7 @@ fn a_wrong_number_is_not_called_again() {
     scenario(
         staffed(),
         "
-        @32400000 book 1 sales               => submitted i1, booked, at start, at desk by next, queued desk, offered i1 to ann
+        @32400000 book 101 sales               => submitted i1, booked, at start, at desk by next, queued desk, offered i1 to ann
         @32400001 accept ann i1              => accepted i1 by ann, assigned i1 to ann
         @32400002 attempt i1 wrong-number as ann => attempt 1 wrong-number, done wrong-number, data disposition=wrong-number, at end by completed, completed wrong-number
         @32400003 submit chat w              => submitted i2, at start, at desk by next, queued desk, offered i2 to ann
@@ -201,7 +201,7 @@ fn a_callback_can_be_put_off_until_it_is_done() {
     scenario(
         staffed(),
         "
-        @32400000 book 1 sales                => submitted i1, booked, at start, at desk by next, queued desk, offered i1 to ann
+        @32400000 book 101 sales                => submitted i1, booked, at start, at desk by next, queued desk, offered i1 to ann
         @32400001 reschedule i1 39600000      => revoked i1 from ann rescheduled, rescheduled 39600000, out of workflows, at start, scheduled i1 39600000
         @32400002 accept ann i1               => rejected offer-ended
         @32400003 reschedule i1               => rescheduled, out of workflows, at start, began i1, at desk by next, queued desk, offered i1 to ann
@@ -222,7 +222,7 @@ fn what_rules_name_is_kept_and_they_while_callbacks_were_booked_by_them() {
         "
         @0  remove calendar hours         => rejected document-in-use
         @0  remove workflow w 1           => rejected document-in-use
-        @0  book 1 sales 36000000         => submitted i1, booked 36000000, at start, scheduled i1 36000000
+        @0  book 101 sales 36000000         => submitted i1, booked 36000000, at start, scheduled i1 36000000
         @0  remove callback-rules sales   => rejected document-in-use
         @0  cancel i1                     => cancelled
         @0  remove callback-rules sales   => removed
@@ -308,7 +308,7 @@ fn the_hour_that_does_not_exist_cannot_be_booked_and_the_one_that_comes_twice_ha
             Err(MomentError::Twice { .. }) => return "twice".to_owned(),
             Err(other) => panic!("{other}"),
         };
-        let mut submission = booking(id(n), &n.to_string(), "sales");
+        let mut submission = booking(id(n), &format!("030{n}"), "sales");
         submission.at = Some(at);
         match world.try_at(Command::Submit(Box::new(submission)), calendar.moment(now).unwrap()) {
             Ok(events) => format!("{} events", events.len()),
@@ -357,7 +357,7 @@ fn an_agent_puts_off_what_it_has_itself_and_an_operator_anything() {
     scenario(
         staffed(),
         "
-        @0        book 1 sales 36000000                => submitted i1, booked 36000000, at start, scheduled i1 36000000
+        @0        book 101 sales 36000000              => submitted i1, booked 36000000, at start, scheduled i1 36000000
         @1        reschedule i1 39600000 as bob        => rejected state-wrong
         @2        reschedule i1 39600000 as operator   => rescheduled 39600000, out of workflows, at start, scheduled i1 39600000
         @39600000 time i1                              => began i1, at desk by next, queued desk, offered i1 to ann
@@ -365,6 +365,18 @@ fn an_agent_puts_off_what_it_has_itself_and_an_operator_anything() {
         @39600002 accept ann i1                        => accepted i1 by ann, assigned i1 to ann
         @39600003 reschedule i1 118800000 as bob       => rejected assigned-to-another
         @39600004 reschedule i1 118800000 as ann       => rescheduled 118800000, out of workflows, at start, scheduled i1 118800000
+    ",
+    );
+}
+
+#[test]
+fn what_has_fewer_than_three_digits_is_no_number() {
+    scenario(
+        office("UTC", "09:00", "12:00"),
+        "
+        @0  book ext-5 sales 36000000  => rejected invalid
+        @0  book --- sales 36000000    => rejected invalid
+        @0  book 112 sales 36000000    => submitted i3, booked 36000000, at start, scheduled i3 36000000
     ",
     );
 }

@@ -319,7 +319,9 @@ fn sent(mut world: World, texts: &[(&str, Speaker)]) -> String {
 }
 
 const TALK: [(&str, Speaker); 2] = [("Hi", Speaker::Customer), ("What is it?", Speaker::Agent)];
-const LINES: &str = "[1970-01-01 00:00:01 UTC] Customer: Hi\n[1970-01-01 00:00:02 UTC] Ann Lee: What is it?\n";
+/// What the customer wrote first stands before what was said.
+const LINES: &str = "[1970-01-01 00:00:00 UTC] Customer: Where is my order?\n\
+    [1970-01-01 00:00:01 UTC] Customer: Hi\n[1970-01-01 00:00:02 UTC] Ann Lee: What is it?\n";
 
 #[test]
 fn a_transcript_follows_the_reply_where_the_element_says_so() {
@@ -335,7 +337,7 @@ fn a_field_code_stands_for_the_transcript_once() {
     let bye = json!({"reply": {"text": {"subject": null, "body": "Bye.\n{{transcript}}.{{transcript}}"}}});
     assert_eq!(sent(chat_desk(&bye), &TALK), format!("Bye.\n{LINES}."));
     let tricky = [("{{transcript}} {{interaction.id}}", Speaker::Customer)];
-    let expected = "Bye.\n[1970-01-01 00:00:01 UTC] Customer: {{transcript}} {{interaction.id}}\n.";
+    let expected = "Bye.\n[1970-01-01 00:00:00 UTC] Customer: Where is my order?\n[1970-01-01 00:00:01 UTC] Customer: {{transcript}} {{interaction.id}}\n.";
     assert_eq!(sent(chat_desk(&bye), &tricky), expected);
 }
 
@@ -345,7 +347,7 @@ fn a_long_chat_loses_its_beginning_and_says_so() {
     let texts: Vec<(&str, Speaker)> = (0..8).map(|_| (long.as_str(), Speaker::Customer)).collect();
     let bye = json!({"reply": {"text": {"subject": null, "body": "{{transcript}}"}}});
     let body = sent(chat_desk(&bye), &texts);
-    assert!(body.starts_with("[5 earlier texts are left out]\n[1970-01-01 00:00:06 UTC]"), "{}", &body[..100]);
+    assert!(body.starts_with("[6 earlier texts are left out]\n[1970-01-01 00:00:06 UTC]"), "{}", &body[..100]);
     assert!(body.len() < limits::TRANSCRIPT_BYTES_MAX + 1000);
 }
 

@@ -164,17 +164,18 @@ impl Both {
                     }
                     self.model.offer(*id, offer.id, &offer.agent, now);
                 }
+                (_, Due::Interaction(id) | Due::Again(id)) => self.model.look_again(*id, now),
                 (_, Due::Agent(agent)) => {
                     assert!(self.model.load(agent).is_empty(), "{agent} still has work");
                     self.model.stop(agent, now);
                 }
-                (events, due) => panic!("{due:?} led to {events:?}"),
             }
             self.same(&events);
         }
         assert_eq!(self.model.left_over(), None, "an offer that could be made was not, after {}", self.last);
         let stuck = self.model.items.iter().find(|item| self.model.handing_on(item.id).is_some());
         assert!(stuck.is_none(), "{stuck:?} is not handed on after {}", self.last);
+        assert_eq!(self.model.overlooked(), None, "something was not looked at again, after {}", self.last);
         assert_eq!(self.model.wants_to_stop(), None, "somebody who wanted to stop did not, after {}", self.last);
     }
 
@@ -365,6 +366,7 @@ fn fact(event: &Event) -> Option<String> {
         Event::Submitted { id, .. } => format!("submitted {id}"),
         Event::Queued { id, position } => format!("queued {id} {}", position.queue),
         Event::Relaxed { id, .. } => format!("relaxed {id}"),
+        Event::Retargeted { id, .. } => format!("retargeted {id}"),
         Event::OfferEnded { id, agent, how: OfferEnd::Revoked { reason }, .. } => {
             format!("revoked {id} {agent} {reason}")
         }

@@ -61,6 +61,9 @@ fn a_definition_that_does_not_fit_together_is_refused() {
         (&json!({"kind": "queue"}), &answered, None, None, "invalid object.name"),
         (&json!({"kind": "element", "name": "e"}), &answered, None, None, "invalid object.workflow"),
         (&line, &json!({"kind": "occupancy"}), None, None, "invalid measure"),
+        (&line, &json!({"kind": "number", "of": "worked", "outcome": "sold"}), None, None, "ok"),
+        (&line, &json!({"kind": "number", "of": "completed"}), None, None, "invalid measure.of"),
+        (&ana, &json!({"kind": "number", "of": "ended"}), None, None, "invalid measure.of"),
         (&line, &json!({"kind": "interactions-now", "state": "completed"}), None, None, "invalid measure.state"),
         (&line, &json!({"kind": "number", "of": "submitted"}), None, None, "invalid measure.of"),
         (&ana, &waiting, None, None, "invalid measure.state"),
@@ -192,7 +195,7 @@ fn a_wait_that_is_reported_holds_no_work() {
         "measure": {"kind": "time", "of": "wait", "value": "total"}});
     world.put(Document::Statistic(Arc::new(serde_json::from_value(asked).unwrap()))).unwrap();
     world.try_at(Command::Submit(Box::new(submission(id(1), "chat", "w"))), UnixMillis(0)).unwrap();
-    let take = || Command::Take { queue: name("line"), by: "ann".into() };
+    let take = || Command::Take { queue: name("line"), agent: None, by: "ann".into() };
     let release = Command::Release { interaction: id(1), by: "ann".into(), for_anyone: false };
     let waits = |happened: Vec<(Happening, Option<u64>)>| -> Vec<u64> {
         happened.into_iter().filter(|(what, _)| *what == Happening::Answered).filter_map(|(_, ms)| ms).collect()
@@ -201,4 +204,48 @@ fn a_wait_that_is_reported_holds_no_work() {
     observe(&mut world, release, 1_805_000);
     let second = observe(&mut world, take(), 1_807_000);
     assert_eq!([waits(first), waits(second)], [[5000], [2000]]);
+}
+
+#[test]
+fn work_counts_by_its_disposition_and_a_transfer_to_a_queue_as_one() {
+    let mut world = World::default();
+    world.queue("line");
+    world.queue("other");
+    world.workflow(
+        r#"{"name": "w", "elements": [
+            {"id": "start", "kind": "start"},
+            {"id": "line", "kind": "queue", "queue": "line"},
+            {"id": "end", "kind": "end"}],
+        "connectors": [
+            {"from": "start", "outcome": "next", "to": "line"},
+            {"from": "line", "outcome": "completed", "to": "end"}]}"#,
+    );
+    for of in ["worked", "transferred"] {
+        let asked = json!({"name": of, "object": {"kind": "queue", "name": "line"},
+            "measure": {"kind": "number", "of": of}});
+        world.put(Document::Statistic(Arc::new(serde_json::from_value(asked).unwrap()))).unwrap();
+    }
+    let mut happened = |command, now| {
+        let content = reads(&world.account, &command).map(|id| world.contents[&id].clone());
+        let decided = decide(&world.account, command, content, &NoFigures, UnixMillis(now)).unwrap();
+        let mut observed = Observed::default();
+        let observing = Observing::before(&world.account, &decided.record, &mut observed).unwrap();
+        world.contents.extend(decided.contents);
+        world.account.apply(&decided.record);
+        observing.after(&world.account, &mut observed);
+        let happened = observed.facts.into_iter().filter_map(|(_, fact)| match fact {
+            Fact::Happened { what, outcome, .. } => Some((what, outcome)),
+            _ => None,
+        });
+        happened.collect::<Vec<_>>()
+    };
+    let (interaction, by, for_anyone) = (id(1), "ann".to_owned(), false);
+    happened(Command::Submit(Box::new(submission(id(1), "chat", "w"))), 0);
+    happened(Command::Take { queue: name("line"), agent: None, by: by.clone() }, 1);
+    let to = signalbox_engine::Target::Queue("other".into());
+    let moved = happened(Command::Transfer { interaction, to, by: by.clone(), for_anyone }, 2);
+    assert_eq!(moved, [(Happening::Transferred, None), (Happening::Worked, None)]);
+    happened(Command::Take { queue: name("other"), agent: None, by: by.clone() }, 3);
+    let done = happened(Command::Complete { interaction, disposition: "sold".into(), by, for_anyone }, 4);
+    assert_eq!(done, [(Happening::Worked, Some("sold".to_owned()))]);
 }

@@ -135,6 +135,14 @@ impl<G> Caller<G> {
         self.roles.contains(&Role::Client)
     }
 
+    /// The agent that the token acts for, if there is one of its name.
+    pub(super) fn agent(&self) -> Option<Name> {
+        match &self.holder {
+            Holder::Account(name) if self.roles.contains(&Role::Agent) => Some(name.clone()),
+            _ => None,
+        }
+    }
+
     /// Name of the token, as it stands in records: `system/NAME` for one of the account `system`.
     pub(super) fn by(&self) -> String {
         self.holder.to_string()

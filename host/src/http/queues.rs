@@ -195,13 +195,13 @@ async fn delete(caller: Caller<Operate>, parameters: Parameters) -> Result<Statu
     )
 )]
 async fn take(caller: Caller<Work>, parameters: Parameters) -> Result<Response, Problem> {
-    let command = Command::Take { queue: parameters.get("queue")?, by: caller.by() };
+    let command = Command::Take { queue: parameters.get("queue")?, agent: caller.agent(), by: caller.by() };
     let record = match caller.lane.command(command).await {
         Err(lane::Error::Rejected(Rejection::QueueEmpty(_))) => return Ok(StatusCode::NO_CONTENT.into_response()),
         result => result?,
     };
     let taken = record.events.iter().find_map(|event| match event {
-        Event::Taken { id, .. } => Some(*id),
+        Event::Taken { id, .. } | Event::Assigned { id, .. } => Some(*id),
         _ => None,
     });
     let Some(id) = taken else { return Ok(StatusCode::NO_CONTENT.into_response()) };

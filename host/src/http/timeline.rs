@@ -188,8 +188,12 @@ fn text(event: &Event) -> String {
         Event::DocumentPut { document, by } => format!("{by} put a {}.", kind_text(document.key().kind)),
         Event::DocumentRemoved { key, by } => format!("{by} removed a {}.", kind_text(key.kind)),
         Event::DeliveryChanged { delivery, .. } => format!("The delivery {delivery} changed."),
-        Event::Relaxed { wants: Some(wants), .. } => format!("May now go to {}.", target_text(&wants.target)),
-        Event::Relaxed { wants: None, .. } => "Waits for nobody in particular now.".to_owned(),
+        Event::Relaxed { wants: Some(wants), .. } | Event::Retargeted { wants: Some(wants), .. } => {
+            format!("May now go to {}.", target_text(&wants.target))
+        }
+        Event::Relaxed { wants: None, .. } | Event::Retargeted { wants: None, .. } => {
+            "Waits for nobody in particular now.".to_owned()
+        }
         Event::Offered { offer, .. } => format!("Is offered to {}.", offer.agent),
         Event::OfferEnded { agent, how, .. } => offer_text(agent.as_str(), how),
         Event::Assigned { agent, by, .. } if *agent == by.as_str() => format!("{agent} has it."),

@@ -36,12 +36,12 @@ struct NewWebhook {
     /// `interaction.priority-set`, `interaction.skill-required`, `interaction.target-set`, `interaction.hopped`,
     /// `interaction.waiting`, `interaction.queued`, `interaction.assigned`, `interaction.released`,
     /// `interaction.work-done`, `interaction.completed`, `interaction.cancelled`, `interaction.parked`,
-    /// `interaction.resumed`, `interaction.relaxed`, `interaction.attention-set`, `interaction.wrap-up-started`,
-    /// `interaction.abandoned`, `interaction.said`, `interaction.moved`, `interaction.scheduled`, `interaction.began`,
-    /// `interaction.marked`, `interaction.closed`, `interaction.statistics-read`, `interaction.transfer-began`,
-    /// `interaction.transfer-failed`, `offer.made`, `offer.ended`, `callback.booked`, `callback.rescheduled`,
-    /// `callback.attempted`, `endpoint.called`, `endpoint.answered`, `strategy.called`, `strategy.answered`,
-    /// `strategy.failed`.
+    /// `interaction.resumed`, `interaction.relaxed`, `interaction.retargeted`, `interaction.attention-set`,
+    /// `interaction.wrap-up-started`, `interaction.abandoned`, `interaction.said`, `interaction.moved`,
+    /// `interaction.scheduled`, `interaction.began`, `interaction.marked`, `interaction.closed`,
+    /// `interaction.statistics-read`, `interaction.transfer-began`, `interaction.transfer-failed`, `offer.made`,
+    /// `offer.ended`, `callback.booked`, `callback.rescheduled`, `callback.attempted`, `endpoint.called`,
+    /// `endpoint.answered`, `strategy.called`, `strategy.answered`, `strategy.failed`.
     types: Vec<String>,
 }
 

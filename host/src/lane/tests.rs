@@ -272,7 +272,7 @@ impl Rig {
             return self.agent_command(random, agent, interaction);
         }
         match random.random_range(0..9) {
-            0 | 1 => Command::Take { queue, by: by() },
+            0 | 1 => Command::Take { queue, agent: None, by: by() },
             2 | 3 => Command::Complete { interaction, disposition: "solved".into(), by: by(), for_anyone: false },
             4 => Command::Release { interaction, by: by(), for_anyone: false },
             5 => Command::Cancel { interaction, reason: "changed my mind".into(), by: by() },
@@ -602,7 +602,7 @@ fn the_figures_of_a_queue_hold_over_a_restart_and_for_what_is_put_back() {
     };
     rig.now = UnixMillis(3_000);
     assert_eq!(figures(&rig), [2.0, 2.0, 0.0, 0.0]);
-    rig.command(Command::Take { queue: name("line"), by: "ana".into() });
+    rig.command(Command::Take { queue: name("line"), agent: None, by: "ana".into() });
     let first = rig.submitted[0];
     rig.now = UnixMillis(4_000);
     rig.command(Command::Release { interaction: first, by: "ana".into(), for_anyone: false });

@@ -114,6 +114,13 @@ fn check_measure(statistic: &Statistic) -> Result<(), Rejection> {
         let why = "what is submitted is in no workflow, queue or hand yet: `workflow-entered`, `queued` or `offered` count that";
         return Err(invalid("measure.of", why));
     }
+    let at_end = matches!(measure, Measure::Number { of: Happening::Completed | Happening::Ended, .. });
+    let in_hands = !matches!(object.kind, ObjectKind::Account) && object.kind.has_agents();
+    if at_end && (in_hands || object.kind == ObjectKind::Queue) {
+        let why =
+            "what ends is in no queue and in no hand any more: `worked` counts that, with a disposition as its outcome";
+        return Err(invalid("measure.of", why));
+    }
     let in_hand = [None, Some(StateKind::Assigned), Some(StateKind::WrapUp)];
     match measure {
         Measure::InteractionsNow { state }

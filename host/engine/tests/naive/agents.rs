@@ -21,6 +21,11 @@ impl Model {
                     match second {
                         SecondLogin::Refuse => return Err("agent-logged-in"),
                         SecondLogin::Allow => {
+                            let media_types: Vec<Name> = media_types.iter().cloned().collect();
+                            let other_place = place.is_some() && *place != seat.place;
+                            if other_place || (!media_types.is_empty() && media_types != seat.media_types) {
+                                return Err("invalid");
+                            }
                             // A second way to reach it takes nothing from a first that is open.
                             if *connected {
                                 seat.connection = Connection::Open;
@@ -166,7 +171,7 @@ impl Model {
                     self.release(i);
                     self.rest(agent);
                 }
-                self.log_out(agent, "connection-lost");
+                self.seat(agent).unwrap().connection = Connection::None;
             }
             _ => {}
         }

@@ -61,6 +61,8 @@ pub struct Place {
     pub ticket: u64,
     pub timeout: Option<UnixMillis>,
     pub wish: Option<Wish>,
+    /// Its queue says whom it waits for.
+    pub follows: bool,
     /// What is left of the relaxations.
     pub relaxations: Vec<Relaxation>,
 }
@@ -222,7 +224,7 @@ impl Model {
                 Ok(())
             }
             Command::Close { interaction, .. } => self.close(*interaction),
-            Command::Take { queue, by } => self.take(queue, by),
+            Command::Take { queue, agent, by } => self.take(queue, agent.as_ref(), by),
             Command::Release { interaction, by, for_anyone } => {
                 let i = self.own(*interaction, by, *for_anyone)?;
                 let agent = self.items[i].agent().cloned();

@@ -122,15 +122,7 @@ impl Model {
                 }
             }
         }
-        self.leave_if_declined_by_all(i);
-    }
-
-    pub(super) fn leave_if_declined_by_all(&mut self, i: usize) {
-        let item = &self.items[i];
-        let last = item.place.as_ref().is_some_and(|place| place.relaxations.is_empty());
-        if item.waits() && last && self.all_declined(i) && self.connector(i, "declined-by-all").is_some() {
-            self.leave(i, "declined-by-all");
-        }
+        self.leave_if_nobody_is_left(i);
     }
 
     pub(super) fn attend(
@@ -171,6 +163,11 @@ impl Model {
         }
         if let Target::Queue(queue) = to {
             return self.move_to(id, queue);
+        }
+        if let Target::Agent(agent) = to
+            && !self.people.iter().any(|person| person.name == agent.as_str())
+        {
+            return Err("agent-unknown");
         }
         self.transferee(i, to, &[]).ok_or("nobody-available")?;
         self.is_active(i);
@@ -214,6 +211,7 @@ impl Model {
             ticket,
             timeout: None,
             wish,
+            follows: true,
             relaxations: Vec::new(),
         });
         self.wait_anew(i);

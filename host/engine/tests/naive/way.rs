@@ -1,6 +1,6 @@
 //! The way of an interaction through its workflow: into queues, out of them, to its end, and what the clock does to it.
 
-use signalbox_engine::{Attention, Element, ElementKind, InteractionId, Name, OfferId, Submission};
+use signalbox_engine::{Attention, Element, ElementKind, InteractionId, Name, OfferId, Submission, UnixMillis};
 
 use super::{End, Item, Model, Place, Refusal, Wish, Work, WrapUp};
 
@@ -104,6 +104,7 @@ impl Model {
             ticket,
             timeout: timeout_ms.map(|ms| now.plus(ms)),
             wish,
+            follows: target.is_none(),
             relaxations: relaxations.clone(),
         });
         self.wait_anew(i);
@@ -171,11 +172,18 @@ impl Model {
         Ok(())
     }
 
-    pub(super) fn take(&mut self, queue: &Name, by: &str) -> Result<(), Refusal> {
+    pub(super) fn take(&mut self, queue: &Name, agent: Option<&Name>, by: &str) -> Result<(), Refusal> {
         if !self.queues.iter().any(|known| known.name == *queue) {
             return Err("queue-unknown");
         }
         let i = *self.in_order(queue).first().ok_or("queue-empty")?;
+        if let Some(agent) = agent.filter(|agent| self.seats.iter().any(|seat| seat.agent == **agent)) {
+            if !self.has_room(agent, &self.items[i].media_type) {
+                return Err("capacity-exceeded");
+            }
+            self.assign(i, agent);
+            return Ok(());
+        }
         let (by, attention) = (by.to_owned(), Attention::Active);
         self.items[i].work = Some(Work { by, agent: None, attention, idle_until: None, transfer: None });
         self.items[i].since = self.now;
@@ -248,9 +256,72 @@ impl Model {
             let relaxation = place.relaxations.remove(0);
             let wish = self.wish(i, relaxation.target.clone(), &document);
             place.wish = Some(self.relaxed(i, &relaxation, &wish));
+            place.follows = false;
         }
         self.items[i].place = Some(place);
         self.fact(format!("relaxed {}", self.items[i].id));
-        self.leave_if_declined_by_all(i);
+        self.leave_if_nobody_is_left(i);
+    }
+
+    /// Whom it would wait for if it asked its queue now.
+    fn followed(&self, i: usize) -> Option<Wish> {
+        let place = self.items[i].place.as_ref().unwrap();
+        let queue = self.queue(&place.queue);
+        let target =
+            if place.follows { queue.target.clone() } else { place.wish.as_ref().map(|wish| wish.target.clone()) };
+        let mut wish = target.map(|target| self.wish(i, target, &queue))?;
+        if let Some(old) = &place.wish {
+            wish.skills.clone_from(&old.skills);
+        }
+        Some(wish)
+    }
+
+    /// The outcome by which it has to leave, as nobody is left for it.
+    fn nobody_is_left(&self, i: usize) -> Option<&'static str> {
+        let item = &self.items[i];
+        let place = item.place.as_ref().filter(|_| item.waits())?;
+        let ElementKind::Queue { leave_without_agents, .. } = self.element(&item.workflow, &item.element).kind else {
+            unreachable!()
+        };
+        let served = |wish: &Wish| self.somebody_logged_in_fits(i, wish);
+        let outcome = if leave_without_agents && !place.wish.as_ref().is_some_and(served) {
+            let wish = place.wish.as_ref();
+            let later = |r| wish.is_some_and(|wish| served(&self.relaxed(i, r, wish)));
+            if place.relaxations.iter().any(later) { None } else { Some("no-agents") }
+        } else {
+            (place.relaxations.is_empty() && self.all_declined(i)).then_some("declined-by-all")
+        };
+        outcome.filter(|outcome| self.connector(i, outcome).is_some())
+    }
+
+    pub(super) fn leave_if_nobody_is_left(&mut self, i: usize) {
+        if let Some(outcome) = self.nobody_is_left(i) {
+            self.leave(i, outcome);
+        }
+    }
+
+    /// What is around it has changed, and the engine has looked at it again.
+    pub fn look_again(&mut self, id: InteractionId, now: UnixMillis) {
+        self.now = now;
+        let i = self.find(id).unwrap();
+        assert!(self.items[i].waits(), "{id} does not wait");
+        let wish = self.followed(i);
+        if wish != self.items[i].place.as_ref().unwrap().wish {
+            self.items[i].place.as_mut().unwrap().wish = wish;
+            self.fact(format!("retargeted {id}"));
+        }
+        self.leave_if_nobody_is_left(i);
+    }
+
+    /// Something that should have been looked at again by now. Whether somebody may get it later is looked at when that
+    /// begins.
+    pub fn overlooked(&self) -> Option<InteractionId> {
+        let overlooked = |i: &usize| {
+            let place = self.items[*i].place.as_ref().unwrap();
+            let settled = place.wish.is_none() || !place.relaxations.is_empty() || self.nobody_is_left(*i).is_none();
+            !settled || self.followed(*i) != place.wish
+        };
+        let mut waiting = (0..self.items.len()).filter(|i| self.items[*i].waits());
+        waiting.find(overlooked).map(|i| self.items[i].id)
     }
 }

@@ -7,7 +7,7 @@ use signalbox_engine::{AgentChoice, Attention, Connection, InteractionId, Name, 
 use super::{Item, Model, Person, Seat};
 
 /// Whom an interaction waits for.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Wish {
     pub target: Target,
     pub skills: Vec<Skill>,

@@ -445,7 +445,10 @@ impl Random {
             0 => Command::Assign { interaction, agent: self.agent(), by },
             1 => Command::Move { interaction, queue: self.word(&["q1", "q2", "q3", "by-hand", "nowhere"]), by },
             _ => {
-                Command::Take { queue: self.word(&["q1", "q2", "q3", "by-hand", "by-hand", "by-hand", "nowhere"]), by }
+                let queue = self.word(&["q1", "q2", "q3", "by-hand", "by-hand", "by-hand", "nowhere"]);
+                let agent = if self.chance(0.5) { self.one(&self.agents.clone()) } else { None };
+                let by = agent.as_ref().map_or(by, ToString::to_string);
+                Command::Take { queue, agent, by }
             }
         })
     }

@@ -244,7 +244,10 @@ impl World {
             ["cancel", i] => Command::Cancel { interaction: the(i), reason: "test".into(), by: by() },
             ["resume", i] => Command::Resume { interaction: the(i), element: None, by: by() },
             ["resume", i, element] => Command::Resume { interaction: the(i), element: Some(name(element)), by: by() },
-            ["take", queue] => Command::Take { queue: name(queue), by: by() },
+            ["take", queue] => {
+                let agent = self.account.configuration().agents.get_key_value(who).map(|(agent, _)| agent.clone());
+                Command::Take { queue: name(queue), agent, by: by() }
+            }
             ["release", i] => Command::Release { interaction: the(i), by: by(), for_anyone },
             ["complete", i, disposition] => {
                 Command::Complete { interaction: the(i), disposition: disposition.into(), by: by(), for_anyone }
@@ -366,6 +369,15 @@ impl World {
                 queue.ageing_per_minute = points.parse().unwrap();
                 Command::Put { document: Document::Queue(queue), by: by() }
             }
+            ["target", queue, kind, ref target @ ..] => {
+                let mut queue = self.account.configuration().queues[queue].clone();
+                queue.target = match kind {
+                    "agent" => Some(Target::Agent(target[0].into())),
+                    "group" => Some(Target::AgentGroup(target[0].into())),
+                    _ => None,
+                };
+                Command::Put { document: Document::Queue(queue), by: by() }
+            }
             ["bind", workflow, element, deployment] => {
                 Command::Put { document: binding(workflow, element, deployment, OnFailure::default()), by: by() }
             }
@@ -456,6 +468,7 @@ impl World {
             Event::Hopped { to, .. } => format!("hopped {to}"),
             Event::MessageQueued { message, .. } => format!("message {}", message.topic),
             Event::Relaxed { id, step, .. } => format!("relaxed {} {step}", short(id)),
+            Event::Retargeted { id, .. } => format!("retargeted {}", short(id)),
             Event::Offered { id, offer } => format!("offered {} to {}", short(id), offer.agent),
             Event::OfferEnded { id, agent, how: OfferEnd::Revoked { reason }, .. } => {
                 format!("revoked {} from {agent} {reason}", short(id))

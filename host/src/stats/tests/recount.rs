@@ -236,10 +236,18 @@ impl Slow {
                 samples.push((how, at - since, None, self.whom(&item, agent)));
             }
         };
-        let let_go = |samples: &mut Vec<_>| match &item.place {
-            Where::Work { since, .. } => samples.push((Happening::Worked, at - since, None, here.clone())),
-            Where::Wrap { since, .. } => samples.push((Happening::WrappedUp, at - since, None, here.clone())),
-            _ => {}
+        let let_go = |samples: &mut Vec<_>| {
+            let code = match event {
+                Event::WorkDone { disposition, .. } | Event::WrapUpStarted { disposition, .. } => {
+                    Some(disposition.clone())
+                }
+                _ => None,
+            };
+            match &item.place {
+                Where::Work { since, .. } => samples.push((Happening::Worked, at - since, code, here.clone())),
+                Where::Wrap { since, .. } => samples.push((Happening::WrappedUp, at - since, code, here.clone())),
+                _ => {}
+            }
         };
         match event {
             Event::Submitted { .. } => samples.push((Happening::Submitted, 0, None, here.clone())),
@@ -315,6 +323,11 @@ impl Slow {
                     OfferEnd::DeliveryFailed => (Happening::OfferDeliveryFailed, None),
                 };
                 samples.push((what, at - made.unwrap(), why, self.whom(&item, Some(agent.to_string()))));
+            }
+            Event::Moved { .. } => {
+                if let Where::Work { .. } = &item.place {
+                    samples.push((Happening::Transferred, 0, None, here.clone()));
+                }
             }
             Event::Taken { by, .. } => {
                 let Where::Queue { queue, .. } = &item.place else { panic!("it was in a queue") };
@@ -1019,7 +1032,7 @@ fn step(world: &mut World, slow: &mut Slow, rng: &mut StdRng, now: UnixMillis) {
             let Some(interaction) = some(rng) else { return };
             drop(world.run(Command::Close { interaction, reason: String::from("left"), by: by() }, now));
         }
-        20 => drop(world.run(Command::Take { queue: name("hands"), by: by() }, now)),
+        20 => drop(world.run(Command::Take { queue: name("hands"), agent: None, by: by() }, now)),
         21 => {
             let Some(interaction) = some(rng) else { return };
             let value = ["gold", "lead"][rng.random_range(0..2)].to_owned();
