@@ -697,7 +697,7 @@ fn what_an_agent_only_reads_keeps_its_work_and_writes_nothing() {
     rig.check();
     rig.now = UnixMillis(9_000);
     rig.turn(Vec::new(), Vec::new());
-    assert_eq!(state(&rig), StateKind::Offered, "it went back, and is offered anew");
+    assert_eq!(state(&rig), StateKind::Queued, "it went back, and whoever lost it rests");
     rig.check();
 }
 

@@ -244,6 +244,11 @@ async fn an_answer_after_the_time_out_or_a_cancel_is_told_which() {
     assert_eq!(state(&server, "agent").await["reason"], "no-answer");
     assert_eq!(late(&accept(&server, "agent", &made).await), (409, "offer-ended", "expired"));
     server.expect("agent", "POST /agents/agent/ready", Value::Null, 200).await;
+    // Not before it has rested.
+    while state(&server, "agent").await["offers"].as_array().unwrap().is_empty() {
+        assert!(began.elapsed() < Duration::from_secs(20), "it was not offered again");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     let again = offer(&server, "agent").await;
     assert_ne!(again, made);
     server.expect("client", &format!("POST /interactions/{id}/cancel"), Value::Null, 200).await;

@@ -148,7 +148,7 @@ async fn a_callback_is_tried_again_and_ends_as_not_reached() {
     server.expect("agent", "POST /queues/calls/take", Value::Null, 200).await;
     let failed = server.expect("agent", &attempt, json!({"outcome": "busy"}), 200).await;
     assert_eq!((&failed["state"], &failed["callback"]["attempts"]), (&json!("scheduled"), &json!(1)), "{failed:#}");
-    server.expect("agent", &format!("POST /callbacks/{id}/reschedule"), json!({}), 200).await;
+    server.expect("operator", &format!("POST /callbacks/{id}/reschedule"), json!({}), 200).await;
     server.expect("agent", "POST /queues/calls/take", Value::Null, 200).await;
     let ended = server.expect("agent", &attempt, json!({"outcome": "no-answer"}), 200).await;
     assert_eq!((&ended["state"], &ended["disposition"]), (&json!("completed"), &json!("not-reached")));
