@@ -364,12 +364,14 @@ pub enum Event {
         /// Who did it.
         by: String,
     },
-    /// It waits for the moment that it is meant for.
+    /// It waits for the moment that it is meant for, in no workflow.
     Scheduled {
         /// Which.
         id: InteractionId,
         /// When.
         until: UnixMillis,
+        /// The workflow that it enters then.
+        workflow: Name,
         /// Who said so.
         by: String,
     },

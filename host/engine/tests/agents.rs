@@ -467,13 +467,13 @@ fn what_is_meant_for_later_is_scheduled_and_a_callback_keeps_its_clock() {
     scenario(
         plain(""),
         "
-        @0     submit callback w at 5000  => submitted i1, at start, scheduled i1 5000
+        @0     submit callback w at 5000  => submitted i1, scheduled i1 5000
         @10    submit chat w              => submitted i2, at start, at desk by next, queued desk
         @4999  time i1                    => rejected not-due
-        @5000  time i1                    => began i1, at desk by next, queued desk
+        @5000  time i1                    => began i1, at start, at desk by next, queued desk
         @5001  login ann                  => ann in
         @5002  ready ann                  => ann ready, offered i1 to ann
-        @5003  submit callback w at 6000  => submitted i3, at start, scheduled i3 6000
+        @5003  submit callback w at 6000  => submitted i3, scheduled i3 6000
         @5004  close i3                   => abandoned i3
     ",
     );
