@@ -13,9 +13,10 @@ use crate::id::{InteractionId, Name, UnixMillis};
 use crate::limits;
 use crate::live::{Assignment, Attention, Live, Offer, OfferId, State, Wants};
 use crate::login::{Connection, Login, Pending, Readiness};
-use crate::matching::Due;
+use crate::matching::{Due, Work};
 use crate::rejection::Rejection;
 use crate::staff::SecondLogin;
+use crate::staffing::check_target;
 use crate::walk::Draft;
 
 /// Why an agent who has just logged in is not ready yet.
@@ -46,7 +47,7 @@ pub(crate) fn act(
         }
         AgentAction::LogOut { after_work } => {
             logged_in(account, &agent)?;
-            if account.agent_load(&agent) == 0 {
+            if in_hand(account, &agent) == 0 {
                 return Ok(log_out(account, agent, "requested", by, now));
             }
             if !after_work {
@@ -72,7 +73,7 @@ pub(crate) fn act(
             if !reasons.is_empty() && !reasons.contains(&reason) {
                 return Err(Rejection::ReasonUnknown(reason));
             }
-            if after_work && account.agent_load(&agent) > 0 {
+            if after_work && in_hand(account, &agent) > 0 {
                 return Ok(vec![Event::AgentPending { agent, pending: Some(Pending::NotReady { reason }), by }]);
             }
             let mut events = withdraw(account, &agent, &revoked("not-ready"), now);
@@ -96,6 +97,10 @@ pub(crate) fn act(
             Ok(vec![Event::AgentConnection { agent, connection: Connection::Lost { not_ready_at, release_at } }])
         }
     }
+}
+
+fn in_hand(account: &Account, agent: &Name) -> u32 {
+    account.work(agent.as_str()).map_or(0, Work::in_hand)
 }
 
 fn logged_in<'a>(account: &'a Account, agent: &Name) -> Result<&'a Login, Rejection> {
@@ -516,21 +521,21 @@ pub(crate) fn finish_wrap_up(
 
 /// Holds an assigned interaction out to another agent.
 pub(crate) fn transfer(
-    account: &Account,
-    id: InteractionId,
+    draft: &mut Draft<'_>,
+    live: &Live,
     to: Target,
-    by: String,
+    by: &str,
     for_anyone: bool,
-    now: UnixMillis,
-) -> Result<Vec<Event>, Rejection> {
-    let live = find(account, id)?;
-    let assignment = free_to_transfer(live, &by, for_anyone)?;
-    let wants = Wants { target: to, skills: Vec::new(), choice: Default::default(), offers_max: 1 };
+) -> Result<(), Rejection> {
+    let (account, id, now) = (draft.account, draft.id, draft.now);
+    let assignment = free_to_transfer(live, by, for_anyone)?;
+    check_target(account.configuration(), &to)?;
+    let wants = Wants { target: draft.resolved(to), skills: Vec::new(), choice: Default::default(), offers_max: 1 };
     let agent = account.free_agent(&wants, &live.media_type, assignment.agent.as_ref());
     let agent = agent.ok_or(Rejection::NobodyAvailable)?;
-    let mut events = Vec::from_iter(attended(account, id, live, assignment, &by, now));
-    events.push(offer(account, id, agent, Some(&assignment.position.queue), now));
-    Ok(events)
+    attended(account, id, live, assignment, by, now).into_iter().for_each(|event| draft.push(event));
+    draft.push(offer(account, id, agent, Some(&assignment.position.queue), now));
+    Ok(())
 }
 
 /// Puts an assigned interaction into another queue with its age.

@@ -43,7 +43,7 @@ pub fn reads(account: &Account, command: &Command) -> Option<InteractionId> {
         | Command::FinishWrapUp { interaction, .. }
         | Command::Close { interaction, .. }
         | Command::Move { interaction, .. }
-        | Command::Transfer { interaction, to: Target::Queue(_), .. }
+        | Command::Transfer { interaction, .. }
         | Command::Complete { interaction, .. } => *interaction,
         _ => return None,
     };
@@ -177,7 +177,10 @@ pub fn decide(
             draft.finish(&mut contents)
         }
         Command::Transfer { interaction, to, by, for_anyone } => {
-            agents::transfer(account, interaction, to, by, for_anyone, now)?
+            let live = find(account, interaction)?;
+            let mut draft = draft(interaction, live);
+            agents::transfer(&mut draft, live, to, &by, for_anyone)?;
+            draft.finish(&mut contents)
         }
         Command::Move { interaction, queue, by } => {
             let live = find(account, interaction)?;

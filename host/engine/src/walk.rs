@@ -184,7 +184,7 @@ impl<'a> Draft<'a> {
     }
 
     /// A target that says whom: the last agent by name.
-    fn resolved(&self, target: Target) -> Target {
+    pub(crate) fn resolved(&self, target: Target) -> Target {
         match (&target, &self.content.facts.last_agent) {
             (Target::LastAgent, Some(agent)) => Target::Agent(agent.to_string()),
             _ => target,

@@ -810,3 +810,26 @@ fn what_the_customer_closes_is_closed_by_the_customer_and_for_the_reason_given()
     ",
     );
 }
+
+#[test]
+fn a_transfer_goes_to_somebody_who_exists_and_to_the_last_agent_by_name() {
+    scenario(
+        plain(""),
+        "
+        @0   login ann                         => ann in
+        @1   ready ann                         => ann ready
+        @2   submit-last bob chat w            => submitted i1, at start, at desk by next, queued desk, offered i1 to ann
+        @3   accept ann i1                     => accepted i1 by ann, assigned i1 to ann
+        @4   transfer i1 agent nobody as ann   => rejected agent-unknown
+        @5   transfer i1 group nobody as ann   => rejected group-unknown
+        @6   transfer i1 skills (( as ann      => rejected invalid
+        @7   transfer i1 skills french>1 as ann => rejected skill-unknown
+        @8   transfer i1 last agent as ann     => rejected nobody-available
+        @9   login bob                         => bob in
+        @10  ready bob                         => bob ready
+        @11  transfer i1 last agent as ann     => offered i1 to bob
+        @12  logout bob                        => revoked i1 from bob logged-out, bob rests 1012, bob out requested
+        @13  logout ann                        => rejected agent-busy
+    ",
+    );
+}

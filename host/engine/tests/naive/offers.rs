@@ -168,6 +168,11 @@ impl Model {
         if let Target::Queue(queue) = to {
             return self.move_to(id, queue);
         }
+        if let Target::Agent(agent) = to
+            && !self.people.iter().any(|person| person.name == agent.as_str())
+        {
+            return Err("agent-unknown");
+        }
         // The engine says to whom; see `is_right`.
         self.transferee(i, to).ok_or("nobody-available")?;
         self.is_active(i);

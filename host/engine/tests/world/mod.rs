@@ -300,6 +300,8 @@ impl World {
                 let to = match kind {
                     "agent" => Target::Agent(target.into()),
                     "group" => Target::AgentGroup(target.into()),
+                    "skills" => Target::Skills(target.into()),
+                    "last" => Target::LastAgent,
                     _ => Target::Queue(target.into()),
                 };
                 Command::Transfer { interaction: the(i), to, by: by(), for_anyone }
