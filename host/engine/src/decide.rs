@@ -44,6 +44,7 @@ pub fn reads(account: &Account, command: &Command) -> Option<InteractionId> {
         | Command::Close { interaction, .. }
         | Command::Move { interaction, .. }
         | Command::Transfer { interaction, .. }
+        | Command::Forward { interaction, .. }
         | Command::Complete { interaction, .. } => *interaction,
         _ => return None,
     };
@@ -140,6 +141,7 @@ pub fn decide(
             let id = account.queue(queue.as_str()).next().ok_or_else(|| Rejection::QueueEmpty(queue.clone()))?;
             vec![Event::Taken { id, queue, by }]
         }
+        Command::TakeOver { interaction, by } => agents::take_over(account, interaction, by)?,
         Command::Release { interaction, by, for_anyone } => {
             let live = find(account, interaction)?;
             agents::own(live, &by, for_anyone)?;
@@ -147,9 +149,8 @@ pub fn decide(
         }
         Command::Complete { interaction, disposition, by, for_anyone } => {
             let live = find(account, interaction)?;
-            agents::own(live, &by, for_anyone)?;
             let mut draft = draft(interaction, live);
-            agents::complete(&mut draft, live, disposition, by)?;
+            agents::complete(&mut draft, live, disposition, by, for_anyone)?;
             draft.finish(&mut contents)
         }
         Command::Agent { agent, action, by } => agents::act(account, agent, action, by, now)?,
@@ -180,6 +181,12 @@ pub fn decide(
             let live = find(account, interaction)?;
             let mut draft = draft(interaction, live);
             agents::transfer(&mut draft, live, to, &by, for_anyone)?;
+            draft.finish(&mut contents)
+        }
+        Command::Forward { interaction, to, by, for_anyone } => {
+            let live = find(account, interaction)?;
+            let mut draft = draft(interaction, live);
+            agents::forward(&mut draft, live, to, by, for_anyone)?;
             draft.finish(&mut contents)
         }
         Command::Move { interaction, queue, by } => {

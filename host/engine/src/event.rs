@@ -188,11 +188,11 @@ pub enum Event {
         /// Its place.
         position: Box<QueuePosition>,
     },
-    /// Somebody took it out of its queue.
+    /// Somebody took it out of its queue by hand, or from whoever had it.
     Taken {
         /// Which.
         id: InteractionId,
-        /// Out of which queue.
+        /// The queue that it is in, or was taken out of.
         queue: Name,
         /// Who.
         by: String,
@@ -541,7 +541,8 @@ pub enum OfferEnd {
     Expired,
     /// It was taken back.
     Revoked {
-        /// `accepted-by-another`, `not-ready`, `logged-out`, `timeout`, `moved` or `transfer-ended`.
+        /// `accepted-by-another`, `not-ready`, `logged-out`, `timeout`, `moved`, `taken`, `completed` or
+        /// `transfer-ended`.
         reason: String,
     },
     /// The customer cancelled or went away.

@@ -492,9 +492,12 @@ impl Live {
                 }
             }
             Event::Taken { by, .. } => {
-                if let State::Queued(position) | State::Offered { position, .. } = self.take_state() {
-                    self.assign(by.clone(), None, position, None, None, at);
-                }
+                let position = match self.take_state() {
+                    State::Queued(position) | State::Offered { position, .. } => position,
+                    State::Assigned(assignment) => assignment.position.after_work(self.since, at),
+                    other => return self.state = other,
+                };
+                self.assign(by.clone(), None, position, None, None, at);
             }
             Event::Released { .. } => match self.take_state() {
                 State::Assigned(assignment) => {

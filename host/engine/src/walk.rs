@@ -262,18 +262,32 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// The work on it is done: the queue element is left by `completed`; outside any workflow it ends.
+    /// The work on it is done: the queue element is left by `completed`; elsewhere, or outside any workflow, it ends.
     pub(crate) fn work_done(&mut self, disposition: String, by: String) {
         let id = self.id;
         let agent = self.live.agent().cloned();
         self.push(Event::WorkDone { id, disposition: disposition.clone(), by, agent });
-        if self.live.frame().is_none() {
+        if !self.is_at_queue() {
             self.push(Event::Completed { id, disposition });
             return;
         }
         // Kept where conditions and the next elements can see it.
         self.push(Event::UserDataSet { id, key: "disposition".into(), value: disposition });
         self.go_on("completed");
+    }
+
+    fn is_at_queue(&self) -> bool {
+        self.live.frame().is_some_and(|frame| {
+            let flow = self.flow(&frame.workflow, frame.version);
+            matches!(flow.element(frame.element).kind, ElementKind::Queue { .. })
+        })
+    }
+
+    /// Leaves its workflow where that has no way on from work in a queue: it was parked at another element.
+    pub(crate) fn leave_unless_at_queue(&mut self) {
+        if self.live.frame().is_some() && !self.is_at_queue() {
+            self.push(Event::WorkflowsLeft { id: self.id });
+        }
     }
 
     /// Goes on with a parked interaction.

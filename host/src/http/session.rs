@@ -8,8 +8,8 @@
 //!   `{"type":"queues","queues":[…]}` where a queue that the agent may serve has changed, `{"type":"done","id":…}` and
 //!   `{"type":"problem","id":…,"problem":{…}}` in answer to what the agent asked.
 //! - from the agent: `{"id":…,"do":"login"|"logout"|"ready"|"not-ready"|"accept"|"decline"|"hold"|"retrieve"|"workbin"|
-//!   "complete"|"finish-wrap-up"|"release"|"transfer"|"say", …}` with the fields of the route of that name; `id` is any
-//!   JSON value and comes back.
+//!   "complete"|"finish-wrap-up"|"release"|"transfer"|"forward"|"say", …}` with the fields of the route of that name; `id`
+//!   is any JSON value and comes back.
 
 use std::time::Duration;
 
@@ -24,7 +24,9 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::agents::{Act, AgentView, Entrance, Exit, OfferName, Pause, Refusal, Transfer, Words, WrapUpEnd};
+use super::agents::{
+    Act, AgentView, Entrance, Exit, Forwarding, OfferName, Pause, Refusal, Transfer, Words, WrapUpEnd,
+};
 use super::auth::{Caller, Settle};
 use super::body::Parameters;
 use super::timeline;
@@ -123,6 +125,11 @@ enum Request {
         interaction: InteractionId,
         #[serde(flatten)]
         transfer: Transfer,
+    },
+    Forward {
+        interaction: InteractionId,
+        #[serde(flatten)]
+        forwarding: Forwarding,
     },
     Say {
         interaction: InteractionId,
@@ -272,6 +279,9 @@ async fn carry_out(act: &Act, state: &State, request: Request) -> Result<(), Pro
         }
         Request::Transfer { interaction, transfer: Transfer { to } } => {
             act.with(|by, for_anyone| Command::Transfer { interaction, to, by, for_anyone }).await?;
+        }
+        Request::Forward { interaction, forwarding: Forwarding { to } } => {
+            act.with(|by, for_anyone| Command::Forward { interaction, to, by, for_anyone }).await?;
         }
         Request::Say { interaction, words: Words { text } } => {
             let speaker = Speaker::Agent;

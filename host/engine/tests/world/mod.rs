@@ -227,6 +227,15 @@ impl World {
             ["resume", i] => Command::Resume { interaction: the(i), element: None, by: by() },
             ["resume", i, element] => Command::Resume { interaction: the(i), element: Some(name(element)), by: by() },
             ["take", queue] => Command::Take { queue: name(queue), by: by() },
+            ["take-over", i] => Command::TakeOver { interaction: the(i), by: by() },
+            ["forward", i, kind, to] => {
+                let to = match kind {
+                    "address" => Destination::Address(to.into()),
+                    "url" => Destination::Url(to.into()),
+                    _ => Destination::Queue(to.into()),
+                };
+                Command::Forward { interaction: the(i), to, by: by(), for_anyone }
+            }
             ["release", i] => Command::Release { interaction: the(i), by: by(), for_anyone },
             ["complete", i, disposition] => {
                 Command::Complete { interaction: the(i), disposition: disposition.into(), by: by(), for_anyone }

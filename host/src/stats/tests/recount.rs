@@ -56,25 +56,9 @@ struct Stay {
 enum Where {
     Moving,
     Routing(String, u64),
-    Queue {
-        queue: String,
-        since: u64,
-        stands: u64,
-        offers: BTreeMap<u64, u64>,
-    },
-    Work {
-        by: String,
-        agent: Option<String>,
-        since: u64,
-        queue: String,
-        workbin: bool,
-        offers: BTreeMap<u64, u64>,
-    },
-    Wrap {
-        agent: String,
-        since: u64,
-        queue: String,
-    },
+    Queue { queue: String, since: u64, stands: u64, offers: BTreeMap<u64, u64> },
+    Work { by: String, agent: Option<String>, since: u64, queue: String, workbin: bool, offers: BTreeMap<u64, u64> },
+    Wrap { agent: String, since: u64, queue: String },
     Other(StateKind, u64),
 }
 
@@ -333,10 +317,17 @@ impl Slow {
                 samples.push((what, at - made.unwrap(), why, self.whom(&item, Some(agent.to_string()))));
             }
             Event::Taken { by, .. } => {
-                let Where::Queue { queue, .. } = &item.place else { panic!("it was in a queue") };
+                let queue = match &item.place {
+                    Where::Queue { queue, .. } | Where::Work { queue, .. } => queue.clone(),
+                    other => panic!("taken from {other:?}"),
+                };
                 went(Happening::Answered, &mut samples, None);
-                let (by, queue) = (by.clone(), queue.clone());
+                let_go(&mut samples);
+                let by = by.clone();
                 new.place = Where::Work { by, agent: None, since: at, queue, workbin: false, offers: BTreeMap::new() };
+                if let Where::Work { .. } = &item.place {
+                    samples.push((Happening::Transferred, 0, None, self.whom(&new, None)));
+                }
             }
             Event::Assigned { agent, .. } => {
                 let queue = match &item.place {
@@ -373,6 +364,7 @@ impl Slow {
                 new.place = Where::Wrap { agent: agent.to_string(), since: at, queue: queue.clone() };
             }
             Event::WorkDone { .. } => {
+                went(Happening::QueueLeft, &mut samples, None);
                 let_go(&mut samples);
                 new.place = Where::Moving;
             }
