@@ -541,8 +541,8 @@ pub enum OfferEnd {
     Expired,
     /// It was taken back.
     Revoked {
-        /// `accepted-by-another`, `not-ready`, `logged-out`, `timeout`, `moved`, `taken`, `completed` or
-        /// `transfer-ended`.
+        /// `accepted-by-another`, `not-ready`, `logged-out`, `timeout`, `moved`, `taken`, `completed`,
+        /// `transfer-ended`, `rescheduled` or `parked`.
         reason: String,
     },
     /// The customer cancelled or went away.
