@@ -37,6 +37,8 @@ pub struct Account {
     bookings: BTreeMap<Name, BTreeMap<UnixMillis, u32>>,
     /// How many times live interactions stand in each version of each workflow.
     within: BTreeMap<Name, BTreeMap<u32, usize>>,
+    /// How many are scheduled to enter each workflow.
+    scheduled: BTreeMap<Name, usize>,
     deliveries: BTreeMap<DeliveryKey, Delivery>,
     deliveries_due: BTreeMap<Name, BTreeSet<(UnixMillis, u64)>>,
     deliveries_pending: usize,
@@ -176,6 +178,12 @@ impl Account {
     #[must_use]
     pub fn is_within(&self, workflow: &str, version: u32) -> bool {
         self.within.get(workflow).is_some_and(|versions| versions.contains_key(&version))
+    }
+
+    /// How many are scheduled to enter a workflow.
+    #[must_use]
+    pub fn scheduled_len(&self, workflow: &str) -> usize {
+        self.scheduled.get(workflow).copied().unwrap_or_default()
     }
 
     /// The webhooks that deliveries are pending for.
@@ -619,6 +627,7 @@ impl Account {
             }
             State::Routing { call, .. } => drop(self.calls.insert(*call, id)),
             State::Calling { call, retry_at: None, .. } => drop(self.endpoint_calls.insert(*call, id)),
+            State::Scheduled { workflow, .. } => *self.scheduled.entry(workflow.clone()).or_default() += 1,
             _ => {}
         }
         if let (false, Some(position)) = (matches!(live.state, State::Queued(_)), live.position()) {
@@ -694,6 +703,14 @@ impl Account {
             }
             State::Routing { call, .. } => drop(self.calls.remove(call)),
             State::Calling { call, .. } => drop(self.endpoint_calls.remove(call)),
+            State::Scheduled { workflow, .. } => {
+                if let Some(count) = self.scheduled.get_mut(workflow) {
+                    *count -= 1;
+                    if *count == 0 {
+                        self.scheduled.remove(workflow);
+                    }
+                }
+            }
             _ => {}
         }
         if let (false, Some(position)) = (matches!(live.state, State::Queued(_)), live.position())
@@ -790,6 +807,7 @@ impl Account {
         check("calls to endpoints", &self.endpoint_calls, &other.endpoint_calls)?;
         check("callbacks", &self.callbacks, &other.callbacks)?;
         check("booked callbacks", &self.bookings, &other.bookings)?;
+        check("scheduled interactions", &self.scheduled, &other.scheduled)?;
         check("workflows in use", &self.within, &other.within)?;
         check("deliveries", &self.deliveries, &other.deliveries)?;
         check("due deliveries", &self.deliveries_due, &other.deliveries_due)?;

@@ -6,17 +6,17 @@ use std::collections::BTreeSet;
 use crate::account::Account;
 use crate::command::{AgentAction, OfferAnswer};
 use crate::decide::{check_bytes, find, invalid};
-use crate::decision::Target;
+use crate::decision::{Destination, Target};
 use crate::document::Queue;
 use crate::event::{Event, OfferEnd, Speaker};
 use crate::id::{InteractionId, Name, UnixMillis};
 use crate::limits;
 use crate::live::{Assignment, Attention, Live, Offer, OfferId, State, Wants};
 use crate::login::{Connection, Login, Pending, Readiness};
-use crate::matching::Due;
+use crate::matching::{Due, Work};
 use crate::rejection::Rejection;
 use crate::staff::SecondLogin;
-use crate::staffing;
+use crate::staffing::check_target;
 use crate::walk::Draft;
 
 /// Why an agent who has just logged in is not ready yet.
@@ -27,6 +27,8 @@ const NO_ANSWER: &str = "no-answer";
 const CONNECTION_LOST: &str = "connection-lost";
 /// Disposition code of what the customer closed. Always among the account's.
 const CLOSED_BY_CUSTOMER: &str = "closed-by-customer";
+/// Disposition code of what was sent outside. Always among the account's.
+const FORWARDED: &str = "forwarded";
 /// Who did what the server does by itself.
 const SERVER: &str = "server";
 
@@ -47,7 +49,7 @@ pub(crate) fn act(
         }
         AgentAction::LogOut { after_work } => {
             logged_in(account, &agent)?;
-            if account.agent_load(&agent) == 0 {
+            if in_hand(account, &agent) == 0 {
                 return Ok(log_out(account, agent, "requested", by, now));
             }
             if !after_work {
@@ -73,7 +75,7 @@ pub(crate) fn act(
             if !reasons.is_empty() && !reasons.contains(&reason) {
                 return Err(Rejection::ReasonUnknown(reason));
             }
-            if after_work && account.agent_load(&agent) > 0 {
+            if after_work && in_hand(account, &agent) > 0 {
                 return Ok(vec![Event::AgentPending { agent, pending: Some(Pending::NotReady { reason }), by }]);
             }
             let mut events = withdraw(account, &agent, &revoked("not-ready"), now);
@@ -97,6 +99,10 @@ pub(crate) fn act(
             Ok(vec![Event::AgentConnection { agent, connection: Connection::Lost { not_ready_at, release_at } }])
         }
     }
+}
+
+fn in_hand(account: &Account, agent: &Name) -> u32 {
+    account.work(agent.as_str()).map_or(0, Work::in_hand)
 }
 
 fn logged_in<'a>(account: &'a Account, agent: &Name) -> Result<&'a Login, Rejection> {
@@ -522,11 +528,61 @@ pub(crate) fn attend(
     Ok(vec![Event::AttentionSet { id, attention, idle_until, by }])
 }
 
-/// The work on it is done: after-contact work begins where the queue allows time for it.
-pub(crate) fn complete(draft: &mut Draft<'_>, live: &Live, disposition: String, by: String) -> Result<(), Rejection> {
+/// Somebody takes an interaction by hand, whoever it is offered to or has it.
+pub(crate) fn take_over(account: &Account, id: InteractionId, by: String) -> Result<Vec<Event>, Rejection> {
+    let live = find(account, id)?;
+    let queue = live.position().map(|position| position.queue.clone());
+    let wrong = || Rejection::StateWrong { state: live.state.kind().name(), wanted: "queued, offered or assigned" };
+    let taken = Event::Taken { id, queue: queue.ok_or_else(wrong)?, by };
+    let mut events = end_offers(account, id, live, &revoked("taken"));
+    events.push(taken);
+    Ok(events)
+}
+
+/// The work on it is done: after-contact work begins where the queue allows time for it. Whoever may act for anyone may say
+/// so of what nobody works on, too.
+pub(crate) fn complete(
+    draft: &mut Draft<'_>,
+    live: &Live,
+    disposition: String,
+    by: String,
+    for_anyone: bool,
+) -> Result<(), Rejection> {
+    let (account, id) = (draft.account, draft.id);
+    let untouched =
+        matches!(live.state, State::Queued(_) | State::Offered { .. } | State::WrapUp(_) | State::Parked(_));
+    let (state, wanted) = (live.state.kind().name(), "queued, offered, assigned, in wrap-up or parked");
+    match live.state {
+        State::Assigned(_) => drop(own(live, &by, for_anyone)?),
+        _ if !for_anyone => return Err(Rejection::StateWrong { state, wanted: "assigned" }),
+        _ if untouched => {}
+        _ => return Err(Rejection::StateWrong { state, wanted }),
+    }
     check_bytes("disposition", &disposition, limits::KEY_BYTES_MAX)?;
-    check_disposition(draft.account, &disposition)?;
-    contact_over(draft, live, disposition, by, &revoked("transfer-ended"));
+    check_disposition(account, &disposition)?;
+    if untouched {
+        end_offers(account, id, live, &revoked("completed")).into_iter().for_each(|event| draft.push(event));
+        draft.work_done(disposition, by);
+    } else {
+        contact_over(draft, live, disposition, by, &revoked("transfer-ended"));
+    }
+    Ok(())
+}
+
+/// An assigned interaction is sent outside: the work on it is done with that.
+pub(crate) fn forward(
+    draft: &mut Draft<'_>,
+    live: &Live,
+    to: Destination,
+    by: String,
+    for_anyone: bool,
+) -> Result<(), Rejection> {
+    own(live, &by, for_anyone)?;
+    if let Destination::Queue(_) = to {
+        return Err(invalid("to", "an address or a URL; a transfer leads to a queue"));
+    }
+    draft.forward(to).map_err(|why| invalid("to", why))?;
+    contact_over(draft, live, FORWARDED.into(), by, &revoked("transfer-ended"));
     Ok(())
 }
 
@@ -545,7 +601,7 @@ fn contact_over(draft: &mut Draft<'_>, live: &Live, disposition: String, by: Str
 
 fn check_disposition(account: &Account, disposition: &str) -> Result<(), Rejection> {
     let known = &account.configuration().agent_rules.dispositions;
-    let own = disposition == CLOSED_BY_CUSTOMER;
+    let own = matches!(disposition, CLOSED_BY_CUSTOMER | FORWARDED);
     if !known.is_empty() && !known.contains(disposition) && !own {
         return Err(Rejection::DispositionUnknown(disposition.to_owned()));
     }
@@ -576,21 +632,21 @@ pub(crate) fn finish_wrap_up(
 
 /// Holds an assigned interaction out to another agent, and where that one does not accept, to the others who were meant.
 pub(crate) fn transfer(
-    account: &Account,
-    id: InteractionId,
+    draft: &mut Draft<'_>,
+    live: &Live,
     to: Target,
-    by: String,
+    by: &str,
     for_anyone: bool,
-    now: UnixMillis,
-) -> Result<Vec<Event>, Rejection> {
-    let live = find(account, id)?;
-    let assignment = free_to_transfer(live, &by, for_anyone)?;
-    staffing::check_target(account.configuration(), &to)?;
+) -> Result<(), Rejection> {
+    let (account, id, now) = (draft.account, draft.id, draft.now);
+    let assignment = free_to_transfer(live, by, for_anyone)?;
+    check_target(account.configuration(), &to)?;
+    let to = draft.resolved(to);
     let agent = transferee(account, live, assignment, &to, &[]).ok_or(Rejection::NobodyAvailable)?;
-    let mut events = Vec::from_iter(attended(account, id, live, assignment, &by, now));
-    events.push(Event::TransferBegan { id, to, until: now.plus(limits::TRANSFER_MS_MAX), by });
-    events.push(offer(account, id, agent, Some(&assignment.position.queue), now));
-    Ok(events)
+    attended(account, id, live, assignment, by, now).into_iter().for_each(|event| draft.push(event));
+    draft.push(Event::TransferBegan { id, to, until: now.plus(limits::TRANSFER_MS_MAX), by: by.to_owned() });
+    draft.push(offer(account, id, agent, Some(&assignment.position.queue), now));
+    Ok(())
 }
 
 /// Puts an assigned interaction into another queue with its age.
@@ -613,23 +669,29 @@ fn free_to_transfer<'a>(live: &'a Live, by: &str, for_anyone: bool) -> Result<&'
     }
 }
 
-/// Puts an interaction into another queue. Its age stays; how long it may wait is a matter of the queue that it leaves.
+/// Puts an interaction into another queue. The age of what has one stays; how long it may wait is a matter of the queue that
+/// it leaves.
 pub(crate) fn move_to(draft: &mut Draft<'_>, live: &Live, queue: &str, by: String) -> Result<(), Rejection> {
     let (account, id) = (draft.account, draft.id);
-    let old = live
-        .position()
-        .ok_or(Rejection::StateWrong { state: live.state.kind().name(), wanted: "queued, offered or assigned" })?;
+    let old = live.position();
+    if old.is_none() && !matches!(live.state, State::WrapUp(_) | State::Parked(_)) {
+        let wanted = "queued, offered, assigned, in wrap-up or parked";
+        return Err(Rejection::StateWrong { state: live.state.kind().name(), wanted });
+    }
     let (queue, _) = account.configuration().queues.get_key_value(queue).ok_or_else(|| match Name::new(queue) {
         Ok(name) => Rejection::QueueUnknown(name),
         Err(error) => invalid("queue", error.to_string()),
     })?;
     let mut position = draft.position(queue.clone(), None, None, &[]);
-    position.clock = old.clock;
-    // Skills that are no longer asked for, as it has waited long, stay so.
-    if let (Some(wants), Some(old)) = (&mut position.wants, &old.wants) {
-        wants.skills.clone_from(&old.skills);
+    if let Some(old) = old {
+        position.clock = old.clock;
+        // Skills that are no longer asked for, as it has waited long, stay so.
+        if let (Some(wants), Some(old)) = (&mut position.wants, &old.wants) {
+            wants.skills.clone_from(&old.skills);
+        }
     }
     end_offers(account, id, live, &revoked("moved")).into_iter().for_each(|event| draft.push(event));
+    draft.leave_unless_at_queue();
     draft.push(Event::Moved { id, queue: queue.clone(), by });
     draft.push(Event::Queued { id, position: Box::new(position) });
     given_back(account, live, draft.now).into_iter().for_each(|event| draft.push(event));

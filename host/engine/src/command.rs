@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::callbacks::AttemptOutcome;
 use crate::content::{Entry, Facts, Message};
-use crate::decision::{Decision, Failure, Target};
+use crate::decision::{Decision, Destination, Failure, Target};
 use crate::document::{Document, DocumentKey};
 use crate::endpoint::{EndpointFailure, EndpointReply};
 use crate::event::{DeliveryKey, Speaker};
@@ -82,6 +82,13 @@ pub enum Command {
         /// Name of the token.
         by: String,
     },
+    /// Takes a particular interaction, whoever it is offered to or has it.
+    TakeOver {
+        /// Which interaction.
+        interaction: InteractionId,
+        /// Name of the token.
+        by: String,
+    },
     /// Puts a taken interaction back, to the place in its queue that it had.
     Release {
         /// Which interaction.
@@ -91,7 +98,8 @@ pub enum Command {
         /// Whether the token may do so with what another one took.
         for_anyone: bool,
     },
-    /// Says that the work on a taken interaction is done; its workflow goes on.
+    /// Says that the work on a taken interaction is done; its workflow goes on. Whoever may do so for anyone may also with
+    /// what waits in a queue, is offered, is wrapped up or is parked; what is parked elsewhere than in a queue ends.
     Complete {
         /// Which interaction.
         interaction: InteractionId,
@@ -170,7 +178,19 @@ pub enum Command {
         /// See [`Command::Release`].
         for_anyone: bool,
     },
-    /// Puts an interaction into another queue, whoever has it.
+    /// Sends an assigned interaction outside: the work on it is done with that.
+    Forward {
+        /// Which interaction.
+        interaction: InteractionId,
+        /// To an address, or to a URL below one of the account's webhooks.
+        to: Destination,
+        /// Name of the token, or the agent's.
+        by: String,
+        /// See [`Command::Release`].
+        for_anyone: bool,
+    },
+    /// Puts an interaction into another queue, whoever has it, wraps it up, or wherever it is parked. What is parked
+    /// elsewhere than in a queue leaves its workflow.
     Move {
         /// Which interaction.
         interaction: InteractionId,

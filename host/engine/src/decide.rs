@@ -45,7 +45,8 @@ pub fn reads(account: &Account, command: &Command) -> Option<InteractionId> {
         | Command::FinishWrapUp { interaction, .. }
         | Command::Close { interaction, .. }
         | Command::Move { interaction, .. }
-        | Command::Transfer { interaction, to: Target::Queue(_), .. }
+        | Command::Transfer { interaction, .. }
+        | Command::Forward { interaction, .. }
         | Command::Complete { interaction, .. } => *interaction,
         Command::Match(due) => return looks_again(account, due),
         _ => return None,
@@ -156,6 +157,7 @@ pub fn decide(
                 None => vec![Event::Taken { id, queue, by }],
             }
         }
+        Command::TakeOver { interaction, by } => agents::take_over(account, interaction, by)?,
         Command::Release { interaction, by, for_anyone } => {
             let live = find(account, interaction)?;
             agents::own(live, &by, for_anyone)?;
@@ -163,9 +165,8 @@ pub fn decide(
         }
         Command::Complete { interaction, disposition, by, for_anyone } => {
             let live = find(account, interaction)?;
-            agents::own(live, &by, for_anyone)?;
             let mut draft = draft(interaction, live);
-            agents::complete(&mut draft, live, disposition, by)?;
+            agents::complete(&mut draft, live, disposition, by, for_anyone)?;
             draft.finish(&mut contents)
         }
         Command::Agent { agent, action, by } => agents::act(account, agent, action, by, now)?,
@@ -202,7 +203,16 @@ pub fn decide(
             draft.finish(&mut contents)
         }
         Command::Transfer { interaction, to, by, for_anyone } => {
-            agents::transfer(account, interaction, to, by, for_anyone, now)?
+            let live = find(account, interaction)?;
+            let mut draft = draft(interaction, live);
+            agents::transfer(&mut draft, live, to, &by, for_anyone)?;
+            draft.finish(&mut contents)
+        }
+        Command::Forward { interaction, to, by, for_anyone } => {
+            let live = find(account, interaction)?;
+            let mut draft = draft(interaction, live);
+            agents::forward(&mut draft, live, to, by, for_anyone)?;
+            draft.finish(&mut contents)
         }
         Command::Move { interaction, queue, by } => {
             let live = find(account, interaction)?;

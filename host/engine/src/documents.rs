@@ -381,6 +381,10 @@ fn user_of(account: &Account, key: &DocumentKey) -> Option<String> {
             {
                 return Some(rules);
             }
+            let scheduled = account.scheduled_len(key.name.as_str());
+            if newest && scheduled > 0 {
+                return Some(format!("{scheduled} interactions are scheduled to enter it"));
+            }
             let used = account.is_within(key.name.as_str(), key.version);
             used.then(|| format!("interactions are in version {}", key.version))
         }

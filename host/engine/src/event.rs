@@ -189,11 +189,11 @@ pub enum Event {
         /// Its place.
         position: Box<QueuePosition>,
     },
-    /// Somebody took it out of its queue.
+    /// Somebody took it out of its queue by hand, or from whoever had it.
     Taken {
         /// Which.
         id: InteractionId,
-        /// Out of which queue.
+        /// The queue that it is in, or was taken out of.
         queue: Name,
         /// Who.
         by: String,
@@ -365,12 +365,14 @@ pub enum Event {
         /// Who did it.
         by: String,
     },
-    /// It waits for the moment that it is meant for.
+    /// It waits for the moment that it is meant for, in no workflow.
     Scheduled {
         /// Which.
         id: InteractionId,
         /// When.
         until: UnixMillis,
+        /// The workflow that it enters then.
+        workflow: Name,
         /// Who said so.
         by: String,
     },
@@ -572,7 +574,8 @@ pub enum OfferEnd {
     Expired,
     /// It was taken back.
     Revoked {
-        /// `accepted-by-another`, `not-ready`, `logged-out`, `timeout`, `moved` or `transfer-ended`.
+        /// `accepted-by-another`, `not-ready`, `logged-out`, `timeout`, `moved`, `taken`, `completed`,
+        /// `transfer-ended`, `rescheduled` or `parked`.
         reason: String,
     },
     /// The customer cancelled or went away.

@@ -206,10 +206,13 @@ pub enum State {
     Assigned(Box<Assignment>),
     /// The end of the after-contact work.
     WrapUp(Box<WrapUp>),
-    /// The moment it is meant for.
+    /// The moment it is meant for, in no workflow.
     Scheduled {
         /// When.
         until: UnixMillis,
+        /// The workflow that it enters then, in the version that is the newest then. A callback enters that of its rules,
+        /// which may have changed.
+        workflow: Name,
     },
     /// The answer of an application outside.
     Calling {
@@ -294,7 +297,8 @@ impl State {
 /// One interaction that has not ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Live {
-    /// Where it is, the outermost workflow first. Empty for a copy or a redirected one, which only waits in a queue.
+    /// Where it is, the outermost workflow first. Empty for a copy or a redirected one, which only waits in a queue, and
+    /// for what is scheduled.
     pub frames: Vec<Frame>,
     /// What it waits for.
     pub state: State,
@@ -406,7 +410,7 @@ impl Live {
     #[must_use]
     pub fn timer(&self) -> Option<UnixMillis> {
         match &self.state {
-            State::Waiting { until } | State::Scheduled { until } => Some(*until),
+            State::Waiting { until } | State::Scheduled { until, .. } => Some(*until),
             State::Queued(position) => [position.timeout, position.relax_at].into_iter().flatten().min(),
             State::Offered { position, offers } => {
                 offers.iter().map(|offer| offer.expires).chain(position.timeout).min()
@@ -507,9 +511,12 @@ impl Live {
                 }
             }
             Event::Taken { by, .. } => {
-                if let State::Queued(position) | State::Offered { position, .. } = self.take_state() {
-                    self.assign(by.clone(), None, position, None, None, at);
-                }
+                let position = match self.take_state() {
+                    State::Queued(position) | State::Offered { position, .. } => position,
+                    State::Assigned(assignment) => assignment.position.after_work(self.since, at),
+                    other => return self.state = other,
+                };
+                self.assign(by.clone(), None, position, None, None, at);
             }
             Event::Released { .. } => match self.take_state() {
                 State::Assigned(assignment) => {
@@ -574,7 +581,9 @@ impl Live {
                 let wrap_up = WrapUp { agent: agent.clone(), disposition: disposition.clone(), until: *until, queue };
                 self.become_(State::WrapUp(Box::new(wrap_up)), at);
             }
-            Event::Scheduled { until, .. } => self.become_(State::Scheduled { until: *until }, at),
+            Event::Scheduled { until, workflow, .. } => {
+                self.become_(State::Scheduled { until: *until, workflow: workflow.clone() }, at);
+            }
             Event::Began { .. } => self.become_(State::Moving, at),
             Event::CallbackBooked { rules, number, at, .. } => {
                 let (rules, number) = (rules.clone(), number.clone());
@@ -685,7 +694,8 @@ pub(crate) fn intern(live: &mut Live, names: &mut std::collections::BTreeSet<Nam
         State::Routing { deployment, .. } => share(deployment),
         State::Calling { endpoint, .. } => share(endpoint),
         State::WrapUp(wrap_up) => wrap_up.queue.iter_mut().for_each(share),
-        State::Moving | State::Waiting { .. } | State::Scheduled { .. } | State::Parked(_) => {}
+        State::Scheduled { workflow, .. } => share(workflow),
+        State::Moving | State::Waiting { .. } | State::Parked(_) => {}
     }
     live.visits.shrink_to_fit();
     live.marks.shrink_to_fit();

@@ -59,6 +59,12 @@ impl Work {
     pub fn count(&self) -> u32 {
         self.load.values().sum()
     }
+
+    /// How many of those it works on or wraps up: what is only held out to it can be taken back.
+    #[must_use]
+    pub fn in_hand(&self) -> u32 {
+        self.count().saturating_sub(u32::try_from(self.offered.len()).unwrap_or(u32::MAX))
+    }
 }
 
 /// Interactions that want the same.

@@ -514,6 +514,7 @@ impl Walk<'_> {
             | Event::Parked { .. }
             | Event::Waiting { .. }
             | Event::Scheduled { .. }
+            | Event::Began { .. }
             | Event::CallRequested { .. }
             | Event::Answered { .. }
             | Event::Failed { .. } => Some(self.moved(live, followed, event)),
@@ -584,9 +585,12 @@ impl Walk<'_> {
                     frames.into()
                 });
             }
-            Event::WorkflowEntered { .. } | Event::WorkflowLeft { .. } | Event::WorkflowsLeft { .. } => {
+            Event::WorkflowsLeft { .. } => {
+                // Neither does an event say so here: whoever had it in a workflow has it no more.
+                live.state = State::Moving;
                 followed.frames = None;
             }
+            Event::WorkflowEntered { .. } | Event::WorkflowLeft { .. } => followed.frames = None,
             _ => {}
         }
         let is = hold(&live);

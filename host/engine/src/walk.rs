@@ -84,7 +84,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// A new interaction, walked from the start of its workflow.
+    /// A new interaction, walked from the start of its workflow, or scheduled for that.
     pub(crate) fn submit(
         account: &'a Account,
         id: InteractionId,
@@ -104,30 +104,48 @@ impl<'a> Draft<'a> {
         if let Some(Callback { rules, number, at, .. }) = callback {
             draft.push(Event::CallbackBooked { id, rules, number, at });
         }
-        draft.enter_workflow(flow);
         match at.filter(|at| *at > now) {
-            Some(until) => draft.push(Event::Scheduled { id, until, by: "client".into() }),
-            None => draft.walk(),
+            Some(until) => draft.schedule(flow, until, "client".into()),
+            None => {
+                draft.enter_workflow(flow);
+                draft.walk();
+            }
         }
         draft
     }
 
     /// Goes back to the beginning of a workflow, at a moment or now.
     pub(crate) fn start_anew(&mut self, flow: &Arc<Flow>, until: Option<UnixMillis>, by: String) {
-        let id = self.id;
         if !self.live.frames.is_empty() {
-            self.push(Event::WorkflowsLeft { id });
+            self.push(Event::WorkflowsLeft { id: self.id });
         }
-        self.enter_workflow(flow);
         match until.filter(|until| *until > self.now) {
-            Some(until) => self.push(Event::Scheduled { id, until, by }),
-            None => self.begin(),
+            Some(until) => self.schedule(flow, until, by),
+            None => self.begin_in(flow),
         }
+    }
+
+    fn schedule(&mut self, flow: &Flow, until: UnixMillis, by: String) {
+        let workflow = flow.workflow.name.clone();
+        self.push(Event::Scheduled { id: self.id, until, workflow, by });
     }
 
     /// The moment that it was scheduled for has come.
     pub(crate) fn begin(&mut self) {
+        let State::Scheduled { workflow, .. } = &self.live.state else { return };
+        let configuration = self.account.configuration();
+        let rules = self.live.callback.as_ref().and_then(|of| configuration.callback_rules.get(&of.rules));
+        let workflow = rules.map_or(workflow, |rules| &rules.workflow);
+        match configuration.workflow(workflow.as_str()) {
+            Some(flow) => self.begin_in(flow),
+            // It cannot be taken away while something is meant for it.
+            None => self.park("workflow-unknown", format!("there is no workflow `{workflow}`")),
+        }
+    }
+
+    fn begin_in(&mut self, flow: &Arc<Flow>) {
         self.push(Event::Began { id: self.id });
+        self.enter_workflow(flow);
         self.walk();
     }
 
@@ -180,7 +198,11 @@ impl<'a> Draft<'a> {
             return;
         }
         let outside = || Name::new("none").unwrap_or_else(|e| panic!("`none` is a name: {e}"));
-        let workflow = self.live.frames.last().map_or_else(outside, |frame| frame.workflow.clone());
+        let workflow = match (&self.live.state, self.live.frame()) {
+            // Filters are not asked again when it begins.
+            (State::Scheduled { workflow, .. }, _) => workflow.clone(),
+            (_, frame) => frame.map_or_else(outside, |frame| frame.workflow.clone()),
+        };
         let own = self.content_changed.then_some((self.id, &self.content));
         let copies = self.copies.iter().map(|(id, content)| (*id, content));
         let mut found = Vec::new();
@@ -231,18 +253,32 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// The work on it is done: the queue element is left by `completed`; outside any workflow it ends.
+    /// The work on it is done: the queue element is left by `completed`; elsewhere, or outside any workflow, it ends.
     pub(crate) fn work_done(&mut self, disposition: String, by: String) {
         let id = self.id;
         let agent = self.live.agent().cloned();
         self.push(Event::WorkDone { id, disposition: disposition.clone(), by, agent });
-        if self.live.frame().is_none() {
+        if !self.is_at_queue() {
             self.push(Event::Completed { id, disposition });
             return;
         }
         // Kept where conditions and the next elements can see it.
         self.push(Event::UserDataSet { id, key: "disposition".into(), value: disposition });
         self.go_on("completed");
+    }
+
+    fn is_at_queue(&self) -> bool {
+        self.live.frame().is_some_and(|frame| {
+            let flow = self.flow(&frame.workflow, frame.version);
+            matches!(flow.element(frame.element).kind, ElementKind::Queue { .. })
+        })
+    }
+
+    /// Leaves its workflow where that has no way on from work in a queue: it was parked at another element.
+    pub(crate) fn leave_unless_at_queue(&mut self) {
+        if self.live.frame().is_some() && !self.is_at_queue() {
+            self.push(Event::WorkflowsLeft { id: self.id });
+        }
     }
 
     /// Goes on with a parked interaction.

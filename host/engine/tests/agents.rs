@@ -536,13 +536,13 @@ fn what_is_meant_for_later_is_scheduled_and_a_callback_keeps_its_clock() {
     scenario(
         plain(""),
         "
-        @0     submit callback w at 5000  => submitted i1, at start, scheduled i1 5000
+        @0     submit callback w at 5000  => submitted i1, scheduled i1 5000
         @10    submit chat w              => submitted i2, at start, at desk by next, queued desk
         @4999  time i1                    => rejected not-due
-        @5000  time i1                    => began i1, at desk by next, queued desk
+        @5000  time i1                    => began i1, at start, at desk by next, queued desk
         @5001  login ann                  => ann in
         @5002  ready ann                  => ann ready, offered i1 to ann
-        @5003  submit callback w at 6000  => submitted i3, at start, scheduled i3 6000
+        @5003  submit callback w at 6000  => submitted i3, scheduled i3 6000
         @5004  close i3                   => abandoned i3
     ",
     );
@@ -1223,4 +1223,150 @@ fn rules_that_say_nothing_are_refused() {
     let expression = |text: &str| signalbox_engine::SkillExpression::new(text).is_ok();
     assert!(!expression("english > 11") && !expression("english in [3, 11]") && !expression("11 <= english"));
     assert!(expression("english >= 10") && expression("english > 0") && expression("english + billing > 11"));
+}
+
+#[test]
+fn a_transfer_goes_to_somebody_who_exists_and_to_the_last_agent_by_name() {
+    scenario(
+        plain(""),
+        "
+        @0   login ann                         => ann in
+        @1   ready ann                         => ann ready
+        @2   submit-last bob chat w            => submitted i1, at start, at desk by next, queued desk, offered i1 to ann
+        @3   accept ann i1                     => accepted i1 by ann, assigned i1 to ann
+        @4   transfer i1 agent nobody as ann   => rejected agent-unknown
+        @5   transfer i1 group nobody as ann   => rejected group-unknown
+        @6   transfer i1 skills (( as ann      => rejected invalid
+        @7   transfer i1 skills french>1 as ann => rejected skill-unknown
+        @8   transfer i1 last agent as ann     => rejected nobody-available
+        @9   login bob                         => bob in
+        @10  ready bob                         => bob ready
+        @11  transfer i1 last agent as ann     => offered i1 to bob
+        @12  logout bob                        => revoked i1 from bob logged-out, bob rests 1012, bob out requested
+        @13  logout ann                        => rejected agent-busy
+    ",
+    );
+}
+
+#[test]
+fn what_an_agent_has_is_forwarded_outside_and_the_work_is_done() {
+    let mut world = plain(r#", "wrap_up_ms": 1000"#);
+    world.webhook("crm", &["forward"]);
+    world.json("rules", r#"{"dispositions": ["ok"]}"#).unwrap();
+    scenario(
+        world,
+        "
+        @0     login ann                                             => ann in
+        @1     ready ann                                             => ann ready
+        @2     submit chat w                                         => submitted i1, at start, at desk by next, queued desk, offered i1 to ann
+        @3     forward i1 address a@b.example as ann                 => rejected state-wrong
+        @4     accept ann i1                                         => accepted i1 by ann, assigned i1 to ann
+        @5     forward i1 address a@b.example as bob                 => rejected assigned-to-another
+        @6     forward i1 queue other as ann                         => rejected invalid
+        @7     forward i1 url https://elsewhere.example/ as ann      => rejected invalid
+        @8     forward i1 url https://crm.example/hook/7 as ann      => hopped https://crm.example/hook/7, message forward, wrap-up i1
+        @1008  time i1                                               => done forwarded, data disposition=forwarded, at end by completed, completed forwarded
+        @1009  take desk                                             => rejected queue-empty
+        @1010  submit chat w                                         => submitted i2, at start, at desk by next, queued desk, offered i2 to ann
+        @1011  accept ann i2                                         => accepted i2 by ann, assigned i2 to ann
+        @1012  forward i2 address a@b.example as operator            => hopped a@b.example, message forward, wrap-up i2
+    ",
+    );
+    scenario(
+        plain(""),
+        "
+        @0  submit chat w                         => submitted i1, at start, at desk by next, queued desk
+        @1  take desk                             => taken i1 from desk
+        @2  forward i1 address a@b.example        => rejected invalid
+    ",
+    );
+}
+
+#[test]
+fn an_operator_takes_what_waits_what_is_offered_and_what_another_has() {
+    scenario(
+        plain(""),
+        "
+        @0     submit chat w             => submitted i1, at start, at desk by next, queued desk
+        @1     submit chat w             => submitted i2, at start, at desk by next, queued desk
+        @2     take-over i2 as operator  => taken i2 from desk
+        @3     login ann                 => ann in
+        @4     ready ann                 => ann ready, offered i1 to ann
+        @5     take-over i1 as operator  => revoked i1 from ann taken, taken i1 from desk
+        @6     accept ann i1             => rejected offer-ended
+        @7     release i1 as operator    => released i1, offered i1 to ann
+        @8     accept ann i1             => accepted i1 by ann, assigned i1 to ann
+        @9     login bob                 => bob in
+        @10    ready bob                 => bob ready
+        @11    transfer i1 agent bob as ann => offered i1 to bob
+        @12    take-over i1 as operator  => revoked i1 from bob taken, taken i1 from desk
+        @13    complete i1 ok as ann     => rejected assigned-to-another
+        @14    complete i1 ok as operator => done ok, data disposition=ok, at end by completed, completed ok
+        @15    take-over i1 as operator  => rejected interaction-unknown
+        @16    submit chat w at 99       => submitted i3, scheduled i3 99
+        @17    take-over i3 as operator  => rejected state-wrong
+    ",
+    );
+}
+
+#[test]
+fn an_operator_completes_and_moves_whatever_it_is_that_waits() {
+    let mut world = plain(r#", "wrap_up_ms": 1000"#);
+    world.workflow(
+        r#"{"name": "stuck", "elements": [
+            {"id": "start", "kind": "start"},
+            {"id": "ask", "kind": "strategy"},
+            {"id": "end", "kind": "end", "disposition": "asked"}],
+        "connectors": [
+            {"from": "start", "outcome": "next", "to": "ask"},
+            {"from": "ask", "outcome": "default", "to": "end"}]}"#,
+    );
+    world.workflow(
+        r#"{"name": "lost", "elements": [
+            {"id": "start", "kind": "start"},
+            {"id": "gone", "kind": "queue", "queue": "gone"},
+            {"id": "end", "kind": "end"}],
+        "connectors": [
+            {"from": "start", "outcome": "next", "to": "gone"},
+            {"from": "gone", "outcome": "completed", "to": "end"}]}"#,
+    );
+    scenario(
+        world,
+        "
+        @0     submit chat w               => submitted i1, at start, at desk by next, queued desk
+        @1     complete i1 ok as ann       => rejected state-wrong
+        @2     complete i1 ok as operator  => done ok, data disposition=ok, at end by completed, completed ok
+        @3     login ann                   => ann in
+        @4     ready ann                   => ann ready
+        @5     submit chat w               => submitted i2, at start, at desk by next, queued desk, offered i2 to ann
+        @6     complete i2 ok as operator  => revoked i2 from ann completed, done ok, data disposition=ok, at end by completed, completed ok
+        @7     submit chat w               => submitted i3, at start, at desk by next, queued desk, offered i3 to ann
+        @8     accept ann i3               => accepted i3 by ann, assigned i3 to ann
+        @9     complete i3 odd as ann      => wrap-up i3
+        @10    complete i3 ok as ann       => rejected state-wrong
+        @11    complete i3 ok as operator  => done ok, data disposition=ok, at end by completed, completed ok
+        @12    submit chat w               => submitted i4, at start, at desk by next, queued desk, offered i4 to ann
+        @13    accept ann i4               => accepted i4 by ann, assigned i4 to ann
+        @14    complete i4 ok as ann       => wrap-up i4
+        @15    move i4 other               => moved i4 to other, queued other
+        @16    complete i4 ok as operator  => done ok, data disposition=ok, at end by completed, completed ok
+        @17    submit chat stuck           => submitted i5, at start, at ask by next, parked strategy-unbound
+        @18    complete i5 ok as ann       => rejected state-wrong
+        @19    complete i5 ok as operator  => done ok, completed ok
+        @20    submit chat stuck           => submitted i6, at start, at ask by next, parked strategy-unbound
+        @21    move i6 nowhere             => rejected queue-unknown
+        @22    move i6 desk                => out of workflows, moved i6 to desk, queued desk, offered i6 to ann
+        @23    accept ann i6               => accepted i6 by ann, assigned i6 to ann
+        @24    complete i6 ok as ann       => wrap-up i6
+        @1024  time i6                     => done ok, completed ok
+        @1025  submit chat lost            => submitted i7, at start, at gone by next, queued gone
+        @1026  lose i7                     => parked content-lost
+        @1027  move i7 other               => moved i7 to other, queued other
+        @1028  lose i7                     => parked content-lost
+        @1029  complete i7 ok as operator  => done ok, data disposition=ok, at end by completed, completed ok
+        @1030  submit chat w at 9999       => submitted i8, scheduled i8 9999
+        @1031  complete i8 ok as operator  => rejected state-wrong
+        @1032  move i8 other               => rejected state-wrong
+    ",
+    );
 }

@@ -321,11 +321,11 @@ fn of_live(live: &Live) -> Stands {
         State::Assigned(assignment) => Some(assignment),
         _ => None,
     };
-    let visit = live.visits.last().unwrap();
     Stands {
         state: live.state.kind().name(),
         since: live.since,
-        element: visit.element.clone(),
+        // What is scheduled has not entered its workflow.
+        element: live.visits.last().map_or_else(|| Name::new("start").unwrap(), |visit| visit.element.clone()),
         queue: position.map(|position| position.queue.clone()),
         moments: [
             position.map(|position| position.since),

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use axum::Json as Answer;
 use serde::{Deserialize, Serialize};
 use signalbox_engine::{
-    Account, AgentAction, Attention, Command, Connection, Event, InteractionId, Live, Name, OfferAnswer, OfferId,
-    Pending, Readiness, Record, Rejection, Sequence, Speaker, State as Where, StateKind, Target, UnixMillis,
+    Account, AgentAction, Attention, Command, Connection, Destination, Event, InteractionId, Live, Name, OfferAnswer,
+    OfferId, Pending, Readiness, Record, Rejection, Sequence, Speaker, State as Where, StateKind, Target, UnixMillis,
 };
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -36,7 +36,9 @@ pub(super) fn routes() -> OpenApiRouter<State> {
         .routes(routes!(workbin))
         .routes(routes!(finish_wrap_up))
         .routes(routes!(transfer))
+        .routes(routes!(forward))
         .routes(routes!(move_to))
+        .routes(routes!(take_over))
         .routes(routes!(assign))
         .routes(routes!(say))
         .routes(routes!(close))
@@ -97,6 +99,14 @@ pub(super) struct WrapUpEnd {
 pub(super) struct Transfer {
     /// An agent, somebody of a group or with skills, or a queue.
     pub(super) to: Target,
+}
+
+/// Where an interaction is forwarded to.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Forwarding {
+    /// An address, for which a webhook takes `forward`, or a URL below that of a webhook.
+    pub(super) to: Destination,
 }
 
 /// Where an interaction is moved to.
@@ -620,7 +630,26 @@ async fn transfer(
     acted.map_err(|problem| problem.of_body("to"))
 }
 
-/// Puts an interaction into another queue, whoever has it; its age stays.
+/// Sends an assigned interaction outside, to an address or a webhook; the work on it is done with that, as `forwarded`.
+#[utoipa::path(
+    post,
+    path = "/v1/accounts/{account}/interactions/{interaction}/forward",
+    security(("token" = ["agent", "operator"])),
+    request_body = Forwarding,
+    responses((status = 200, description = "It is on its way.", body = InteractionDetail))
+)]
+async fn forward(
+    caller: Caller<Settle>,
+    parameters: Parameters,
+    Json(Forwarding { to }): Json<Forwarding>,
+) -> Result<Answer<InteractionDetail>, Problem> {
+    let interaction = parameters.get("interaction")?;
+    let (by, for_anyone) = (caller.by(), caller.acts_for_anyone());
+    caller.acted(interaction, Command::Forward { interaction, to, by, for_anyone }).await
+}
+
+/// Puts an interaction into another queue, whoever has it or wraps it up, and also what is parked; the age of what waits or
+/// is worked on stays. What is parked elsewhere than in a queue leaves its workflow.
 #[utoipa::path(
     post,
     path = "/v1/accounts/{account}/interactions/{interaction}/move",
@@ -637,6 +666,19 @@ async fn move_to(
     let by = caller.by();
     let acted = caller.acted(interaction, Command::Move { interaction, queue, by }).await;
     acted.map_err(|problem| problem.of_body("queue"))
+}
+
+/// Takes a particular interaction that waits in a queue, is offered, or is worked on by somebody else.
+#[utoipa::path(
+    post,
+    path = "/v1/accounts/{account}/interactions/{interaction}/take",
+    security(("token" = ["operator"])),
+    responses((status = 200, description = "It is the caller's now.", body = InteractionDetail))
+)]
+async fn take_over(caller: Caller<Operate>, parameters: Parameters) -> Result<Answer<InteractionDetail>, Problem> {
+    let interaction = parameters.get("interaction")?;
+    let by = caller.by();
+    caller.acted(interaction, Command::TakeOver { interaction, by }).await
 }
 
 /// Gives an interaction to an agent who is logged in, whatever its capacity.

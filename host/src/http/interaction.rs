@@ -35,7 +35,8 @@ pub(super) struct Interaction {
     priority: u16,
     /// How often it was forwarded or redirected.
     hops: u8,
-    /// The workflow that it is in, the innermost one; once it has ended, the outermost that it was in.
+    /// The workflow that it is in, the innermost one; while it is scheduled, the one that it is to enter; once it has
+    /// ended, the outermost that it was in.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     workflow: Option<Name>,
@@ -370,7 +371,10 @@ impl Interaction {
                 shown.disposition = Some(wrap_up.disposition);
                 shown.waiting_until_ms = Some(wrap_up.until);
             }
-            Where::Scheduled { until } => shown.waiting_until_ms = Some(until),
+            Where::Scheduled { until, workflow } => {
+                shown.waiting_until_ms = Some(until);
+                shown.workflow = Some(workflow);
+            }
             Where::Parked(park) => shown.parked = Some(*park),
         }
         shown

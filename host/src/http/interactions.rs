@@ -276,7 +276,9 @@ struct Completion {
     disposition: Option<String>,
 }
 
-/// Says that the work on a taken interaction is done; its workflow goes on. An agent may do so with what it took itself.
+/// Says that the work on a taken interaction is done; its workflow goes on. An agent may do so with what it took itself, an
+/// operator also with what waits in a queue, is offered, is wrapped up or is parked; what is parked elsewhere than in a
+/// queue ends.
 #[utoipa::path(
     post,
     path = "/v1/accounts/{account}/interactions/{interaction}/complete",

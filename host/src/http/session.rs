@@ -18,7 +18,9 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::agents::{Act, AgentView, Entrance, Exit, OfferName, Pause, Refusal, Transfer, Words, WrapUpEnd};
+use super::agents::{
+    Act, AgentView, Entrance, Exit, Forwarding, OfferName, Pause, Refusal, Transfer, Words, WrapUpEnd,
+};
 use super::auth::{Caller, Pass, Settle};
 use super::body::Parameters;
 use super::timeline;
@@ -153,6 +155,11 @@ enum Request {
         interaction: InteractionId,
         #[serde(flatten)]
         transfer: Transfer,
+    },
+    Forward {
+        interaction: InteractionId,
+        #[serde(flatten)]
+        forwarding: Forwarding,
     },
     Say {
         interaction: InteractionId,
@@ -331,6 +338,9 @@ async fn carry_out(act: &Act, state: &State, request: Request) -> Result<(), Pro
         }
         Request::Transfer { interaction, transfer: Transfer { to } } => {
             act.with(|by, for_anyone| Command::Transfer { interaction, to, by, for_anyone }).await?;
+        }
+        Request::Forward { interaction, forwarding: Forwarding { to } } => {
+            act.with(|by, for_anyone| Command::Forward { interaction, to, by, for_anyone }).await?;
         }
         Request::Say { interaction, words: Words { text } } => {
             let speaker = Speaker::Agent;

@@ -1,6 +1,6 @@
 //! What agents are: logged in or out, ready or not, connected or not.
 
-use signalbox_engine::{AgentAction, Connection, Name, Pending, SecondLogin, UnixMillis};
+use signalbox_engine::{AgentAction, Attention, Connection, Name, Pending, SecondLogin, UnixMillis};
 
 use super::{End, Model, Refusal, Seat};
 
@@ -10,7 +10,11 @@ impl Model {
             return Err("agent-unknown");
         }
         let now = self.now;
-        let busy = !self.load(agent).is_empty();
+        // What is only held out to it can be taken back.
+        let busy = self.items.iter().any(|item| {
+            let laid_aside = item.work.as_ref().is_some_and(|work| work.attention == Attention::Workbin);
+            item.agent() == Some(agent) && !laid_aside
+        });
         match action {
             AgentAction::LogIn { place, media_types, connected } => {
                 if place.as_ref().is_some_and(|place| !self.places.contains(place)) {

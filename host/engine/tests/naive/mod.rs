@@ -232,6 +232,19 @@ impl Model {
                 agent.iter().for_each(|agent| self.rest(agent));
                 Ok(())
             }
+            Command::TakeOver { interaction, by } => self.take_over(*interaction, by),
+            Command::Complete { interaction, disposition, for_anyone: true, .. }
+                if self
+                    .items
+                    .iter()
+                    .any(|item| item.id == *interaction && !matches!(item.state(), "assigned" | "scheduled")) =>
+            {
+                let i = self.find(*interaction)?;
+                self.check_disposition(disposition)?;
+                self.end_offers(i, End::Revoked("completed"));
+                self.done(i, disposition.clone());
+                Ok(())
+            }
             Command::Complete { interaction, disposition, by, for_anyone } => {
                 let i = self.own(*interaction, by, *for_anyone)?;
                 self.check_disposition(disposition)?;
@@ -311,7 +324,8 @@ impl Model {
 
     fn check_disposition(&self, disposition: &str) -> Result<(), Refusal> {
         let known = &self.rules.dispositions;
-        if known.is_empty() || known.contains(disposition) || disposition == "closed-by-customer" {
+        if known.is_empty() || known.contains(disposition) || matches!(disposition, "closed-by-customer" | "forwarded")
+        {
             Ok(())
         } else {
             Err("disposition-unknown")

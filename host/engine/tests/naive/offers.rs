@@ -189,7 +189,10 @@ impl Model {
 
     pub(super) fn move_to(&mut self, id: InteractionId, queue: &str) -> Result<(), Refusal> {
         let i = self.find(id)?;
-        let old = self.items[i].place().ok_or("state-wrong")?.clone();
+        let old = self.items[i].place().cloned();
+        if old.is_none() && self.items[i].wrap_up.is_none() {
+            return Err("state-wrong");
+        }
         let document = self.queues.iter().find(|known| known.name == queue).ok_or("queue-unknown")?.clone();
         self.end_offers(i, End::Revoked("moved"));
         self.fact(format!("moved {id} {queue}"));
@@ -199,15 +202,18 @@ impl Model {
         self.lose(i);
         let mut wish = document.target.clone().map(|target| self.wish(i, target, &document));
         // Skills that are no longer asked for stay so.
-        if let (Some(wish), Some(old)) = (&mut wish, &old.wish) {
+        if let (Some(wish), Some(old)) = (&mut wish, old.as_ref().and_then(|old| old.wish.as_ref())) {
             wish.skills.clone_from(&old.skills);
         }
         let ticket = self.next_count();
+        // What was worked on already begins to wait anew.
+        let item = &self.items[i];
+        let anew = if item.media_type == "callback" { item.submitted_at } else { self.now };
         self.items[i].place = Some(Place {
             queue: document.name,
             since: self.now,
             began: self.now,
-            clock: old.clock,
+            clock: old.map_or(anew, |old| old.clock),
             ticket,
             timeout: None,
             wish,

@@ -191,6 +191,19 @@ impl Model {
         Ok(())
     }
 
+    pub(super) fn take_over(&mut self, id: InteractionId, by: &str) -> Result<(), Refusal> {
+        let i = self.find(id)?;
+        self.items[i].place().ok_or("state-wrong")?;
+        self.end_offers(i, End::Revoked("taken"));
+        self.put_off(i);
+        self.lose(i);
+        let (by, attention) = (by.to_owned(), Attention::Active);
+        self.items[i].work = Some(Work { by, agent: None, attention, idle_until: None });
+        self.items[i].since = self.now;
+        self.fact(format!("taken {id}"));
+        Ok(())
+    }
+
     pub(super) fn complete(&mut self, i: usize, disposition: String, how: End) {
         self.end_offers(i, how);
         let now = self.now;

@@ -260,7 +260,8 @@ impl Model {
     /// To whom a transfer goes: of those who could take it and were not asked before, the longest idle.
     pub(super) fn transferee(&self, i: usize, to: &Target, asked: &[Name]) -> Option<Name> {
         let item = &self.items[i];
-        let wish = Wish { target: to.clone(), skills: Vec::new(), choice: AgentChoice::LongestIdle, offers_max: 1 };
+        let target = self.resolved(i, to.clone());
+        let wish = Wish { target, skills: Vec::new(), choice: AgentChoice::LongestIdle, offers_max: 1 };
         let free = self.free();
         let able = free.iter().filter(|Free { seat, person, load }| {
             item.agent() != Some(&seat.agent)

@@ -441,8 +441,10 @@ impl Random {
 
     fn supervisor(&mut self, model: &Model) -> Option<Command> {
         let (interaction, by) = (self.any(model), "operator".to_owned());
-        Some(match self.upto(3) {
+        Some(match self.upto(5) {
             0 => Command::Assign { interaction, agent: self.agent(), by },
+            2 => Command::TakeOver { interaction, by },
+            3 => Command::Complete { interaction, disposition: self.disposition(), by, for_anyone: true },
             1 => Command::Move { interaction, queue: self.word(&["q1", "q2", "q3", "by-hand", "nowhere"]), by },
             _ => {
                 let queue = self.word(&["q1", "q2", "q3", "by-hand", "by-hand", "by-hand", "nowhere"]);

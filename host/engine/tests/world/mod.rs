@@ -248,6 +248,15 @@ impl World {
                 let agent = self.account.configuration().agents.get_key_value(who).map(|(agent, _)| agent.clone());
                 Command::Take { queue: name(queue), agent, by: by() }
             }
+            ["take-over", i] => Command::TakeOver { interaction: the(i), by: by() },
+            ["forward", i, kind, to] => {
+                let to = match kind {
+                    "address" => Destination::Address(to.into()),
+                    "url" => Destination::Url(to.into()),
+                    _ => Destination::Queue(to.into()),
+                };
+                Command::Forward { interaction: the(i), to, by: by(), for_anyone }
+            }
             ["release", i] => Command::Release { interaction: the(i), by: by(), for_anyone },
             ["complete", i, disposition] => {
                 Command::Complete { interaction: the(i), disposition: disposition.into(), by: by(), for_anyone }
@@ -322,6 +331,8 @@ impl World {
                 let to = match kind {
                     "agent" => Target::Agent(target.into()),
                     "group" => Target::AgentGroup(target.into()),
+                    "skills" => Target::Skills(target.into()),
+                    "last" => Target::LastAgent,
                     _ => Target::Queue(target.into()),
                 };
                 Command::Transfer { interaction: the(i), to, by: by(), for_anyone }

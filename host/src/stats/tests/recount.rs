@@ -330,10 +330,17 @@ impl Slow {
                 }
             }
             Event::Taken { by, .. } => {
-                let Where::Queue { queue, .. } = &item.place else { panic!("it was in a queue") };
+                let queue = match &item.place {
+                    Where::Queue { queue, .. } | Where::Work { queue, .. } => queue.clone(),
+                    other => panic!("taken from {other:?}"),
+                };
                 went(Happening::Answered, &mut samples, None);
-                let (by, queue) = (by.clone(), queue.clone());
+                let_go(&mut samples);
+                let by = by.clone();
                 new.place = Where::Work { by, agent: None, since: at, queue, workbin: false, offers: BTreeMap::new() };
+                if let Where::Work { .. } = &item.place {
+                    samples.push((Happening::Transferred, 0, None, self.whom(&new, None)));
+                }
             }
             Event::Assigned { agent, .. } => {
                 let queue = match &item.place {
@@ -370,6 +377,7 @@ impl Slow {
                 new.place = Where::Wrap { agent: agent.to_string(), since: at, queue: queue.clone() };
             }
             Event::WorkDone { .. } => {
+                went(Happening::QueueLeft, &mut samples, None);
                 let_go(&mut samples);
                 new.place = Where::Moving;
             }
