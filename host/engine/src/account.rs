@@ -319,10 +319,8 @@ impl Account {
         let same = |old: &Queue| {
             old.target == queue.target && old.choice == queue.choice && old.offers_max == queue.offers_max
         };
-        let (aged, changed) = (
-            old.is_some_and(|old| old.ageing_per_minute != queue.ageing_per_minute),
-            !old.is_some_and(|old| same(old)),
-        );
+        let (aged, changed) =
+            (old.is_some_and(|old| old.ageing_per_minute != queue.ageing_per_minute), !old.is_some_and(same));
         if aged {
             self.age(&queue.name, queue.ageing_per_minute);
         }

@@ -37,7 +37,7 @@ fn way_out(account: &Account, live: &Live) -> Option<&'static str> {
     let (frame, leaves, _) = element(account, live)?;
     let flow = account.configuration().flow(frame.workflow.as_str(), frame.version)?;
     let connected =
-        |outcome: &&'static str| Name::new(*outcome).is_ok_and(|outcome| flow.has_connector(frame.element, &outcome));
+        |outcome: &&'static str| Name::new(outcome).is_ok_and(|outcome| flow.has_connector(frame.element, &outcome));
     if leaves && !account.is_served(live) {
         return Some("no-agents").filter(connected);
     }

@@ -455,10 +455,10 @@ impl Matching {
         }
         let Some(pool) = self.pools.get_mut(key) else { return };
         pool.free.remove(agent);
-        if pool.agents.remove(agent) {
-            if let Some(first) = pool.concerned().first() {
-                self.shrunk.insert(Arc::clone(key), *first);
-            }
+        if pool.agents.remove(agent)
+            && let Some(first) = pool.concerned().first()
+        {
+            self.shrunk.insert(Arc::clone(key), *first);
         }
     }
 
@@ -618,7 +618,8 @@ impl Matching {
 
     /// Whether two hold the same, what is due and idle pools aside.
     pub(crate) fn same(&self, other: &Self) -> Result<(), String> {
-        let waiting = |matching: &Self| -> Vec<(PoolKey, [BTreeSet<Rank>; 2], [BTreeSet<Name>; 2])> {
+        type Shown = (PoolKey, [BTreeSet<Rank>; 2], [BTreeSet<Name>; 2]);
+        let waiting = |matching: &Self| -> Vec<Shown> {
             let pools = matching.pools.iter().filter(|(_, pool)| !pool.waiting.is_empty());
             let of =
                 |pool: &Pool| ([pool.waiting.clone(), pool.declined.clone()], [pool.agents.clone(), pool.free.clone()]);

@@ -1,6 +1,7 @@
 //! What matching costs, as the number of agents, interactions and pools that are looked at.
 
 #![allow(clippy::unwrap_used)]
+#![allow(clippy::disallowed_types, reason = "each test counts by itself; nothing is decided by it")]
 
 use std::cell::Cell;
 use std::sync::Arc;
