@@ -647,13 +647,13 @@ fn the_wait_is_expected_by_how_many_have_left_the_queue_lately() {
     rig.now = UnixMillis(6_000);
     assert_eq!((expected(&rig, 1), own(&rig)), (None, None), "nobody has left");
     rig.now = UnixMillis(11_000);
-    rig.command(Command::Take { queue: name("line"), by: "ana".into() });
+    rig.command(Command::Take { queue: name("line"), agent: None, by: "ana".into() });
     assert_eq!([1, 3].map(|position| expected(&rig, position)), [Some(10_000), Some(30_000)]);
     assert_eq!(own(&rig), Some(30.0), "of whoever comes next");
     rig.now = UnixMillis(21_000);
     rig.command(Command::Cancel { interaction: rig.submitted[1], reason: "test".into(), by: "ana".into() });
     rig.command(Command::Release { interaction: first, by: "ana".into(), for_anyone: false });
-    rig.command(Command::Take { queue: name("line"), by: "ana".into() });
+    rig.command(Command::Take { queue: name("line"), agent: None, by: "ana".into() });
     assert_eq!(expected(&rig, 2), Some(13_333), "what was put back came anew, and has left anew");
     assert_eq!(rig.writer.stats().expected_wait_ms("nothing", 1, rig.now), None);
     rig.now = UnixMillis(16 * 60_000);

@@ -198,7 +198,7 @@ impl Model {
         self.put_off(i);
         self.lose(i);
         let (by, attention) = (by.to_owned(), Attention::Active);
-        self.items[i].work = Some(Work { by, agent: None, attention, idle_until: None });
+        self.items[i].work = Some(Work { by, agent: None, attention, idle_until: None, transfer: None });
         self.items[i].since = self.now;
         self.fact(format!("taken {id}"));
         Ok(())
