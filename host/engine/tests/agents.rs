@@ -1241,8 +1241,8 @@ fn a_transfer_goes_to_somebody_who_exists_and_to_the_last_agent_by_name() {
         @8   transfer i1 last agent as ann     => rejected nobody-available
         @9   login bob                         => bob in
         @10  ready bob                         => bob ready
-        @11  transfer i1 last agent as ann     => offered i1 to bob
-        @12  logout bob                        => revoked i1 from bob logged-out, bob rests 1012, bob out requested
+        @11  transfer i1 last agent as ann     => transfer of i1 began, offered i1 to bob
+        @12  logout bob                        => revoked i1 from bob logged-out, bob rests 1012, bob out requested, transfer of i1 failed
         @13  logout ann                        => rejected agent-busy
     ",
     );
@@ -1298,7 +1298,7 @@ fn an_operator_takes_what_waits_what_is_offered_and_what_another_has() {
         @8     accept ann i1             => accepted i1 by ann, assigned i1 to ann
         @9     login bob                 => bob in
         @10    ready bob                 => bob ready
-        @11    transfer i1 agent bob as ann => offered i1 to bob
+        @11    transfer i1 agent bob as ann => transfer of i1 began, offered i1 to bob
         @12    take-over i1 as operator  => revoked i1 from bob taken, taken i1 from desk
         @13    complete i1 ok as ann     => rejected assigned-to-another
         @14    complete i1 ok as operator => done ok, data disposition=ok, at end by completed, completed ok
