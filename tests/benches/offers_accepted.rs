@@ -93,16 +93,12 @@ struct Event<'a> {
     offer: Option<Offer<'a>>,
 }
 
-/// What an event says of an offer: all when it is made, afterwards its name.
+/// What an event says of an offer: all when it is made, afterwards its name or number.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Offer<'a> {
-    Made {
-        id: &'a str,
-        agent: &'a str,
-    },
-    #[expect(dead_code, reason = "it is only told apart")]
-    Named(&'a str),
+    Made { id: &'a str, agent: &'a str },
+    Named(#[expect(dead_code, reason = "it is only told apart")] serde::de::IgnoredAny),
 }
 
 /// Accepts each offer and completes each interaction, until the session ends.
