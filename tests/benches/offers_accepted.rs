@@ -98,7 +98,7 @@ struct Event<'a> {
 #[serde(untagged)]
 enum Offer<'a> {
     Made { id: &'a str, agent: &'a str },
-    Named(#[expect(dead_code, reason = "it is only told apart")] serde::de::IgnoredAny),
+    Named(serde::de::IgnoredAny),
 }
 
 /// Accepts each offer and completes each interaction, until the session ends.
