@@ -35,7 +35,9 @@ async fn hostile_calls_are_parked_with_their_reason_while_good_ones_go_on_and_ca
     let client = server.client();
     let rules = json!({"rules": [{"name": "order", "outcome": "order", "when": {"words": ["order"]}}]});
     client.deploy("good", &strategy_file("screening")?, &rules, &[]).await?;
-    client.deploy("bad", &strategy_file("hostile")?, &json!({}), &[]).await?;
+    // Time enough to run into the limit of memory first, however slowly pages come on a busy machine.
+    let hostile = client.upload("/strategies", "application/wasm", &strategy_file("hostile")?).await?;
+    client.post("/deployments", &json!({"name": "bad", "strategy": hostile, "deadline_ms": 1000})).await?;
     one_strategy(&client, "good", "good").await?;
     one_strategy(&client, "bad", "bad").await?;
 
