@@ -1,10 +1,11 @@
 //! From an agent's "ready" to the offer on its session, with 1,000, 100,000 and 1,000,000 interactions that wait in four
-//! queues, two of which age. What is offered is accepted and completed, so the queues stay as long as they are.
+//! queues, two of which age. For each that is offered, accepted and completed another one is submitted, so that as many
+//! wait all the time.
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use serde_json::json;
+use serde_json::{Value, json};
 use signalbox_tests::{AgentSession, Client, Latencies, RawClient, Report, Server, offers_in};
 
 const BACKLOGS: [usize; 3] = [1_000, 100_000, 1_000_000];
@@ -29,14 +30,14 @@ async fn run() -> Result<()> {
     let (mut waiting, mut least) = (0, 0.0);
     for backlog in BACKLOGS {
         for queue in 0..QUEUES {
-            let body = json!({"workflow": format!("desk-{queue}"), "media_type": "chat", "body": "Hello"}).to_string();
+            let body = submission(queue).to_string();
             let load = RawClient::post(server.url(), server.token(), "/v1/accounts/main/interactions", &body);
             load.fill(64, (backlog - waiting) / QUEUES).await?;
         }
         waiting = backlog;
         // The store tidies up behind so many writes for a while.
         tokio::time::sleep(Duration::from_secs(5)).await;
-        let mut latencies = rounds(&mut session).await?;
+        let mut latencies = rounds(&client, &mut session).await?;
         let p99 = latencies.quantile_ms(0.99);
         report.figure(&format!("ready to offer, {backlog} waiting, p50"), latencies.quantile_ms(0.5), "ms");
         report.at_most(&format!("ready to offer, {backlog} waiting, p99"), p99, "ms", 5.0);
@@ -66,10 +67,14 @@ async fn set_up(client: &Client) -> Result<()> {
     Ok(())
 }
 
+fn submission(queue: usize) -> Value {
+    json!({"workflow": format!("desk-{queue}"), "media_type": "chat", "body": "Hello"})
+}
+
 /// Ready, offered, accepted, not ready after this one, completed; again and again.
-async fn rounds(session: &mut AgentSession) -> Result<Latencies> {
+async fn rounds(client: &Client, session: &mut AgentSession) -> Result<Latencies> {
     let mut latencies = Latencies::default();
-    for _ in 0..ROUNDS {
+    for round in 0..ROUNDS {
         let mut offer = None;
         let began = Instant::now();
         session.ask("ready", json!({})).await?;
@@ -82,6 +87,7 @@ async fn rounds(session: &mut AgentSession) -> Result<Latencies> {
         session.must("accept", json!({"offer": offer}), drop).await?;
         session.must("not-ready", json!({"reason": "pause", "after_work": true}), drop).await?;
         session.must("complete", json!({"interaction": interaction, "disposition": "solved"}), drop).await?;
+        client.submit(&submission(round % QUEUES)).await?;
     }
     Ok(latencies)
 }
