@@ -37,10 +37,10 @@ const QUESTION_COST_BYTES: usize = 64;
 const LINE_COST_BYTES: usize = 16;
 
 /// Lines of standard error that the message of a trap has.
-const LAST_WORDS_MAX: usize = 4;
+const LAST_WORDS_MAX: usize = 8;
 
 /// Bytes of each.
-const LAST_WORDS_BYTES_MAX: usize = 400;
+const LAST_WORDS_BYTES_MAX: usize = 240;
 
 /// A call may take this many times its deadline by the clock on the wall, where the machine gives it no processor.
 const WALL_FACTOR: u32 = 4;

@@ -78,7 +78,7 @@ fn panicked(sandbox: &Sandbox) -> String {
     }
     let words = sandbox.last_words.iter().filter(|line| !line.starts_with("note: "));
     let words: Vec<_> = words.map(|line| line.trim()).collect();
-    if words.is_empty() { "it panicked or aborted".into() } else { words.join(" | ") }
+    if words.is_empty() { "it panicked or aborted".into() } else { words.join(" ") }
 }
 
 /// ` (in a at src/a.rs:7, called by b, …)`, the machinery of panics left out. Files and lines are there where the runtime
