@@ -16,7 +16,6 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::agents::Closing;
 use super::auth::{Caller, Follow, Grant, Look, Operate, Settle, Submit};
 use super::body::{Json, JsonBytes, Parameters, Query, parse};
 use super::cursor::{self, Page};
@@ -24,8 +23,9 @@ use super::document::{Condition, named, put_status, tag, tagged};
 use super::interaction::{Interaction, InteractionDetail};
 use super::interactions::{LOOK_INTO_MAX, LOOK_MAX};
 use super::submit::{IdempotencyKey, NewInteraction, SubmittedInteraction, submitted};
+use super::work::Closing;
 use super::{Problem, State, now};
-use crate::store::{Store, Summary, Which};
+use crate::store::{Summary, Which};
 
 /// How far apart `from_ms` and `until_ms` of slots may be: 31 days.
 const SLOTS_MS_MAX: u64 = 31 * DAY_MS;
@@ -241,32 +241,20 @@ async fn callbacks(caller: Caller<Follow>, Query(filter): Query<Filter>) -> Resu
     let page = caller.state.read(move |store| {
         let wanted = filter.number.as_deref().map(number);
         let look_max = if wanted.is_some() { LOOK_INTO_MAX } else { LOOK_MAX };
-        let mut failed = None;
         let before = before.as_ref().map(<[u8; 16]>::as_slice);
         let found = store.interactions(account, filter.which(), before, limit, look_max, |id, summary| {
-            let Some(wanted) = wanted.as_ref().filter(|_| filter.takes(summary)) else { return filter.takes(summary) };
+            let Some(wanted) = wanted.as_ref().filter(|_| filter.takes(summary)) else {
+                return Ok(filter.takes(summary));
+            };
             if let Summary::Live(live) = summary
                 && let Some(callback) = &live.callback
             {
-                return callback.number == *wanted;
+                return Ok(callback.number == *wanted);
             }
-            match store.content(account, id) {
-                Ok(content) => content.and_then(|c| c.message.sender.as_deref().map(number)).as_ref() == Some(wanted),
-                Err(error) => {
-                    failed = Some(error);
-                    false
-                }
-            }
+            let content = store.content(account, id)?;
+            Ok(content.and_then(|c| c.message.sender.as_deref().map(number)).as_ref() == Some(wanted))
         })?;
-        if let Some(error) = failed {
-            return Err(error);
-        }
-        let shown = |(id, summary)| {
-            let content = Store::content(store, account, id)?;
-            Ok(Interaction::new(&configuration, id, summary, content.as_ref()))
-        };
-        let items = found.items.into_iter().map(shown).collect::<Result<Vec<_>, _>>()?;
-        Ok(Page { items, next: found.next.map(|key| cursor::encode(&key)) })
+        Interaction::page(store, &configuration, account, found)
     });
     page.await.map(Answer)
 }

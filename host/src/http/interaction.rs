@@ -11,7 +11,8 @@ use utoipa::ToSchema;
 
 use super::Problem;
 use super::auth::{Caller, Grant};
-use crate::store::Summary;
+use super::cursor::{self, Page};
+use crate::store::{self, AccountNumber, Found, Store, Summary};
 
 /// Where an interaction is.
 #[derive(Debug, Serialize, ToSchema)]
@@ -264,6 +265,24 @@ impl From<signalbox_engine::Facts> for FactsView {
 }
 
 impl Interaction {
+    /// A page of what was found.
+    ///
+    /// # Errors
+    /// Where the store does not read what one of them is about.
+    pub(super) fn page(
+        store: &Store,
+        configuration: &Configuration,
+        account: AccountNumber,
+        found: Found<(InteractionId, Summary)>,
+    ) -> Result<Page<Self>, store::Error> {
+        let shown = |(id, summary)| {
+            let content = store.content(account, id)?;
+            Ok(Self::new(configuration, id, summary, content.as_ref()))
+        };
+        let items = found.items.into_iter().map(shown).collect::<Result<_, _>>()?;
+        Ok(Page { items, next: found.next.map(|key| cursor::encode(&key)) })
+    }
+
     /// As its rows say; `content` is none where nobody needs to know what it is about.
     pub(super) fn new(
         configuration: &Configuration,

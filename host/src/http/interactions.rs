@@ -15,7 +15,7 @@ use super::cursor::{self, Page};
 use super::interaction::{Interaction, InteractionDetail};
 use super::{Problem, State};
 use crate::lane;
-use crate::store::{Store, Summary, Which};
+use crate::store::{Summary, Which};
 
 /// Rows that one page looks at, where rows alone say whether they are wanted.
 pub(super) const LOOK_MAX: usize = 50_000;
@@ -112,28 +112,18 @@ async fn list(caller: Caller<Follow>, Query(filter): Query<Filter>) -> Result<An
     let configuration = caller.lane.published().configuration.clone();
     let page = caller.state.read(move |store| {
         let look_max = if filter.category.is_some() { LOOK_INTO_MAX } else { LOOK_MAX };
-        let mut failed = None;
         let before = before.as_ref().map(<[u8; 16]>::as_slice);
         let found = store.interactions(number, filter.which(), before, limit, look_max, |id, summary| {
-            filter.takes(summary)
-                && filter.category.as_ref().is_none_or(|category| match store.content(number, id) {
-                    Ok(content) => content.is_some_and(|c| c.facts.categories.iter().any(|c| c.name == *category)),
-                    Err(error) => {
-                        failed = Some(error);
-                        false
-                    }
-                })
+            let Some(category) = filter.category.as_ref().filter(|_| filter.takes(summary)) else {
+                return Ok(filter.takes(summary));
+            };
+            let content = store.content(number, id)?;
+            Ok(content.is_some_and(|c| c.facts.categories.iter().any(|c| c.name == *category)))
         })?;
-        if let Some(error) = failed {
-            return Err(error);
-        }
-        let shown = |(id, summary)| {
-            let content = Store::content(store, number, id)?;
-            Ok(Interaction::new(&configuration, id, summary, content.as_ref()))
-        };
-        let items = found.items.into_iter().map(shown).collect::<Result<Vec<_>, _>>()?;
-        let unknown = if items.is_empty() && found.next.is_none() { filter.unknown(&configuration) } else { None };
-        Ok((Page { items, next: found.next.map(|key| cursor::encode(&key)) }, unknown))
+        let page = Interaction::page(store, &configuration, number, found)?;
+        let nothing = page.items.is_empty() && page.next.is_none();
+        let unknown = if nothing { filter.unknown(&configuration) } else { None };
+        Ok((page, unknown))
     });
     match page.await? {
         (_, Some(unknown)) => Err(unknown),

@@ -43,6 +43,7 @@ mod tables;
 mod timeline;
 mod tokens;
 mod webhooks;
+mod work;
 mod workflows;
 
 use std::sync::Arc;
@@ -170,7 +171,10 @@ fn now() -> UnixMillis {
 /// All routes, and the document that describes them.
 fn routes() -> (Router<State>, OpenApi) {
     openapi::collect([
-        ("interactions", submit::routes().merge(interactions::routes()).merge(timeline::routes())),
+        (
+            "interactions",
+            submit::routes().merge(interactions::routes()).merge(timeline::routes()).merge(work::routes()),
+        ),
         ("decisions", decisions::routes()),
         ("queues", queues::routes()),
         ("agents", staff::agents::routes().merge(agents::routes()).merge(session::routes())),

@@ -18,12 +18,11 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::agents::{
-    Act, AgentView, Entrance, Exit, Forwarding, OfferName, Pause, Refusal, Transfer, Words, WrapUpEnd,
-};
+use super::agents::{Act, AgentView, Entrance, Exit, OfferName, Pause, Refusal};
 use super::auth::{Caller, Pass, Settle};
 use super::body::Parameters;
 use super::timeline;
+use super::work::{Forwarding, Transfer, Words, WrapUpEnd};
 use super::{Problem, State};
 use crate::lane::{Session, Update};
 

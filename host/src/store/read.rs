@@ -218,7 +218,7 @@ impl Store {
     /// be short or empty and still have a next one.
     ///
     /// # Errors
-    /// [`Error::Read`], [`Error::Damaged`] or [`Error::NewerRow`].
+    /// [`Error::Read`], [`Error::Damaged`] or [`Error::NewerRow`]; what the filter fails with.
     pub fn interactions(
         &self,
         number: AccountNumber,
@@ -226,7 +226,7 @@ impl Store {
         before: Option<&[u8]>,
         limit: usize,
         look_max: usize,
-        mut filter: impl FnMut(InteractionId, &Summary) -> bool,
+        mut filter: impl FnMut(InteractionId, &Summary) -> Result<bool, Error>,
     ) -> Result<Found<(InteractionId, Summary)>, Error> {
         // One view of both: whichever ends meanwhile is in one of the two, and in one only.
         let snapshot = self.db.snapshot();
@@ -253,7 +253,7 @@ impl Store {
                 Summary::Ended(decode_tagged(0x33, &value)?)
             };
             last = Some(rest(&key).to_vec());
-            if filter(id, &summary) {
+            if filter(id, &summary)? {
                 items.push((id, summary));
                 if items.len() == limit {
                     break;
