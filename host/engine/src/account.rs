@@ -277,6 +277,16 @@ impl Account {
         self.matching.load_percent(agent)
     }
 
+    /// Whether an agent is no longer one of those whom an interaction that is held out to it is for.
+    pub(crate) fn is_misfit(&self, agent: &Name, live: &Live) -> bool {
+        self.matching.is_misfit(agent, live)
+    }
+
+    /// The rule that an agent who is logged in works by.
+    pub(crate) fn capacity(&self, agent: &Name) -> Option<&CapacityRule> {
+        self.matching.capacity(agent)
+    }
+
     /// Whether an agent's capacity allows one more of this medium.
     pub(crate) fn has_capacity(&self, agent: &Name, media_type: &Name) -> bool {
         let none = BTreeMap::new();

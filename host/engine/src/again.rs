@@ -25,6 +25,8 @@ pub(crate) fn is_behind(position: &QueuePosition, queue: &Queue) -> bool {
     let differs = |wants: &Wants| wants.choice != queue.choice || wants.offers_max != queue.offers_max;
     match (position.wants.as_deref(), queue.target.as_ref()) {
         (Some(wants), _) if differs(wants) => true,
+        // Whoever that was is in `wants` already.
+        (Some(Wants { target: Target::Agent(_), .. }), Some(Target::LastAgent)) => false,
         (Some(wants), Some(target)) => position.follows && wants.target != *target,
         (wants, target) => position.follows && wants.is_some() != target.is_some(),
     }
@@ -41,8 +43,9 @@ fn way_out(account: &Account, live: &Live) -> Option<&'static str> {
     if leaves && !account.is_served(live) {
         return Some("no-agents").filter(connected);
     }
-    let declined = position.relax_at.is_none() && account.all_declined(live);
-    declined.then_some("declined-by-all").filter(connected)
+    // Who has declined is asked last: it looks at everybody who could take it.
+    let way = Some("declined-by-all").filter(|_| position.relax_at.is_none()).filter(connected);
+    way.filter(|_| account.all_declined(live))
 }
 
 /// The queue element at which it waits: whether it leaves it where there are no agents, and its relaxations.

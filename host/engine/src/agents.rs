@@ -278,6 +278,10 @@ pub(crate) fn match_due(account: &Account, due: &Due, now: UnixMillis) -> Result
             if let Some(stopped) = stop(account, agent, now) {
                 return Ok(stopped);
             }
+            let taken_back = misfits(account, agent);
+            if !taken_back.is_empty() {
+                return Ok(taken_back);
+            }
             (None, agent.clone())
         }
         Due::Again(_) => return Err(Rejection::NotDue),
@@ -300,6 +304,37 @@ pub(crate) fn match_due(account: &Account, due: &Due, now: UnixMillis) -> Result
         }
         (id, agent) = (Some(next), best);
     }
+}
+
+/// Takes back what is held out to an agent who has no room for it any more, or is no longer one of those whom it is for. What
+/// was offered first stays first.
+fn misfits(account: &Account, agent: &Name) -> Vec<Event> {
+    let (Some(work), Some(capacity)) = (account.work(agent.as_str()), account.capacity(agent)) else {
+        return Vec::new();
+    };
+    let mut offers: Vec<(InteractionId, &Live, &Offer)> = Vec::new();
+    let mut load = work.load.clone();
+    for id in &work.offered {
+        let Some(live) = account.live(*id) else { continue };
+        offers.extend(live.offers().filter(|offer| offer.agent == *agent).map(|offer| (*id, live, offer)));
+        if let Some(count) = load.get_mut(&live.media_type) {
+            *count = count.saturating_sub(1);
+        }
+    }
+    offers.sort_by_key(|(.., offer)| offer.id);
+    let mut events = Vec::new();
+    for (id, live, offer) in offers {
+        let why = if account.is_misfit(agent, live) {
+            "no-longer-meant"
+        } else if !capacity.can_take(&load, &live.media_type) {
+            "no-capacity"
+        } else {
+            *load.entry(live.media_type.clone()).or_default() += 1;
+            continue;
+        };
+        events.push(offer_ended(account, id, offer, revoked(why)));
+    }
+    events
 }
 
 /// Asks the next one to take something over, or ends the attempt.
@@ -590,8 +625,10 @@ fn contact_over(draft: &mut Draft<'_>, live: &Live, disposition: String, by: Str
     let (account, id, now) = (draft.account, draft.id, draft.now);
     end_offers(account, id, live, offers_end).into_iter().for_each(|event| draft.push(event));
     let wrap_up_ms = queue_of(account, live.position().map(|p| &p.queue)).map_or(0, |queue| queue.wrap_up_ms);
+    // What lies in the workbin takes up no capacity: its wrap-up could be more than the agent has room for.
+    let counts = matches!(&live.state, State::Assigned(work) if work.attention != Attention::Workbin);
     match live.agent() {
-        Some(agent) if wrap_up_ms > 0 => {
+        Some(agent) if wrap_up_ms > 0 && counts => {
             let (agent, until) = (agent.clone(), now.plus(wrap_up_ms));
             draft.push(Event::WrapUpStarted { id, agent, disposition, until });
         }
@@ -730,6 +767,7 @@ pub(crate) fn take(
     now: UnixMillis,
 ) -> Result<Vec<Event>, Rejection> {
     let live = find(account, id)?;
+    logged_in(account, &agent)?;
     if !account.has_capacity(&agent, &live.media_type) {
         return Err(Rejection::CapacityExceeded(agent));
     }

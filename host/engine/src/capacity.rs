@@ -106,11 +106,23 @@ impl CapacityRule {
     pub fn can_take(&self, load: &BTreeMap<Name, u32>, media: &Name) -> bool {
         let with_new = |(name, count): (_, &u32)| (name, u64::from(*count) + u64::from(name == media));
         let new = (!load.contains_key(media)).then_some((media, 1));
-        let load = || load.iter().map(with_new).chain(new).filter(|(_, count)| *count > 0);
+        self.fits(load.iter().map(with_new).chain(new))
+    }
+
+    /// Whether a load is within the capacity. It may not be after a change of the rule, or where a supervisor assigned.
+    #[must_use]
+    pub fn allows(&self, load: &BTreeMap<Name, u32>) -> bool {
+        self.fits(load.iter().map(|(name, count)| (name, u64::from(*count))))
+    }
+
+    fn fits<'a>(&self, load: impl Iterator<Item = (&'a Name, u64)> + Clone) -> bool {
+        let mut load = load.filter(|(_, count)| *count > 0);
         match &self.0 {
-            Form::Sentence(alternatives) => alternatives.iter().any(|alternative| alternative.used(load()).is_some()),
+            Form::Sentence(alternatives) => {
+                alternatives.iter().any(|alternative| alternative.used(load.clone()).is_some())
+            }
             Form::Weights { total, weights } => {
-                weight(weights, load()).is_some_and(|weight| weight <= u64::from(*total))
+                weight(weights, &mut load).is_some_and(|weight| weight <= u64::from(*total))
             }
         }
     }

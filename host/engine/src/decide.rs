@@ -152,7 +152,8 @@ pub fn decide(
                 return Err(Rejection::QueueUnknown(queue));
             }
             let id = account.queue(queue.as_str()).next().ok_or_else(|| Rejection::QueueEmpty(queue.clone()))?;
-            match agent.filter(|agent| account.login(agent.as_str()).is_some()) {
+            // Whoever is no agent takes it to work on it elsewhere, and nobody counts it.
+            match agent.filter(|agent| account.configuration().agents.contains_key(agent)) {
                 Some(agent) => agents::take(account, id, agent, by, now)?,
                 None => vec![Event::Taken { id, queue, by }],
             }

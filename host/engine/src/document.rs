@@ -232,7 +232,8 @@ pub struct Queue {
     /// Which of several agents gets an interaction.
     #[serde(default)]
     pub choice: AgentChoice,
-    /// Points by which the priority grows with each minute of waiting, 0 to 1000. Holds for those that come from now on.
+    /// Points by which the priority grows with each minute of waiting, 0 to 1000. A change holds for those that
+    /// wait already, too.
     #[serde(default)]
     #[schema(maximum = 1000)]
     pub ageing_per_minute: u16,
@@ -247,7 +248,7 @@ pub struct Queue {
     /// An agent who lets an offer expire becomes not ready, with the reason `no-answer`.
     #[serde(default = "Queue::yes")]
     pub no_answer_not_ready: bool,
-    /// Time for after-contact work, 0 to 3,600,000 ms; 0 for none.
+    /// Time for after-contact work, 0 to 3,600,000 ms; 0 for none. None either for what is completed out of the workbin.
     #[serde(default)]
     #[schema(maximum = 3_600_000)]
     pub wrap_up_ms: u64,
@@ -466,8 +467,16 @@ impl Webhook {
     #[must_use]
     pub fn covers(&self, url: &str) -> bool {
         let below = |rest: &str| rest.is_empty() || self.url.ends_with('/') || rest.starts_with(['/', '?']);
-        url.strip_prefix(self.url.as_str()).is_some_and(below)
+        url.strip_prefix(self.url.as_str()).is_some_and(|rest| below(rest) && !climbs(rest))
     }
+}
+
+/// Whether the end of a URL may lead out of where it began, once somebody has put it into its normal form: there `\\` is a
+/// slash, and spaces and control characters are left out.
+fn climbs(rest: &str) -> bool {
+    let path = rest.split(['?', '#']).next().unwrap_or_default();
+    let dots = |segment: &str| matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..");
+    rest.bytes().any(|byte| byte == b'\\' || !byte.is_ascii_graphic()) || path.split('/').any(dots)
 }
 
 impl Document {

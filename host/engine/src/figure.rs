@@ -51,7 +51,7 @@ impl Figures for NoFigures {
 
 /// The server's own figures, by what they are about.
 pub const OWN: [(ObjectKind, &[&str]); 4] = [
-    (ObjectKind::Queue, &["waiting", "oldest-wait", "expected-wait", "entered", "taken", "left"]),
+    (ObjectKind::Queue, &["waiting", "oldest-wait", "estimated-wait", "entered", "taken", "left"]),
     (ObjectKind::Workflow, &["submitted", "completed", "cancelled", "parked"]),
     (ObjectKind::MediaType, &["submitted"]),
     (ObjectKind::Strategy, &["calls", "answered", "failed", "call-time"]),

@@ -104,13 +104,14 @@ impl Login {
         }
     }
 
-    /// Whether it may be offered something now, capacity aside.
+    /// Whether it may be offered something now, capacity aside. Whose connection is lost keeps its offers for a while, and
+    /// gets no more.
     #[must_use]
     pub fn takes_offers(&self) -> bool {
         self.readiness == Readiness::Ready
             && self.pending.is_none()
             && self.rests_until.is_none()
-            && !matches!(self.connection, Connection::Lost { not_ready_at: None, .. })
+            && !matches!(self.connection, Connection::Lost { .. })
     }
 
     /// Whether it takes this medium.

@@ -22,7 +22,8 @@ use crate::rank::Rank;
 use crate::skill_expression::SkillExpression;
 use crate::staff::{Agent, AgentChoice};
 
-/// Pools that are kept though nothing waits in them: to make one anew costs a look at every agent.
+/// Pools that are kept though nothing is in them: to make one anew costs a look at every agent. Beyond, all of them are
+/// dropped at once, so that the search for them is shared out.
 const IDLE_POOLS_MAX: usize = 1024;
 
 /// What is to be matched.
@@ -81,6 +82,8 @@ struct Pool {
     waiting: BTreeSet<Rank>,
     /// Those of them that somebody has declined.
     declined: BTreeSet<Rank>,
+    /// How many are held out to somebody, whether they can be offered to one more or not.
+    offered: usize,
     /// Those who are logged in and could take them, capacity aside.
     agents: BTreeSet<Name>,
     /// Those of them who take offers and have room.
@@ -94,6 +97,8 @@ struct Test {
     target: Target,
     expression: Option<SkillExpression>,
     skills: Vec<Skill>,
+    /// Those of `skills`, and those that the expression names: whose levels make the best skill.
+    names: BTreeSet<Name>,
 }
 
 /// The pools of one media type that an agent serves.
@@ -107,16 +112,20 @@ struct Served {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Matching {
     pools: BTreeMap<Arc<PoolKey>, Pool>,
+    /// How many of them nothing waits in and nothing is offered out of.
+    idle_pools: usize,
     by_target: BTreeMap<Target, BTreeSet<Arc<PoolKey>>>,
     /// By agent and media type.
     serves: BTreeMap<Name, BTreeMap<Name, Served>>,
-    /// Pools that have lost an agent, and the next of those that wait there to be looked at: it is there.
+    /// Pools that have lost an agent, or got their first, and the next of those that wait there to be looked at: it is there.
     shrunk: BTreeMap<Arc<PoolKey>, Rank>,
     capacities: BTreeMap<Name, CapacityRule>,
     work: BTreeMap<Name, Work>,
     /// Agents who take offers and have room for anything at all.
     available: BTreeSet<Name>,
     agents_due: BTreeSet<Name>,
+    /// Agents who no longer serve a pool: what of it is held out to them is taken back.
+    misfits: BTreeMap<Name, BTreeSet<Arc<PoolKey>>>,
     interactions_due: BTreeSet<InteractionId>,
 }
 
@@ -133,7 +142,9 @@ impl Test {
             Target::Skills(text) => SkillExpression::new(text).ok(),
             _ => None,
         };
-        Self { target: wants.target.clone(), expression, skills: wants.skills.clone() }
+        let mut names: BTreeSet<Name> = wants.skills.iter().filter_map(|skill| Name::new(&skill.name).ok()).collect();
+        names.extend(expression.iter().flat_map(SkillExpression::skills).cloned());
+        Self { target: wants.target.clone(), expression, skills: wants.skills.clone(), names }
     }
 
     fn passes(&self, configuration: &Configuration, agent: &Agent, login: &Login) -> bool {
@@ -155,6 +166,10 @@ impl Test {
 }
 
 impl Pool {
+    fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.offered == 0
+    }
+
     /// What is to be looked at again when an agent has gone: with somebody left, only what has been declined may have
     /// nobody to wait for.
     fn concerned(&self) -> &BTreeSet<Rank> {
@@ -181,6 +196,19 @@ impl Matching {
         self.capacities.get(agent)
     }
 
+    /// Whether an agent is no longer one of those whom an interaction that is held out to it is for.
+    pub(crate) fn is_misfit(&self, agent: &Name, live: &Live) -> bool {
+        let State::Offered { position, .. } = &live.state else { return false };
+        let key = || key_of(live, position);
+        self.misfits.get(agent).is_some_and(|lost| key().is_some_and(|key| lost.contains(&key)))
+    }
+
+    /// Whether an agent has more than its capacity allows.
+    fn is_overloaded(&self, agent: &Name) -> bool {
+        let known = (self.capacities.get(agent), self.work.get(agent));
+        matches!(known, (Some(capacity), Some(work)) if !work.offered.is_empty() && !capacity.allows(&work.load))
+    }
+
     /// Whether an agent who takes offers has room for one more.
     pub(crate) fn has_room(&self, agent: &Name, media_type: &Name) -> bool {
         let none = BTreeMap::new();
@@ -193,6 +221,7 @@ impl Matching {
     pub(crate) fn due(&self) -> Option<Due> {
         let agent = self.agents_due.first().cloned().map(Due::Agent);
         agent
+            .or_else(|| self.misfits.first_key_value().map(|(agent, _)| Due::Agent(agent.clone())))
             .or_else(|| self.interactions_due.first().copied().map(Due::Interaction))
             .or_else(|| self.shrunk.first_key_value().map(|(_, rank)| Due::Again(rank.id)))
     }
@@ -200,7 +229,10 @@ impl Matching {
     /// Nothing more can be done about it until something changes.
     pub(crate) fn done(&mut self, due: &Due) {
         match due {
-            Due::Agent(agent) => drop(self.agents_due.remove(agent)),
+            Due::Agent(agent) => {
+                self.agents_due.remove(agent);
+                self.misfits.remove(agent);
+            }
             Due::Interaction(id) => drop(self.interactions_due.remove(id)),
             Due::Again(id) => {
                 if let Some((key, rank)) = self.shrunk.first_key_value().filter(|(_, rank)| rank.id == *id) {
@@ -225,14 +257,22 @@ impl Matching {
 
     /// An interaction is as it says now.
     pub(crate) fn index(&mut self, staff: Staff<'_>, id: InteractionId, live: &Live) {
+        if let State::Offered { position, .. } = &live.state
+            && let Some(key) = key_of(live, position)
+        {
+            let key = self.pool(staff, key);
+            self.in_pool(&key, |pool| pool.offered += 1);
+        }
         if let Some((position, key)) = seeks(live) {
             let key = self.pool(staff, key);
-            if let Some(pool) = self.pools.get_mut(&key) {
-                let rank = Rank::new(staff.configuration, live, position, id);
+            let rank = Rank::new(staff.configuration, live, position, id);
+            self.in_pool(&key, |pool| {
                 pool.waiting.insert(rank);
                 if !live.refusals.is_empty() {
                     pool.declined.insert(rank);
                 }
+            });
+            if let Some(pool) = self.pools.get(&key) {
                 // Whoever becomes free later asks for it.
                 let queue = staff.configuration.queues.get(&position.queue);
                 let is_behind = || queue.is_some_and(|queue| is_behind(position, queue));
@@ -278,15 +318,19 @@ impl Matching {
     /// An interaction is no longer as it says.
     pub(crate) fn unindex(&mut self, staff: Staff<'_>, id: InteractionId, live: &Live) {
         self.interactions_due.remove(&id);
+        if let State::Offered { position, .. } = &live.state
+            && let Some(key) = key_of(live, position)
+        {
+            self.in_pool(&key, |pool| pool.offered -= 1);
+        }
         if let Some((position, key)) = seeks(live)
-            && let Some((key, pool)) = self.pools.get_key_value(&key).map(|(key, _)| Arc::clone(key)).and_then(|key| {
-                let pool = self.pools.get_mut(&key)?;
-                Some((key, pool))
-            })
+            && let Some(key) = self.pools.get_key_value(&key).map(|(key, _)| Arc::clone(key))
         {
             let rank = Rank::new(staff.configuration, live, position, id);
-            pool.waiting.remove(&rank);
-            pool.declined.remove(&rank);
+            self.in_pool(&key, |pool| {
+                pool.waiting.remove(&rank);
+                pool.declined.remove(&rank);
+            });
             if self.shrunk.get(&key) == Some(&rank) {
                 self.next_in_shrunk(&key, rank);
             }
@@ -345,6 +389,9 @@ impl Matching {
         } else {
             self.available.remove(agent);
             self.agents_due.remove(agent);
+            if self.is_overloaded(agent) {
+                self.agents_due.insert(agent.clone());
+            }
         }
         self.changed_room(agent);
     }
@@ -436,7 +483,16 @@ impl Matching {
         served.free |= free && served.pools.is_empty();
         let free = served.free;
         served.pools.insert(Arc::clone(key));
+        if let Some(lost) = self.misfits.get_mut(agent) {
+            lost.remove(key);
+        }
         if let Some(pool) = self.pools.get_mut(key) {
+            if pool.agents.is_empty()
+                && let Some(first) = pool.declined.first()
+            {
+                // Whoever comes to where nobody was may be all there are, and have declined.
+                self.shrunk.insert(Arc::clone(key), *first);
+            }
             pool.agents.insert(agent.clone());
             if free {
                 pool.free.insert(agent.clone());
@@ -453,6 +509,9 @@ impl Matching {
                 serves.remove(&key.media_type);
             }
         }
+        if self.work.get(agent).is_some_and(|work| !work.offered.is_empty()) {
+            entry(&mut self.misfits, agent).insert(Arc::clone(key));
+        }
         let Some(pool) = self.pools.get_mut(key) else { return };
         pool.free.remove(agent);
         if pool.agents.remove(agent)
@@ -462,28 +521,43 @@ impl Matching {
         }
     }
 
+    /// Changes what is in a pool.
+    fn in_pool(&mut self, key: &PoolKey, change: impl FnOnce(&mut Pool)) {
+        let Some(pool) = self.pools.get_mut(key) else { return };
+        let was_idle = pool.is_idle();
+        change(pool);
+        match (was_idle, pool.is_idle()) {
+            (true, false) => self.idle_pools -= 1,
+            (false, true) => self.idle_pools += 1,
+            _ => {}
+        }
+    }
+
     /// The pool for this, made where there is none.
     fn pool(&mut self, staff: Staff<'_>, key: PoolKey) -> Arc<PoolKey> {
         if let Some((key, _)) = self.pools.get_key_value(&key) {
             return Arc::clone(key);
         }
-        if self.pools.len() >= IDLE_POOLS_MAX {
+        if self.idle_pools >= IDLE_POOLS_MAX {
             self.drop_idle_pools();
         }
         let test = Test::new(&key.wants);
         let key = Arc::new(key);
         let agents: Vec<Name> = able(staff, &test, &key.media_type).map(|(name, _)| name.clone()).collect();
         let (waiting, declined) = (BTreeSet::new(), BTreeSet::new());
-        let pool = Pool { waiting, declined, agents: BTreeSet::new(), free: BTreeSet::new(), test };
+        let (agents_of, free) = (BTreeSet::new(), BTreeSet::new());
+        let pool = Pool { waiting, declined, offered: 0, agents: agents_of, free, test };
         self.pools.insert(Arc::clone(&key), pool);
+        self.idle_pools += 1;
         self.by_target.entry(key.wants.target.clone()).or_default().insert(Arc::clone(&key));
         agents.iter().for_each(|agent| self.serve(&key, agent));
         key
     }
 
     fn drop_idle_pools(&mut self) {
-        let idle = self.pools.iter().filter(|(_, pool)| pool.waiting.is_empty());
+        let idle = self.pools.iter().filter(|(_, pool)| pool.is_idle());
         let idle: Vec<_> = idle.map(|(key, _)| Arc::clone(key)).collect();
+        self.idle_pools = 0;
         for key in idle {
             let Some(pool) = self.pools.remove(&key) else { continue };
             for agent in &pool.agents {
@@ -530,7 +604,7 @@ impl Matching {
         let rank = |name: &Name| {
             look();
             let login = staff.logins.get(name)?;
-            is_open_to(live, name, login).then(|| self.preference(staff, wants, name, login))
+            is_open_to(live, name, login).then(|| self.preference(staff, wants.choice, &pool.test, name, login))
         };
         let rated = pool.free.iter().filter_map(|name| Some((rank(name)?, name)));
         rated.min().map(|(_, name)| name.clone())
@@ -540,17 +614,18 @@ impl Matching {
     fn preference(
         &self,
         staff: Staff<'_>,
-        wants: &Wants,
+        choice: AgentChoice,
+        test: &Test,
         name: &Name,
         login: &Login,
     ) -> (u64, bool, UnixMillis, Sequence) {
-        let first = match wants.choice {
+        let first = match choice {
             AgentChoice::LongestIdle => 0,
             AgentChoice::LeastLoaded => u64::from(self.load_percent(name)),
             AgentChoice::RoundRobin => login.offered_by.0,
             AgentChoice::BestSkill => {
                 let agent = staff.configuration.agents.get(name);
-                u64::MAX - agent.map_or(0, |agent| skill_sum(agent, wants))
+                u64::MAX - agent.map_or(0, |agent| skill_sum(agent, &test.names))
             }
         };
         let has_work = self.work.get(name).is_some_and(|work| work.count() > 0);
@@ -568,7 +643,7 @@ impl Matching {
                 let declined = |name| staff.logins.get(name).is_some_and(|login| declined(name, login));
                 !pool.agents.is_empty() && pool.agents.iter().all(declined)
             }
-            // A pool in which nothing waits may have been dropped.
+            // A pool in which nothing is may have been dropped.
             (None, Some(wants)) => {
                 let test = Test::new(wants);
                 let mut able = able(staff, &test, &live.media_type).peekable();
@@ -607,7 +682,7 @@ impl Matching {
                 && login.takes(media_type)
                 && self.has_room(name, media_type)
                 && test.passes(staff.configuration, agent, login);
-            fits.then(|| (self.preference(staff, wants, name, login), name))
+            fits.then(|| (self.preference(staff, wants.choice, &test, name, login), name))
         });
         rated.min().map(|(_, name)| name.clone())
     }
@@ -680,17 +755,9 @@ fn has_refused(live: &Live, agent: &Name, ready_by: Sequence) -> bool {
     live.refusals.iter().any(|refusal| refusal.agent == *agent && refusal.ready_by == ready_by)
 }
 
-/// Levels of the skills that are wanted: those required, and those that the target's expression names.
-fn skill_sum(agent: &Agent, wants: &Wants) -> u64 {
-    let mut names: BTreeSet<&str> = wants.skills.iter().map(|skill| skill.name.as_str()).collect();
-    let expression = match &wants.target {
-        Target::Skills(text) => SkillExpression::new(text).ok(),
-        _ => None,
-    };
-    if let Some(expression) = &expression {
-        names.extend(expression.skills().iter().map(Name::as_str));
-    }
-    names.iter().filter_map(|name| agent.skills.get(*name)).map(|level| u64::from(*level)).sum()
+/// Levels of the skills that are wanted, together.
+fn skill_sum(agent: &Agent, names: &BTreeSet<Name>) -> u64 {
+    names.iter().filter_map(|name| agent.skills.get(name)).map(|level| u64::from(*level)).sum()
 }
 
 /// The entry of a key, whose name is cloned only where there is none.

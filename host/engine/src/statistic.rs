@@ -162,7 +162,7 @@ pub enum Measure {
     },
     /// Estimated wait of whoever comes next, by Little's law `W = L / λ` (J. D. C. Little, 1961): how many wait or are
     /// offered now, by how many have left the queue in each second of the profile's time. None while nobody has left.
-    ExpectedWait,
+    EstimatedWait,
     /// `100 * (busy + wrap-up) / (busy + wrap-up + ready)` of the time that agents spent in these states (COPC).
     Occupancy,
     /// The share of their capacity that the agents who are logged in use now, on average.
@@ -489,7 +489,7 @@ impl Statistic {
                 Span::Call => &[H::CallAnswered, H::CallFailed],
             },
             Measure::ServiceFactor { .. } => &[H::Answered, H::QueueAbandoned],
-            Measure::ExpectedWait => &[H::Answered, H::QueueAbandoned, H::QueueLeft],
+            Measure::EstimatedWait => &[H::Answered, H::QueueAbandoned, H::QueueLeft],
             Measure::Traffic if of_agents => &[H::Answered, H::Transferred, H::Worked, H::WrappedUp],
             Measure::Traffic => &[H::Queued, H::Worked, H::WrappedUp],
             Measure::InteractionsNow { .. }
@@ -520,7 +520,7 @@ impl Measure {
     /// Whether it counts interactions as they stand now.
     #[must_use]
     pub fn counts_standing(&self) -> bool {
-        matches!(self, Self::InteractionsNow { .. } | Self::InteractionsNowTime { .. } | Self::ExpectedWait)
+        matches!(self, Self::InteractionsNow { .. } | Self::InteractionsNowTime { .. } | Self::EstimatedWait)
     }
 
     /// Whether it is about agents rather than about interactions.
@@ -543,7 +543,7 @@ impl Measure {
             | Self::AgentsNowTime { .. }
             | Self::Time { .. }
             | Self::AgentTime { .. }
-            | Self::ExpectedWait => "seconds",
+            | Self::EstimatedWait => "seconds",
             Self::ServiceFactor { .. } | Self::Occupancy | Self::Load => "percent",
             Self::Traffic => "erlangs",
         }

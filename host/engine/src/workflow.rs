@@ -90,7 +90,7 @@ pub enum ElementKind {
         /// Leaves by `overflow` at once where so many wait already. At least 1.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         overflow_length: Option<u32>,
-        /// Leaves by `no-agents` at once where nobody who is logged in could ever take it.
+        /// Leaves by `no-agents` where nobody who is logged in could ever take it: at once, or when the last one goes.
         #[serde(default)]
         leave_without_agents: bool,
     },

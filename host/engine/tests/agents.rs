@@ -336,10 +336,11 @@ fn whoever_loses_the_connection_loses_offers_first_and_work_later() {
         "
         @0       login ann connected   => ann in
         @1       ready ann             => ann ready
-        @2       disconnect ann        => ann lost
-        @3       submit chat w         => submitted i1, at start, at desk by next, queued desk, offered i1 to ann
-        @10002   agent-time ann        => delivery-failed i1 by ann, ann rests 11002, ann not-ready connection-lost
-        @10003   ready ann             => rejected agent-unreachable
+        @2       submit chat w         => submitted i1, at start, at desk by next, queued desk, offered i1 to ann
+        @3       disconnect ann        => ann lost
+        @4       submit chat w         => submitted i2, at start, at desk by next, queued desk
+        @10003   agent-time ann        => delivery-failed i1 by ann, ann rests 11003, ann not-ready connection-lost
+        @10004   ready ann             => rejected agent-unreachable
     ",
     );
 }
@@ -458,8 +459,8 @@ fn an_agent_who_is_removed_leaves_nothing_behind() {
         @7   login bob             => bob in
         @8   ready bob             => bob ready, offered i1 to bob
         @9   remove agent bob      => rejected document-in-use
-        @10  group team none       => bound
-        @11  accept bob i1         => accepted i1 by bob, assigned i1 to bob
+        @10  accept bob i1         => accepted i1 by bob, assigned i1 to bob
+        @11  group team none       => bound
         @12  remove skill english  => rejected document-in-use
     ",
     );
@@ -882,10 +883,10 @@ fn a_group_that_is_emptied_leaves_its_queue_waiting_for_whoever_joins() {
         @3   ready ann             => ann ready
         @4   submit chat w         => submitted i2, at start, at desk by next, queued desk
         @5   group team ann        => bound, offered i1 to ann
-        @6   group team none       => bound
-        @7   accept ann i1         => accepted i1 by ann, assigned i1 to ann
-        @8   complete i1 ok as ann => done ok, data disposition=ok, at end by completed, completed ok
-        @9   group team ann+bob    => bound, offered i2 to ann
+        @6   group team none       => bound, revoked i1 from ann no-longer-meant
+        @7   accept ann i1         => rejected offer-ended
+        @8   group team ann+bob    => bound, offered i1 to ann
+        @9   accept ann i1         => accepted i1 by ann, assigned i1 to ann
         @10  remove agent-group team => rejected document-in-use
     ",
     );
@@ -1174,8 +1175,61 @@ fn what_an_agent_takes_counts_against_its_capacity() {
         @1  login ann               => ann in
         @2  take desk as ann        => assigned i1 to ann
         @3  take desk as ann        => rejected capacity-exceeded
-        @4  take desk as bob        => taken i2 from desk
+        @4  take desk as bob        => rejected agent-logged-out
+        @4  take desk as boss       => taken i2 from desk
         @5  complete i1 ok as ann   => done ok, data disposition=ok, at end by completed, completed ok
+    ",
+    );
+}
+
+#[test]
+fn what_an_agent_has_no_room_for_any_more_is_taken_back() {
+    let mut world = plain("");
+    world.json("agent", r#"{"name": "ann", "capacity": "2 chat"}"#).unwrap();
+    scenario(
+        world,
+        "
+        @0     login ann          => ann in
+        @0     login bob          => bob in
+        @1     ready ann          => ann ready
+        @2     submit chat w      => submitted i1, at start, at desk by next, queued desk, offered i1 to ann
+        @2     submit chat w      => submitted i2, at start, at desk by next, queued desk, offered i2 to ann
+        @2     submit chat w      => submitted i3, at start, at desk by next, queued desk
+        @3     assign i3 ann      => assigned i3 to ann, revoked i2 from ann no-capacity
+        @4     accept ann i2      => rejected offer-ended
+        @5     group team bob     => bound, revoked i1 from ann no-longer-meant
+        @6     ready bob          => bob ready, offered i1 to bob
+        @7     assign i2 bob      => assigned i2 to bob, revoked i1 from bob no-capacity
+    ",
+    );
+}
+
+#[test]
+fn what_waits_for_its_last_agent_by_its_queue_stays_with_that() {
+    let mut world = plain("");
+    world.json("queue", r#"{"name": "desk", "target": "last-agent"}"#).unwrap();
+    scenario(
+        world,
+        "
+        @0  login ann                => ann in
+        @1  submit-last ann chat w   => submitted i1, at start, at desk by next, queued desk
+        @2  ready ann                => ann ready, offered i1 to ann
+    ",
+    );
+}
+
+#[test]
+fn whoever_declined_and_comes_back_alone_is_all_there_are() {
+    scenario(
+        desk(""),
+        "
+        @0     login ann          => ann in
+        @0     login bob          => bob in
+        @1     ready ann          => ann ready
+        @2     submit chat w      => submitted i1, at start, at desk by next, queued desk, offered i1 to ann
+        @3     decline ann i1     => declined i1 by ann, ann rests 1003
+        @4     group team none    => bound
+        @5     group team ann     => bound, at aside by declined-by-all, completed aside
     ",
     );
 }

@@ -164,6 +164,7 @@ impl Both {
                     }
                     self.model.offer(*id, offer.id, &offer.agent, now);
                 }
+                ([Event::OfferEnded { .. }, ..], Due::Agent(agent)) => self.model.take_back(agent, now),
                 (_, Due::Interaction(id) | Due::Again(id)) => self.model.look_again(*id, now),
                 (_, Due::Agent(agent)) => {
                     assert!(self.model.load(agent).is_empty(), "{agent} still has work");
@@ -176,6 +177,12 @@ impl Both {
         let stuck = self.model.items.iter().find(|item| self.model.handing_on(item.id).is_some());
         assert!(stuck.is_none(), "{stuck:?} is not handed on after {}", self.last);
         assert_eq!(self.model.overlooked(), None, "something was not looked at again, after {}", self.last);
+        assert_eq!(
+            self.model.misfit().map(|a| (a, self.model.to_take_back(a))),
+            None,
+            "somebody keeps an offer that is not for it, after {}",
+            self.last
+        );
         assert_eq!(self.model.wants_to_stop(), None, "somebody who wanted to stop did not, after {}", self.last);
     }
 

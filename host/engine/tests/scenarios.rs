@@ -599,7 +599,7 @@ fn a_statistic_that_is_not_there_is_found_when_the_workflow_is_put() {
     let table = [
         ("statistic('level')", ""),
         ("statistic('queue', 'billing', 'level')", ""),
-        ("statistic('queue', 'own', 'expected-wait')", ""),
+        ("statistic('queue', 'own', 'estimated-wait')", ""),
         ("statistic('workflow', 'v', 'submitted')", ""),
         ("statistic('media-type', 'fax', 'submitted')", ""),
         ("statistic('strategy', 'screen-1', 'call-time')", ""),

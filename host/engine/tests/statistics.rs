@@ -68,7 +68,7 @@ fn a_definition_that_does_not_fit_together_is_refused() {
         (&line, &json!({"kind": "number", "of": "submitted"}), None, None, "invalid measure.of"),
         (&ana, &waiting, None, None, "invalid measure.state"),
         (&ana, &json!({"kind": "agents-now", "state": "ready", "reason": "x"}), None, None, "invalid measure.reason"),
-        (&ana, &json!({"kind": "expected-wait"}), None, None, "invalid measure"),
+        (&ana, &json!({"kind": "estimated-wait"}), None, None, "invalid measure"),
         (&line, &json!({"kind": "time", "of": "handle", "value": "max"}), None, None, "invalid measure.value"),
         (
             &line,
@@ -91,7 +91,7 @@ fn a_definition_that_does_not_fit_together_is_refused() {
         (&line, &answered, Some(json!({"kind": "selection", "last": 0})), None, "invalid profile.last"),
         (
             &line,
-            &json!({"kind": "expected-wait"}),
+            &json!({"kind": "estimated-wait"}),
             Some(json!({"kind": "selection", "last": 9})),
             None,
             "invalid profile",

@@ -9,7 +9,7 @@ pub(super) const ANSWERED_WITHIN: usize = 0;
 pub(super) const ANSWERED_LATER: usize = 1;
 pub(super) const ABANDONED_WITHIN: usize = 2;
 pub(super) const ABANDONED_LATER: usize = 3;
-/// Classes of [`Measure::Traffic`]. The first is that of [`Measure::ExpectedWait`] too: who left.
+/// Classes of [`Measure::Traffic`]. The first is that of [`Measure::EstimatedWait`] too: who left.
 pub(super) const ARRIVED: usize = 0;
 pub(super) const WORKED: usize = 1;
 pub(super) const HANDLE_MS: usize = 2;
@@ -22,7 +22,7 @@ pub(super) fn total(measure: &Measure) -> Option<Total> {
     match measure {
         Measure::Number { .. }
         | Measure::ServiceFactor { .. }
-        | Measure::ExpectedWait
+        | Measure::EstimatedWait
         | Measure::Traffic
         | Measure::Occupancy
         | Measure::AgentTime { value: Aggregate::Total, .. } => Some(Total::Sums([0; 4])),
@@ -75,7 +75,7 @@ pub(super) fn counts_state(measure: &Measure, state: StateKind) -> bool {
     match measure {
         Measure::InteractionsNow { state: wanted } => wanted.is_none_or(|wanted| wanted == state),
         Measure::InteractionsNowTime { state: wanted, .. } => *wanted == state,
-        Measure::ExpectedWait => matches!(state, StateKind::Queued | StateKind::Offered),
+        Measure::EstimatedWait => matches!(state, StateKind::Queued | StateKind::Offered),
         _ => false,
     }
 }

@@ -737,7 +737,7 @@ impl Fold {
                 let good = sums[ANSWERED_WITHIN];
                 share(good, good + sums[ANSWERED_LATER] + sums[ABANDONED_LATER])
             }
-            Measure::ExpectedWait => {
+            Measure::EstimatedWait => {
                 let waiting = self.standing(definition, now)?.count;
                 match (waiting, sums[ARRIVED]) {
                     (0, _) => Some(0.0),

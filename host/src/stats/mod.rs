@@ -45,7 +45,7 @@ its name:
 |---|---|---|---|
 | `queue` | `waiting` | interactions that wait in it now | number |
 | `queue` | `oldest-wait` | how long the next one has waited | seconds |
-| `queue` | `expected-wait` | estimated wait of whoever comes next, by Little's law `W = L / λ`: how many wait now, by how many have left the queue in each second of the last 15 minutes | seconds |
+| `queue` | `estimated-wait` | estimated wait of whoever comes next, by Little's law `W = L / λ`: how many wait now, by how many have left the queue in each second of the last 15 minutes | seconds |
 | `queue` | `entered`, `taken`, `left` | since start: came in, were taken, went without being taken | number |
 | `workflow` | `submitted`, `completed`, `cancelled`, `parked` | since start | number |
 | `media-type` | `submitted` | since start | number |
@@ -366,8 +366,8 @@ impl Stats {
     /// (J. D. C. Little, 1961): with its position for `L`, and for `λ` how many have left the queue in each millisecond of
     /// the last 15 minutes. None while nobody has.
     #[must_use]
-    pub fn expected_wait_ms(&self, queue: &str, position: usize, now: UnixMillis) -> Option<u64> {
-        self.figures().expected_wait_ms(queue, position as u64, now)
+    pub fn estimated_wait_ms(&self, queue: &str, position: usize, now: UnixMillis) -> Option<u64> {
+        self.figures().estimated_wait_ms(queue, position as u64, now)
     }
 
     /// A statistic by its names in [`REFERENCE`]; none where there is no such thing.
@@ -382,9 +382,9 @@ impl Stats {
                 match statistic {
                     "waiting" => Some(number(queue.waiting)),
                     "oldest-wait" => Some(number(queue.head_since.map_or(0, |s| now.0.saturating_sub(s.0))) / 1000.0),
-                    "expected-wait" if queue.waiting == 0 => Some(0.0),
-                    "expected-wait" => {
-                        let wait_ms = figures.expected_wait_ms(name, queue.waiting, now)?;
+                    "estimated-wait" if queue.waiting == 0 => Some(0.0),
+                    "estimated-wait" => {
+                        let wait_ms = figures.estimated_wait_ms(name, queue.waiting, now)?;
                         Some(number(wait_ms) / 1000.0)
                     }
                     "entered" => Some(number(queue.entered)),
@@ -475,7 +475,7 @@ impl Figures {
         }
     }
 
-    fn expected_wait_ms(&self, queue: &str, position: u64, now: UnixMillis) -> Option<u64> {
+    fn estimated_wait_ms(&self, queue: &str, position: u64, now: UnixMillis) -> Option<u64> {
         let Departures { series, .. } = self.departures.get(queue)?;
         let Total::Sums([left, ..]) = series.read(now) else { return None };
         let elapsed_ms = now.0.saturating_sub(series.from(now).0);

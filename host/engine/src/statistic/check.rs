@@ -157,7 +157,7 @@ fn check_measure(statistic: &Statistic) -> Result<(), Rejection> {
                 return Err(invalid("measure", "thresholds of at most 366 days"));
             }
         }
-        Measure::ExpectedWait
+        Measure::EstimatedWait
             if !matches!(object.kind, ObjectKind::Queue | ObjectKind::MediaType | ObjectKind::Account) =>
         {
             return Err(invalid("measure", "a wait is expected in a queue, for a media type, or in the account"));
@@ -211,7 +211,7 @@ fn check_profile(statistic: &Statistic) -> Result<(), Rejection> {
                 return Err(invalid("profile.last", format!("1 to {}", limits::STATISTIC_SELECTION_MAX)));
             }
             match statistic.measure {
-                Measure::ExpectedWait | Measure::Traffic | Measure::Occupancy => {
+                Measure::EstimatedWait | Measure::Traffic | Measure::Occupancy => {
                     Err(invalid("profile", "a rate is measured over time, not over the last few"))
                 }
                 _ => Ok(()),

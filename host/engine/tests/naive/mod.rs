@@ -152,6 +152,8 @@ pub struct Model {
     pub items: Vec<Item>,
     /// What has happened since this was last emptied.
     pub facts: Vec<String>,
+    /// Offers whose agent was among those who are meant, and is no longer.
+    misfits: Vec<(InteractionId, Name, who::Wish)>,
     count: u64,
 }
 
@@ -211,6 +213,15 @@ impl Seat {
 impl Model {
     /// Does what a command says, or says why not and does nothing.
     pub fn step(&mut self, command: &Command, now: UnixMillis) -> Result<(), Refusal> {
+        let before = self.fitting();
+        let done = self.done_by(command, now);
+        let after = self.fitting();
+        self.misfits.extend(before);
+        self.misfits.retain(|offer| !after.contains(offer));
+        done
+    }
+
+    fn done_by(&mut self, command: &Command, now: UnixMillis) -> Result<(), Refusal> {
         self.now = now;
         match command {
             Command::Submit(submission) => self.submit(submission),

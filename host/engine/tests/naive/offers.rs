@@ -54,6 +54,7 @@ impl Model {
         if let Some(transfer) = self.items[i].work.as_mut().and_then(|work| work.transfer.as_mut()) {
             transfer.asked.push(agent.clone());
         }
+        self.misfits.retain(|(of, whom, _)| *of != id || whom != agent);
         self.items[i].offers.push(Held { id: offer, agent: agent.clone(), expires });
         let count = self.next_count();
         self.seat(agent).unwrap().last_offer = count;

@@ -177,7 +177,10 @@ impl Model {
             return Err("queue-unknown");
         }
         let i = *self.in_order(queue).first().ok_or("queue-empty")?;
-        if let Some(agent) = agent.filter(|agent| self.seats.iter().any(|seat| seat.agent == **agent)) {
+        if let Some(agent) = agent.filter(|agent| self.people.iter().any(|person| person.name == **agent)) {
+            if !self.seats.iter().any(|seat| seat.agent == *agent) {
+                return Err("agent-logged-out");
+            }
             if !self.has_room(agent, &self.items[i].media_type) {
                 return Err("capacity-exceeded");
             }
@@ -208,8 +211,9 @@ impl Model {
         self.end_offers(i, how);
         let now = self.now;
         let wrap_up_ms = self.queue(&self.items[i].place.as_ref().unwrap().queue.clone()).wrap_up_ms;
+        let in_workbin = self.items[i].work.as_ref().is_some_and(|work| work.attention == Attention::Workbin);
         match self.items[i].agent().cloned() {
-            Some(agent) if wrap_up_ms > 0 => {
+            Some(agent) if wrap_up_ms > 0 && !in_workbin => {
                 let item = &mut self.items[i];
                 item.wrap_up = Some(WrapUp { agent, disposition, until: now.plus(wrap_up_ms) });
                 (item.work, item.since) = (None, now);

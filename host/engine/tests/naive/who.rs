@@ -2,7 +2,9 @@
 
 use std::cmp::Reverse;
 
-use signalbox_engine::{AgentChoice, Attention, Connection, InteractionId, Name, Queue, Relaxation, Skill, Target};
+use signalbox_engine::{
+    AgentChoice, Attention, Connection, InteractionId, Name, Queue, Relaxation, Skill, Target, UnixMillis,
+};
 
 use super::{Item, Model, Person, Seat};
 
@@ -112,7 +114,7 @@ impl Model {
     /// Who takes offers at all.
     fn free(&self) -> Vec<Free<'_>> {
         let takes = |(seat, _): &(&Seat, &Person)| {
-            let gone = matches!(seat.connection, Connection::Lost { not_ready_at: None, .. });
+            let gone = matches!(seat.connection, Connection::Lost { .. });
             seat.reason.is_none() && seat.pending.is_none() && seat.rests_until.is_none() && !gone
         };
         let free = self.present().filter(takes);
@@ -140,6 +142,70 @@ impl Model {
     fn is_in(&self, person: &Person, group: &signalbox_engine::AgentGroup) -> bool {
         let by_skill = group.expression.as_ref().is_some_and(|e| holds(&e.to_string(), &person.skills));
         group.agents.contains(&person.name) || by_skill
+    }
+
+    /// Offers out of queues, with whom each is for, whose agents are among those who are meant.
+    pub(super) fn fitting(&self) -> Vec<(InteractionId, Name, Wish)> {
+        let mut fitting = Vec::new();
+        for item in &self.items {
+            let Some(wish) = item.place().and_then(|place| place.wish.as_ref()).filter(|_| item.state() == "offered")
+            else {
+                continue;
+            };
+            let of = |offer: &super::Held| self.present().find(|(seat, _)| seat.agent == offer.agent);
+            let meant = item.offers.iter().filter(|offer| {
+                of(offer).is_some_and(|(seat, person)| self.fits(seat, person, &item.media_type, wish))
+            });
+            fitting.extend(meant.map(|offer| (item.id, offer.agent.clone(), wish.clone())));
+        }
+        fitting
+    }
+
+    /// Offers of an agent that are to be taken back, and why: it is no longer meant, or has no room for it beside what it
+    /// works on and was offered before.
+    pub fn to_take_back(&self, agent: &Name) -> Vec<(InteractionId, &'static str)> {
+        let of = |item: &Item| item.offers.iter().find(|offer| offer.agent == *agent).map(|offer| offer.id);
+        let mut offers: Vec<_> = self.items.iter().filter_map(|item| Some((of(item)?, item))).collect();
+        offers.sort_by_key(|(offer, _)| *offer);
+        let offered = |item: &Item| offers.iter().any(|(_, other)| other.id == item.id);
+        let mut load: Vec<Name> = Vec::new();
+        for item in self.items.iter().filter(|item| !offered(item) && item.agent() == Some(agent)) {
+            if !item.work.as_ref().is_some_and(|work| work.attention == Attention::Workbin) {
+                load.push(item.media_type.clone());
+            }
+        }
+        let person = self.person(agent).unwrap();
+        let mut found = Vec::new();
+        for (_, item) in &offers {
+            let lost = |(id, of, wish): &(InteractionId, Name, Wish)| {
+                *id == item.id && of == agent && item.place().is_some_and(|place| place.wish.as_ref() == Some(wish))
+            };
+            if self.misfits.iter().any(lost) {
+                found.push((item.id, "no-longer-meant"));
+            } else if self.allows_one_more(person, &load, &item.media_type) {
+                load.push(item.media_type.clone());
+            } else {
+                found.push((item.id, "no-capacity"));
+            }
+        }
+        found
+    }
+
+    /// Takes back what an agent may no longer have.
+    pub fn take_back(&mut self, agent: &Name, now: UnixMillis) {
+        self.now = now;
+        let found = self.to_take_back(agent);
+        assert!(!found.is_empty(), "{agent} may have what it is offered");
+        for (id, why) in found {
+            let i = self.find(id).unwrap();
+            let offer = self.items[i].offers.iter().find(|offer| offer.agent == *agent).unwrap().id;
+            self.end_offer(i, offer, super::End::Revoked(why));
+        }
+    }
+
+    /// An agent who is offered what it may no longer have.
+    pub fn misfit(&self) -> Option<&Name> {
+        self.seats.iter().map(|seat| &seat.agent).find(|agent| !self.to_take_back(agent).is_empty())
     }
 
     pub(super) fn somebody_logged_in_fits(&self, i: usize, wish: &Wish) -> bool {

@@ -718,7 +718,7 @@ impl Slow {
                 let bad = abandoned.len() - abandoned.iter().filter(short).count();
                 share(good, (answered.len() + bad) as u64)
             }
-            Measure::ExpectedWait => {
+            Measure::EstimatedWait => {
                 let left = wanted(&[Happening::Answered, Happening::QueueAbandoned, Happening::QueueLeft]).len();
                 match (self.standing(statistic, now).len(), left) {
                     (0, _) => Some(0.0),
@@ -891,7 +891,7 @@ fn statistic(rng: &mut StdRng, n: usize) -> Value {
         }
         8 => json!({"kind": "agent-time", "state": agent_state, "value": aggregate}),
         9 => json!({"kind": "service-factor", "answered_within_ms": 2000, "abandoned_within_ms": 1000}),
-        10 => json!({"kind": pick(rng, &["expected-wait", "traffic"])}),
+        10 => json!({"kind": pick(rng, &["estimated-wait", "traffic"])}),
         11 => json!({"kind": "occupancy"}),
         _ => json!({"kind": "distribution", "of": span, "bounds_ms": [0, 100, 1000, 60000]}),
     };

@@ -129,7 +129,7 @@ fn a_queue_is_measured_from_arrival_to_wrap_up() {
         "oldest": {"kind": "interactions-now-time", "state": "queued", "value": "max"},
         "newest": {"kind": "interactions-now-time", "state": "queued", "value": "min"},
         "mean-age": {"kind": "interactions-now-time", "state": "queued", "value": "average"},
-        "expected": {"kind": "expected-wait"},
+        "expected": {"kind": "estimated-wait"},
         "traffic": {"kind": "traffic"},
         "spread": {"kind": "distribution", "of": "wait", "bounds_ms": [5_000, 20_000]},
     })));
