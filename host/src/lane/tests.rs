@@ -642,8 +642,8 @@ fn the_wait_is_expected_by_how_many_have_left_the_queue_lately() {
     for _ in 0..3 {
         submit_to(&mut rig, "direct");
     }
-    let expected = |rig: &Rig, position| rig.writer.stats().expected_wait_ms("line", position, rig.now);
-    let own = |rig: &Rig| rig.writer.stats().value("queue", "line", "expected-wait", rig.now);
+    let expected = |rig: &Rig, position| rig.writer.stats().estimated_wait_ms("line", position, rig.now);
+    let own = |rig: &Rig| rig.writer.stats().value("queue", "line", "estimated-wait", rig.now);
     rig.now = UnixMillis(6_000);
     assert_eq!((expected(&rig, 1), own(&rig)), (None, None), "nobody has left");
     rig.now = UnixMillis(11_000);
@@ -655,7 +655,7 @@ fn the_wait_is_expected_by_how_many_have_left_the_queue_lately() {
     rig.command(Command::Release { interaction: first, by: "ana".into(), for_anyone: false });
     rig.command(Command::Take { queue: name("line"), agent: None, by: "ana".into() });
     assert_eq!(expected(&rig, 2), Some(13_333), "what was put back came anew, and has left anew");
-    assert_eq!(rig.writer.stats().expected_wait_ms("nothing", 1, rig.now), None);
+    assert_eq!(rig.writer.stats().estimated_wait_ms("nothing", 1, rig.now), None);
     rig.now = UnixMillis(16 * 60_000);
     assert_eq!(expected(&rig, 1), None, "nobody has left for a quarter of an hour");
 }

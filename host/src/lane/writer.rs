@@ -127,6 +127,8 @@ impl Replies {
 /// One commit in the making.
 struct Work {
     batch: Batch,
+    /// What the batch says of interactions: the store does not know it yet.
+    contents: BTreeMap<InteractionId, Arc<Content>>,
     records: Vec<Record>,
     ended: Vec<(InteractionId, Ended)>,
     keys: BTreeMap<String, IdempotencyRow>,
@@ -283,6 +285,7 @@ impl Writer {
         self.figures.borrow_mut().clear();
         let mut work = Work {
             batch: Batch::new(self.shared.number),
+            contents: BTreeMap::new(),
             records: Vec::new(),
             ended: Vec::new(),
             keys: BTreeMap::new(),
@@ -541,7 +544,7 @@ impl Writer {
     /// # Errors
     /// [`Error::Rejected`], or [`Error::Unavailable`] where the content that it needs cannot be read.
     fn step(&mut self, work: &mut Work, command: Command) -> Result<(), Error> {
-        let content = engine::reads(&self.account, &command).map(|id| self.content(id)).transpose()?;
+        let content = engine::reads(&self.account, &command).map(|id| self.content(work, id)).transpose()?;
         let contact = content.as_ref().and_then(|content| content.message.contact()).map(str::to_owned);
         let figures = TurnFigures { stats: &self.shared.stats, read: &self.figures, now: self.now };
         let decided = engine::decide(&self.account, command, content, &figures, self.now)?;
@@ -567,7 +570,9 @@ impl Writer {
                 work.batch.message(&self.store, id, &content.message);
             }
             work.batch.facts(&self.store, id, &content.facts);
-            self.contents.put(id, content, &self.account);
+            let content = Arc::new(content);
+            self.contents.put(id, Arc::clone(&content), &self.account);
+            work.contents.insert(id, content);
         }
         let mut touched = BTreeSet::new();
         for event in &record.events {
@@ -625,9 +630,9 @@ impl Writer {
         Ok(())
     }
 
-    /// What an interaction holds: at hand while it is under way, otherwise from the store.
-    fn content(&mut self, id: InteractionId) -> Result<Content, Error> {
-        if let Some(content) = self.contents.get(id) {
+    /// What an interaction holds: at hand while it is under way or has just been written, otherwise from the store.
+    fn content(&self, work: &Work, id: InteractionId) -> Result<Content, Error> {
+        if let Some(content) = work.contents.get(&id).or_else(|| self.contents.get(id)) {
             return Ok((**content).clone());
         }
         content(&self.store, self.shared.number, id).map_err(|e| failure(&e))
@@ -652,6 +657,7 @@ impl Writer {
         let concerned = std::mem::take(&mut work.concerned);
         let observed = std::mem::take(&mut work.observed);
         work.keys.clear();
+        work.contents.clear();
         if !records.is_empty() {
             if !observed.facts.is_empty() {
                 batch.observed(&self.store, self.account.sequence(), &observed);
@@ -905,13 +911,13 @@ impl Contents {
         self.by_id.get(&id)
     }
 
-    fn put(&mut self, id: InteractionId, content: Content, account: &Account) {
+    fn put(&mut self, id: InteractionId, content: Arc<Content>, account: &Account) {
         self.forget(id);
         let under_way = account.live(id).is_some_and(|live| live.call().is_some());
         let bytes = weight(&content);
         if under_way && self.bytes + bytes <= CONTENTS_BYTES_MAX {
             self.bytes += bytes;
-            self.by_id.insert(id, Arc::new(content));
+            self.by_id.insert(id, content);
         }
     }
 
