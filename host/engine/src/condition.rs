@@ -98,7 +98,7 @@ impl Condition {
     }
 
     /// The figures that it reads.
-    pub(crate) fn figures(&self) -> impl Iterator<Item = &FigureName> {
+    pub fn figures(&self) -> impl Iterator<Item = &FigureName> {
         self.figures.iter()
     }
 

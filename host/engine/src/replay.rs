@@ -120,7 +120,7 @@ pub struct DecisionBrief {
     pub outcome: String,
     /// Why, in the strategy's words; of a failure, what it was.
     pub reason: String,
-    /// What it does, where that differs.
+    /// What it does, where that differs: the first of it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub actions: Vec<Action>,
 }
@@ -188,9 +188,11 @@ impl Gate {
 
 /// Bytes of a text that are kept in an example.
 const TEXT_BYTES_MAX: usize = 512;
+/// Bytes of actions that are kept in an example, as JSON.
+const ACTIONS_BYTES_MAX: usize = 2048;
 
 impl Example {
-    /// One whose texts are cut to what a report can keep.
+    /// One that is cut to what a report can keep: 512 bytes of the reason, and the first actions of 2 KiB together.
     #[must_use]
     pub fn new(
         interaction: InteractionId,
@@ -202,11 +204,24 @@ impl Example {
         let short = |result| {
             let mut decided = DecisionBrief::of(result, with_actions);
             decided.reason.truncate(decided.reason.floor_char_boundary(TEXT_BYTES_MAX));
-            decided.actions.truncate(8);
+            cut(&mut decided.actions);
             decided
         };
         Self { interaction, call, then: short(then), again: short(again) }
     }
+}
+
+/// Leaves the first actions, as many as are kept.
+fn cut(actions: &mut Vec<Action>) {
+    let mut left = ACTIONS_BYTES_MAX;
+    let mut fits = |action: &Action| {
+        let bytes = serde_json::to_vec(action).map_or(usize::MAX, |json| json.len());
+        let fits = bytes <= left;
+        left = left.saturating_sub(bytes);
+        fits
+    };
+    let kept = actions.iter().map(&mut fits).take_while(|fits| *fits).count();
+    actions.truncate(kept);
 }
 
 /// The content as a strategy saw it then: the message never changes, the facts do.

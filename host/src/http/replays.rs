@@ -24,35 +24,54 @@ pub(super) fn routes() -> OpenApiRouter<State> {
     OpenApiRouter::new().routes(routes!(list, start)).routes(routes!(get, delete))
 }
 
-/// Replays that are under way: one at a time on a server, for each takes all processors that nobody else wants.
+/// The replay that is under way: one at a time on a server, for each takes all processors that nobody else wants.
 #[derive(Default)]
-pub(super) struct Jobs(Mutex<BTreeMap<(AccountNumber, Name), Arc<Progress>>>);
+pub(super) struct Jobs(Mutex<Option<Job>>);
+
+struct Job {
+    account: AccountNumber,
+    /// None until it has one.
+    name: Option<Name>,
+    progress: Arc<Progress>,
+}
 
 impl Jobs {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<(AccountNumber, Name), Arc<Progress>>> {
+    fn lock(&self) -> MutexGuard<'_, Option<Job>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn begin(self: &Arc<Self>, job: (AccountNumber, Name)) -> Option<(Running, Arc<Progress>)> {
-        let mut jobs = self.lock();
-        if !jobs.is_empty() {
+    fn begin(self: &Arc<Self>, account: AccountNumber) -> Option<(Running, Arc<Progress>)> {
+        let mut job = self.lock();
+        if job.is_some() {
             return None;
         }
         let progress = Arc::new(Progress::default());
-        jobs.insert(job.clone(), Arc::clone(&progress));
-        Some((Running { jobs: Arc::clone(self), job }, progress))
+        *job = Some(Job { account, name: None, progress: Arc::clone(&progress) });
+        Some((Running(Arc::clone(self)), progress))
+    }
+
+    /// The one of an account, if it has one that runs.
+    fn of(&self, account: AccountNumber) -> Option<(Name, Arc<Progress>)> {
+        let job = self.lock();
+        let own = job.as_ref().filter(|job| job.account == account)?;
+        Some((own.name.clone()?, Arc::clone(&own.progress)))
     }
 }
 
 /// Ends with the work, however that ends.
-struct Running {
-    jobs: Arc<Jobs>,
-    job: (AccountNumber, Name),
+struct Running(Arc<Jobs>);
+
+impl Running {
+    fn name(&self, name: &Name) {
+        if let Some(job) = self.0.lock().as_mut() {
+            job.name = Some(name.clone());
+        }
+    }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.jobs.lock().remove(&self.job);
+        *self.0.lock() = None;
     }
 }
 
@@ -74,7 +93,8 @@ struct NewReplay {
     #[serde(default)]
     #[schema(value_type = u64)]
     since_ms: UnixMillis,
-    /// Only those about interactions for which this CEL expression held, as in a `condition` element.
+    /// Only those about interactions for which this CEL expression held, as in a `condition` element, without
+    /// `statistic(…)`.
     #[serde(default)]
     condition: Option<String>,
 }
@@ -118,12 +138,8 @@ impl ReplayView {
     responses((status = 200, description = "All of them, without examples.", body = Page<ReplayView>))
 )]
 async fn list(caller: Caller<Operate>) -> Answer<Page<ReplayView>> {
-    let number = caller.lane.number();
-    let running: Vec<ReplayView> = {
-        let jobs = caller.state.replays().lock();
-        let own = jobs.iter().filter(|((account, _), _)| *account == number);
-        own.map(|((_, name), progress)| ReplayView::running(name.clone(), progress)).collect()
-    };
+    let running = caller.state.replays().of(caller.lane.number());
+    let running = running.map(|(name, progress)| ReplayView::running(name, &progress));
     let configuration = caller.configuration();
     let done = configuration.replays.values().map(|report| {
         let mut view = ReplayView::done(report);
@@ -146,9 +162,17 @@ async fn start(
     caller: Caller<Operate>,
     Json(new): Json<NewReplay>,
 ) -> Result<(StatusCode, Answer<ReplayView>), Problem> {
-    let configuration = caller.configuration();
     let condition = new.condition.map(|text| Condition::new(&text).map(|condition| (text, condition)));
     let condition = condition.transpose().map_err(|error| Problem::value_invalid("condition", error.to_string()))?;
+    if condition.as_ref().is_some_and(|(_, condition)| condition.figures().next().is_some()) {
+        let why = "figures are as they stand now, and decisions are of then: leave `statistic(…)` out";
+        return Err(Problem::value_invalid("condition", why));
+    }
+    // First, so that nobody else's report gets the same name meanwhile.
+    let Some((running, progress)) = caller.state.replays().begin(caller.lane.number()) else {
+        return Err(Problem::replays_full());
+    };
+    let configuration = caller.configuration();
     for (field, deployment) in [("deployment", &new.deployment), ("against", &new.against)] {
         if !configuration.deployments.contains_key(deployment) {
             return Err(Problem::unknown("deployment", deployment).named_in(field));
@@ -161,9 +185,7 @@ async fn start(
     if configuration.replays.len() >= limits::REPLAYS_MAX {
         return Err(signalbox_engine::Rejection::Full { what: "reports of replays", limit: limits::REPLAYS_MAX }.into());
     }
-    let Some((running, progress)) = caller.state.replays().begin((caller.lane.number(), name.clone())) else {
-        return Err(Problem::replays_full());
-    };
+    running.name(&name);
     let view = ReplayView::running(name.clone(), &progress);
     let document = Arc::clone(&configuration.deployments[&new.against]);
     let (accounts, lane, by) = (Arc::clone(caller.state.accounts()), Arc::clone(&caller.lane), caller.by());
@@ -209,10 +231,8 @@ fn free_name(replays: &BTreeMap<Name, Arc<ReplayReport>>) -> Name {
 )]
 async fn get(caller: Caller<Operate>, parameters: Parameters) -> Result<Answer<ReplayView>, Problem> {
     let name: Name = parameters.get("replay")?;
-    let running = {
-        let jobs = caller.state.replays().lock();
-        jobs.get(&(caller.lane.number(), name.clone())).map(|progress| ReplayView::running(name.clone(), progress))
-    };
+    let running = caller.state.replays().of(caller.lane.number()).filter(|(running, _)| *running == name);
+    let running = running.map(|(name, progress)| ReplayView::running(name, &progress));
     let done = || caller.configuration().replays.get(&name).map(|report| ReplayView::done(report));
     running.or_else(done).map(Answer).ok_or_else(|| Problem::unknown("replay", name))
 }
@@ -226,9 +246,9 @@ async fn get(caller: Caller<Operate>, parameters: Parameters) -> Result<Answer<R
 )]
 async fn delete(caller: Caller<Operate>, parameters: Parameters) -> Result<StatusCode, Problem> {
     let name: Name = parameters.get("replay")?;
-    let running = caller.state.replays().lock().get(&(caller.lane.number(), name)).cloned();
-    match running {
-        Some(progress) => {
+    let running = caller.state.replays().of(caller.lane.number());
+    match running.filter(|(running, _)| *running == name) {
+        Some((_, progress)) => {
             progress.cancelled.store(true, Ordering::Relaxed);
             Ok(StatusCode::NO_CONTENT)
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::num::NonZero;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use signalbox_engine::{Account, Name, UnixMillis};
@@ -11,11 +11,10 @@ use tokio::runtime::Handle;
 
 use super::activity::Activity;
 use super::calls::WINDOW;
-use super::clock::time_of_day;
 use super::effects::World;
 use super::loaders::Loaders;
 use super::writer::Writer;
-use super::{Error, Lane, Published, Shared};
+use super::{Error, Lane, Published, Shared, shadows};
 use crate::outbox::Outbox;
 use crate::stats::Stats;
 use crate::store::{self, AccountNumber, AccountRow, Batch, Head, Store};
@@ -25,8 +24,9 @@ use crate::strategy::{self, Pool, Runtime};
 pub const SYSTEM: &str = "system";
 /// Accounts of one server: each has a thread.
 const ACCOUNTS_MAX: usize = 256;
-/// Calls that wait in the pool: room for every account's window, so that no lane is refused and has to try again.
-const POOL_WAITING_MAX: usize = ACCOUNTS_MAX * WINDOW;
+/// Calls that wait in the pool: room for every account's window and its shadows, so that no lane is refused and has to try
+/// again.
+const POOL_WAITING_MAX: usize = ACCOUNTS_MAX * (WINDOW + shadows::IN_FLIGHT_MAX);
 
 /// How much nicer than lanes the threads are that fold statistics: no commit waits for a figure.
 const STATS_NICE: i32 = 5;
@@ -153,8 +153,8 @@ impl Accounts {
             mailbox: super::Mailbox::new(),
             published: ArcSwap::from_pointee(Published::default()),
             stats: Arc::new(Stats::new(|| strategy::lower_priority(STATS_NICE))),
-            activity: Activity::new(time_of_day()),
-            shadows: super::shadows::Shadows::default(),
+            activity: Activity::new(Instant::now()),
+            shadows: shadows::Shadows::default(),
             fault: Mutex::default(),
         });
         let world = World {

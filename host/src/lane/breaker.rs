@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use signalbox_engine::{Failure, Name, UnixMillis};
+use signalbox_engine::{CallId, Failure, Name, UnixMillis};
 
 /// Calls that are looked at, the last ones; fewer say nothing.
 const CALLS: usize = 20;
@@ -28,43 +28,51 @@ struct Breaker {
 #[derive(Debug)]
 struct Open {
     until: UnixMillis,
-    /// A call is tried now.
-    tries: bool,
+    /// The call that is tried now. Those that were under way before say nothing new.
+    trial: Option<CallId>,
 }
 
 impl Breakers {
-    /// Whether a deployment may be called now; why not, where it may not. May be asked again for the same call.
-    pub(super) fn refusal(&mut self, deployment: &Name, now: UnixMillis) -> Option<String> {
+    /// Why a deployment may not be called now, where it may not. May be asked again for the same call.
+    pub(super) fn refusal(&mut self, deployment: &Name, call: CallId, now: UnixMillis) -> Option<String> {
         let open = self.0.get_mut(deployment)?.open.as_mut()?;
-        if now >= open.until && !open.tries {
-            open.tries = true;
+        if open.trial == Some(call) || (now >= open.until && open.trial.is_none()) {
+            open.trial = Some(call);
             return None;
         }
         let left = open.until.0.saturating_sub(now.0).div_ceil(1000);
-        let when =
-            if open.tries { "one call is tried now".to_owned() } else { format!("it is tried again in {left} s") };
+        let when = if open.trial.is_some() {
+            "one call is tried now".to_owned()
+        } else {
+            format!("it is tried again in {left} s")
+        };
         Some(format!("the deployment was taken out, for half of its last {CALLS} calls failed; {when}"))
     }
 
     /// Counts how a call ended. Answers whether the deployment is in or out from now on, where that has changed.
-    pub(super) fn ended(&mut self, deployment: &Name, failure: Option<&Failure>, now: UnixMillis) -> Option<bool> {
+    pub(super) fn ended(
+        &mut self,
+        deployment: &Name,
+        call: CallId,
+        failure: Option<&Failure>,
+        now: UnixMillis,
+    ) -> Option<bool> {
         let failed = matches!(failure, Some(Failure::Trap(_) | Failure::Overrun { .. } | Failure::Refused(_)));
         if !failed && !self.0.contains_key(deployment) {
             return None;
         }
         if matches!(failure, Some(Failure::Unavailable(_))) {
             // It was not called, or the server is at fault. A try that came to nothing is made again.
-            self.untried(deployment);
+            self.untried(deployment, call);
             return None;
         }
         let breaker = self.0.entry(deployment.clone()).or_default();
         if let Some(open) = &breaker.open {
-            // Those that were under way when it was taken out say nothing new.
-            if !open.tries {
+            if open.trial != Some(call) {
                 return None;
             }
             if failed {
-                breaker.open = Some(Open { until: now.plus(REST_MS), tries: false });
+                breaker.open = Some(Open { until: now.plus(REST_MS), trial: None });
                 return None;
             }
             self.0.remove(deployment);
@@ -83,14 +91,15 @@ impl Breakers {
             return None;
         }
         breaker.last.clear();
-        breaker.open = Some(Open { until: now.plus(REST_MS), tries: false });
+        breaker.open = Some(Open { until: now.plus(REST_MS), trial: None });
         Some(false)
     }
 
-    /// The call that was to be tried could not be made now.
-    pub(super) fn untried(&mut self, deployment: &Name) {
-        if let Some(open) = self.0.get_mut(deployment).and_then(|breaker| breaker.open.as_mut()) {
-            open.tries = false;
+    /// A call could not be made, or nobody will say how it ended: another one is tried in its place.
+    pub(super) fn untried(&mut self, deployment: &Name, call: CallId) {
+        let open = self.0.get_mut(deployment).and_then(|breaker| breaker.open.as_mut());
+        if let Some(open) = open.filter(|open| open.trial == Some(call)) {
+            open.trial = None;
         }
     }
 
@@ -108,28 +117,35 @@ mod tests {
     #[test]
     fn a_failing_deployment_is_taken_out_tried_and_taken_back() {
         let (mut breakers, name) = (Breakers::default(), Name::new("a").unwrap());
+        let (old, trial, other) = (CallId(1), CallId(2), CallId(3));
         let trap = Failure::Trap("oops".into());
         let mut now = UnixMillis(1000);
         // Nineteen say nothing yet; a failure that it says itself is none.
         for n in 0..CALLS - 1 {
             let failure = if n % 2 == 0 { Some(&trap) } else { None };
-            assert_eq!(breakers.ended(&name, failure, now), None);
+            assert_eq!(breakers.ended(&name, old, failure, now), None);
         }
-        assert_eq!(breakers.refusal(&name, now), None);
+        assert_eq!(breakers.refusal(&name, old, now), None);
         let own = Failure::Other("not mine".into());
-        assert_eq!(breakers.ended(&name, Some(&own), now), Some(false));
-        assert!(breakers.refusal(&name, now).unwrap().contains("tried again in 10 s"));
-        // What was under way changes nothing.
-        assert_eq!(breakers.ended(&name, None, now), None);
+        assert_eq!(breakers.ended(&name, old, Some(&own), now), Some(false));
+        assert!(breakers.refusal(&name, trial, now).unwrap().contains("tried again in 10 s"));
+        // What was under way changes nothing, before the trial and during it.
+        assert_eq!(breakers.ended(&name, old, None, now), None);
         now = now.plus(REST_MS);
-        assert_eq!(breakers.refusal(&name, now), None, "one is tried");
-        assert!(breakers.refusal(&name, now).unwrap().contains("one call is tried now"));
-        assert_eq!(breakers.ended(&name, Some(&trap), now), None);
-        assert!(breakers.refusal(&name, now).is_some());
+        assert_eq!(breakers.refusal(&name, trial, now), None, "one is tried");
+        assert_eq!(breakers.refusal(&name, trial, now), None, "and asked about again");
+        assert_eq!(breakers.ended(&name, old, None, now), None);
+        assert!(breakers.refusal(&name, other, now).unwrap().contains("one call is tried now"));
+        assert_eq!(breakers.ended(&name, trial, Some(&trap), now), None);
+        assert!(breakers.refusal(&name, trial, now).is_some());
         now = now.plus(REST_MS);
-        assert_eq!(breakers.refusal(&name, now), None);
-        assert_eq!(breakers.ended(&name, None, now), Some(true));
-        assert_eq!(breakers.refusal(&name, now), None);
+        // One of which nothing is heard any more makes room for the next.
+        assert_eq!(breakers.refusal(&name, trial, now), None);
+        breakers.untried(&name, trial);
+        assert_eq!(breakers.refusal(&name, other, now), None);
+        breakers.untried(&name, trial);
+        assert_eq!(breakers.ended(&name, other, None, now), Some(true));
+        assert_eq!(breakers.refusal(&name, other, now), None);
         assert!(breakers.0.is_empty(), "nothing is kept of who is well");
     }
 
@@ -138,10 +154,10 @@ mod tests {
         let (mut breakers, name) = (Breakers::default(), Name::new("a").unwrap());
         let trap = Failure::Trap("oops".into());
         for n in 0..1000 {
-            assert_eq!(breakers.ended(&name, (n % 3 == 0).then_some(&trap), UnixMillis(n)), None);
+            assert_eq!(breakers.ended(&name, CallId(n), (n % 3 == 0).then_some(&trap), UnixMillis(n)), None);
         }
         for n in 1000..1100 {
-            assert_eq!(breakers.ended(&name, None, UnixMillis(n)), None);
+            assert_eq!(breakers.ended(&name, CallId(n), None, UnixMillis(n)), None);
         }
         assert!(breakers.0.is_empty());
     }

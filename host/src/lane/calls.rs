@@ -13,6 +13,9 @@ use crate::store;
 /// Calls of one account in the pool at a time. Enough to keep it busy, few enough that accounts share it.
 pub(super) const WINDOW: usize = 256;
 
+/// Calls that cannot be made that are told so in one turn: a commit of a bounded size.
+const FAILED_MAX: usize = 256;
+
 /// What became of a call that was handed on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Handed {
@@ -22,8 +25,6 @@ pub(super) enum Handed {
     Aside,
     /// There is no room now.
     Full,
-    /// Its deployment is taken out.
-    Out(String),
 }
 
 #[derive(Debug, Default)]
@@ -74,19 +75,25 @@ impl Calls {
         !self.failed.is_empty()
     }
 
-    /// Hands waiting calls on, as far as there is room.
+    /// Hands waiting calls on, as far as there is room; `out` says of a deployment that it may not be called now, and why.
     ///
     /// # Errors
     /// Where the store does not read now: the call that needs it, and those behind it, wait on.
     pub(super) fn pump(
         &mut self,
         account: &Account,
+        mut out: impl FnMut(CallId, &Name) -> Option<String>,
         content: impl Fn(InteractionId) -> Result<Arc<Content>, store::Error>,
         mut hand: impl FnMut(CallId, &Arc<Deployment>, Request) -> Handed,
     ) -> Result<(), store::Error> {
-        while self.in_flight.len() < WINDOW {
+        while self.in_flight.len() < WINDOW && self.failed.len() < FAILED_MAX {
             let Some((call, id)) = self.waiting.pop_front() else { break };
             let Some((deployment, visit)) = awaited(account, call, id) else { continue };
+            // Before anything is read for it: where a deployment is out, all that wait for it come by here.
+            if let Some(why) = out(call, &deployment.name) {
+                self.failed.push((call, id, why));
+                continue;
+            }
             let request = match content(id).map(|content| request(account, id, content, visit)) {
                 Ok(request) => request,
                 Err(error) if error.is_damage() => {
@@ -101,7 +108,6 @@ impl Calls {
             match hand(call, deployment, request) {
                 Handed::InFlight => drop(self.in_flight.insert(call)),
                 Handed::Aside => self.aside.entry(deployment.name.clone()).or_default().push((call, id)),
-                Handed::Out(why) => self.failed.push((call, id, why)),
                 Handed::Full => {
                     self.waiting.push_front((call, id));
                     break;

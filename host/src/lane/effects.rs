@@ -119,11 +119,17 @@ impl Effects for World {
                 None
             }
         };
-        let Some(loaded) = loaded else { return self.shared.shadows.skipped(place) };
+        let Some(loaded) = loaded.filter(|_| self.shared.shadows.begin()) else {
+            return self.shared.shadows.skipped(place);
+        };
         let (shared, of, about) = (Arc::clone(&self.shared), place.clone(), (request.interaction, call));
-        let done = move |result: strategy::CallResult| shared.shadows.compared(of, about, &decided, &result.outcome);
+        let done = move |result: strategy::CallResult| {
+            shared.shadows.end();
+            shared.shadows.compared(of, about, &decided, &result.outcome);
+        };
         let job = Job { deployment: loaded, request, grants: Arc::clone(grants), done: Box::new(done) };
         if let Err(strategy::Full) = self.pool.submit(job) {
+            self.shared.shadows.end();
             self.shared.shadows.skipped(place);
         }
     }

@@ -105,6 +105,11 @@ impl<R, A> Mailbox<R, A> {
         }
     }
 
+    /// Whether it takes no more requests.
+    pub(super) fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
     /// Takes no more requests; the reader finishes what is there.
     pub(super) fn close(&self) {
         self.lock().closed = true;

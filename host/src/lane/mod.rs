@@ -15,6 +15,7 @@ mod activity;
 mod breaker;
 mod calls;
 mod clock;
+mod comparison;
 mod deliveries;
 mod effects;
 mod endpoints;
@@ -32,6 +33,7 @@ mod writer;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use arc_swap::{ArcSwap, Guard};
 use bytes::Bytes;
@@ -259,7 +261,7 @@ impl Lane {
 
     /// An agent asked for something. Costs no write: it matters only where the agent would count as idle.
     pub fn heard(&self, agent: &Name) {
-        self.shared.activity.heard(agent, clock::time_of_day());
+        self.shared.activity.heard(agent, Instant::now());
     }
 
     /// A session has ended. Never refused: an agent without a session must not count as reached.

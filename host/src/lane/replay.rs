@@ -4,29 +4,27 @@
 //! On threads of low priority, and at most as many as are given: what serves is not held up. The one pass over the
 //! account's decisions reads what is durable, and holds no lock.
 
-use std::collections::BTreeMap;
 use std::num::NonZero;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 use signalbox_engine::{
-    Change, Condition, Content, DecisionBrief, Difference, Entry, Example, InteractionId, Name, ReplayReport, Request,
+    Condition, Content, DecisionBrief, Difference, Entry, Example, InteractionId, Name, ReplayReport, Request,
     UnixMillis, as_it_was,
 };
 
 use super::Lane;
+use super::comparison::{Comparison, Outcomes};
 use super::grants::AccountGrants;
 use crate::stats::Times;
-use crate::store::{self, AccountNumber, DecisionRow, Store};
+use crate::store::{self, AccountNumber, DecisionRow, DecisionsPage, Store};
 use crate::strategy::{self, Answer, Grants, ObjectKind, Question, Recorded, RenderedText};
 
-/// Decisions that are read at a time.
+/// Decisions that are looked at at a time.
 const PAGE: usize = 2048;
-/// Examples of a report.
-const EXAMPLES_MAX: usize = 50;
-/// Pairs of outcomes of a report.
-const CHANGES_MAX: usize = 100;
+/// Bytes of those among them that are held at a time.
+const PAGE_BYTES_MAX: usize = 16 << 20;
 /// A call is slower where it takes so much more than then, and at least twice as long.
 const SLOWER_NS: u64 = 100_000;
 
@@ -95,10 +93,11 @@ impl Replay {
         let grants: Arc<dyn Grants> = Arc::new(grants);
         let mut sum = Sum::default();
         let mut after: Option<Vec<u8>> = None;
-        while !progress.cancelled.load(Ordering::Relaxed) {
-            let (page, next) = store.decisions_page(number, after.as_deref(), PAGE)?;
-            progress.seen.fetch_add(page.len() as u64, Ordering::Relaxed);
-            let page: Vec<_> = page.into_iter().filter(|(_, row)| self.wants(row)).collect();
+        // Where the server stops, the report has nowhere to go.
+        while !progress.cancelled.load(Ordering::Relaxed) && !lane.shared.mailbox.is_closed() {
+            let page = store.decisions_page(number, after.as_deref(), PAGE, PAGE_BYTES_MAX, |row| self.wants(row))?;
+            let DecisionsPage { items: page, seen, next } = page;
+            progress.seen.fetch_add(seen, Ordering::Relaxed);
             let made = replayers.0.install(|| {
                 let one = |(id, row): (InteractionId, DecisionRow)| self.one(store, number, id, &row, &grants);
                 page.into_par_iter().filter_map(one).collect::<Vec<_>>()
@@ -160,9 +159,9 @@ impl Replay {
             again_ns: result.record.guest_ns,
             change: changed.then(|| {
                 let outcome = |result| DecisionBrief::of(result, false).outcome;
-                (outcome(&row.result), outcome(&result.outcome))
+                let outcomes = (outcome(&row.result), outcome(&result.outcome));
+                Box::new((outcomes, Example::new(id, row.call.0, &row.result, &result.outcome)))
             }),
-            example: changed.then(|| Box::new(Example::new(id, row.call.0, &row.result, &result.outcome))),
         })
     }
 
@@ -181,8 +180,7 @@ enum Made {
         from_today: bool,
         then_ns: u64,
         again_ns: u64,
-        change: Option<(String, String)>,
-        example: Option<Box<Example>>,
+        change: Option<Box<(Outcomes, Example)>>,
     },
 }
 
@@ -190,48 +188,33 @@ enum Made {
 struct Sum {
     replayed: u64,
     identical: u64,
-    by_difference: [u64; 4],
     from_today: u64,
     unreadable: u64,
     slower: u64,
-    changes: BTreeMap<(String, String), u64>,
-    examples: Vec<Example>,
+    comparison: Comparison,
     then: Times,
     again: Times,
 }
 
 impl Sum {
     fn add(&mut self, made: Made) {
-        let Made::Decided { identical, difference, from_today, then_ns, again_ns, change, example } = made else {
+        let Made::Decided { identical, difference, from_today, then_ns, again_ns, change } = made else {
             self.unreadable += 1;
             return;
         };
         self.replayed += 1;
         self.identical += u64::from(identical);
         self.from_today += u64::from(from_today);
-        let at = match difference {
-            Difference::None => None,
-            Difference::Outcome => Some(0),
-            Difference::Actions => Some(1),
-            Difference::Failed => Some(2),
-            Difference::Mended => Some(3),
-        };
-        at.into_iter().for_each(|at| self.by_difference[at] += 1);
         self.slower += u64::from(again_ns >= then_ns + SLOWER_NS && again_ns >= 2 * then_ns);
         self.then.add(then_ns);
         self.again.add(again_ns);
         if let Some(change) = change {
-            *self.changes.entry(change).or_default() += 1;
+            let (outcomes, example) = *change;
+            self.comparison.add(difference, outcomes, example);
         }
-        self.examples.extend(example.filter(|_| self.examples.len() < EXAMPLES_MAX).map(|example| *example));
     }
 
     fn report(self, replay: &Replay) -> ReplayReport {
-        let mut changes: Vec<Change> =
-            self.changes.into_iter().map(|((from, to), count)| Change { from, to, count }).collect();
-        changes.sort_by_key(|change| std::cmp::Reverse(change.count));
-        changes.truncate(CHANGES_MAX);
-        let [outcome_changed, actions_changed, failed, mended] = self.by_difference;
         ReplayReport {
             name: replay.name.clone(),
             deployment: replay.deployment.clone(),
@@ -240,14 +223,14 @@ impl Sum {
             condition: replay.condition.as_ref().map(|(text, _)| text.clone()),
             replayed: self.replayed,
             identical: self.identical,
-            outcome_changed,
-            actions_changed,
-            failed,
-            mended,
+            outcome_changed: self.comparison.outcome_changed,
+            actions_changed: self.comparison.actions_changed,
+            failed: self.comparison.failed,
+            mended: self.comparison.mended,
             answered_from_today: self.from_today,
             unreadable: self.unreadable,
-            changes,
-            examples: self.examples,
+            changes: self.comparison.changes(),
+            examples: self.comparison.examples(),
             then: self.then.quantiles(),
             again: self.again.quantiles(),
             slower: self.slower,

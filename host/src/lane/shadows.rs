@@ -3,31 +3,33 @@
 //! Counted since the server started; nothing of it is stored, and nothing waits for it: a shadow that there is no room for
 //! is skipped, and counted as such.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 use signalbox_engine::{CallId, Change, Decision, DecisionBrief, Difference, Example, Failure, InteractionId, Name};
 
-/// Examples that are kept of each.
-const EXAMPLES_MAX: usize = 50;
-/// Pairs of outcomes that are kept of each.
-const CHANGES_MAX: usize = 100;
+use super::comparison::Comparison;
+
+/// Shadows of one account that are asked at a time. More are skipped: what serves never waits for them.
+pub(super) const IN_FLIGHT_MAX: usize = 32;
 
 /// Of which element, and by which deployment.
 pub(super) type Place = (Name, Name, Name);
 
 /// All shadows of an account.
 #[derive(Debug, Default)]
-pub(super) struct Shadows(Mutex<BTreeMap<Place, Figures>>);
+pub(super) struct Shadows {
+    figures: Mutex<BTreeMap<Place, Figures>>,
+    in_flight: AtomicUsize,
+}
 
 #[derive(Debug, Default)]
 struct Figures {
     compared: u64,
     skipped: u64,
-    by_difference: [u64; 4],
-    changes: BTreeMap<(String, String), u64>,
-    examples: VecDeque<Example>,
+    comparison: Comparison,
 }
 
 /// What a shadow would have decided.
@@ -59,7 +61,21 @@ pub(super) type Outcome = Result<Decision, Failure>;
 
 impl Shadows {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<Place, Figures>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.figures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Room for one to be asked, if there is any. Only the lane asks for it.
+    pub(super) fn begin(&self) -> bool {
+        let room = self.in_flight.load(Ordering::Relaxed) < IN_FLIGHT_MAX;
+        if room {
+            self.in_flight.fetch_add(1, Ordering::Relaxed);
+        }
+        room
+    }
+
+    /// One that was begun has been asked, or will not be.
+    pub(super) fn end(&self) {
+        self.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// There was no room for it.
@@ -69,26 +85,17 @@ impl Shadows {
 
     /// It has decided, too.
     pub(super) fn compared(&self, place: Place, about: (InteractionId, CallId), was: &Outcome, would_be: &Outcome) {
+        let difference = Difference::between(was, would_be);
+        // Made before the lock: whoever calls has other calls to make.
+        let outcome = |result| DecisionBrief::of(result, false).outcome;
+        let differs = (difference != Difference::None)
+            .then(|| ((outcome(was), outcome(would_be)), Example::new(about.0, about.1.0, was, would_be)));
         let mut all = self.lock();
         let figures = all.entry(place).or_default();
         figures.compared += 1;
-        let at = match Difference::between(was, would_be) {
-            Difference::None => return,
-            Difference::Outcome => 0,
-            Difference::Actions => 1,
-            Difference::Failed => 2,
-            Difference::Mended => 3,
-        };
-        figures.by_difference[at] += 1;
-        let outcome = |result| DecisionBrief::of(result, false).outcome;
-        let change = (outcome(was), outcome(would_be));
-        if figures.changes.len() < CHANGES_MAX || figures.changes.contains_key(&change) {
-            *figures.changes.entry(change).or_default() += 1;
+        if let Some((outcomes, example)) = differs {
+            figures.comparison.add(difference, outcomes, example);
         }
-        if figures.examples.len() == EXAMPLES_MAX {
-            figures.examples.pop_front();
-        }
-        figures.examples.push_back(Example::new(about.0, about.1.0, was, would_be));
     }
 
     /// How one does; with zeros where it was never asked.
@@ -96,23 +103,16 @@ impl Shadows {
         let all = self.lock();
         let none = Figures::default();
         let figures = all.get(place).unwrap_or(&none);
-        let [outcome_changed, actions_changed, failed, mended] = figures.by_difference;
-        let mut changes: Vec<Change> = figures
-            .changes
-            .iter()
-            .map(|((from, to), count)| Change { from: from.clone(), to: to.clone(), count: *count })
-            .collect();
-        changes.sort_by_key(|change| std::cmp::Reverse(change.count));
         ShadowView {
             deployment: place.2.clone(),
             compared: figures.compared,
             skipped: figures.skipped,
-            outcome_changed,
-            actions_changed,
-            failed,
-            mended,
-            changes,
-            examples: figures.examples.iter().rev().cloned().collect(),
+            outcome_changed: figures.comparison.outcome_changed,
+            actions_changed: figures.comparison.actions_changed,
+            failed: figures.comparison.failed,
+            mended: figures.comparison.mended,
+            changes: figures.comparison.changes(),
+            examples: figures.comparison.examples(),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -114,7 +114,7 @@ fn writer(store: &Arc<Store>, number: AccountNumber, account: Account, held: &Ar
         mailbox: Mailbox::new(),
         published: ArcSwap::from_pointee(Published::default()),
         stats: Arc::new(Stats::default()),
-        activity: Activity::default(),
+        activity: Activity::new(Instant::now().checked_sub(Duration::from_secs(10)).unwrap()),
         shadows: super::shadows::Shadows::default(),
         fault: Mutex::default(),
     };
@@ -682,20 +682,23 @@ fn what_an_agent_only_reads_keeps_its_work_and_writes_nothing() {
     let state = |rig: &Rig| rig.writer.account().live(interaction).unwrap().state.kind();
     let sequence = |rig: &Rig| rig.writer.account().sequence();
     let before = sequence(&rig);
+    // Whatever the lane's own clock says, what counts is how long ago the agent was heard: an hour of a test is a moment.
     for at in [2_000, 3_000, 4_000] {
         rig.now = UnixMillis(at);
-        rig.writer.activity().heard(&name("ann"), rig.now);
+        rig.writer.activity().heard(&name("ann"), Instant::now());
         rig.turn(Vec::new(), Vec::new());
     }
     assert_eq!(sequence(&rig), before, "nothing is written while nothing is due");
     rig.now = UnixMillis(6_000);
     rig.turn(Vec::new(), Vec::new());
     assert_eq!((state(&rig), sequence(&rig)), (StateKind::Assigned, before.next()));
-    rig.now = UnixMillis(8_999);
-    rig.turn(Vec::new(), Vec::new());
-    assert_eq!((state(&rig), sequence(&rig)), (StateKind::Assigned, before.next()));
     rig.check();
     rig.now = UnixMillis(9_000);
+    rig.turn(Vec::new(), Vec::new());
+    assert_eq!((state(&rig), sequence(&rig)), (StateKind::Assigned, before.next()));
+    // Had it not been heard, it would be as quiet as the server is old.
+    rig.writer.activity().forget(&name("ann"));
+    rig.now = UnixMillis(12_000);
     rig.turn(Vec::new(), Vec::new());
     assert_eq!(state(&rig), StateKind::Queued, "it went back, and whoever lost it rests");
     rig.check();
@@ -768,4 +771,27 @@ fn a_checkpoint_takes_the_place_of_what_came_before_once_it_is_whole() {
     // One that was cut off, and a later one that is whole.
     assert_eq!(put(&[905], &[(904, 0, b"xx", false)]), (Some(b"abc".to_vec()), vec![903, 904, 905]));
     assert_eq!(put(&[], &[(905, 0, b"de", true)]), (Some(b"de".to_vec()), vec![]));
+}
+
+#[test]
+fn a_command_sees_what_the_one_before_it_in_the_same_batch_has_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut rig = Rig::new(directory.path());
+    direct(&mut rig);
+    let interaction = submit_to(&mut rig, "direct");
+    let attach = |key: &str| {
+        let entries = vec![Entry { key: key.into(), value: "yes".into() }];
+        Command::SetUserData { interaction, entries }
+    };
+    let (requests, replies): (Vec<_>, Vec<_>) = ["a", "b", "c"]
+        .map(|key| {
+            let (reply, answer) = oneshot::channel();
+            (Request::Command(attach(key), Vec::new(), reply), answer)
+        })
+        .into_iter()
+        .unzip();
+    rig.turn(Vec::new(), requests);
+    assert!(replies.into_iter().all(|mut reply| reply.try_recv().unwrap().is_ok()));
+    let content = rig.store.content(rig.number, interaction).unwrap().unwrap();
+    assert_eq!(content.facts.user_data.keys().map(String::as_str).collect::<Vec<_>>(), ["a", "b", "c"]);
 }

@@ -1,5 +1,6 @@
 //! The lane's thread: takes commands as a batch, steps the engine, commits once, answers, and lets effects run.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -312,12 +313,14 @@ impl Writer {
             }
             let answer = engine::Answer { result: Err(engine::Failure::Unavailable(why)) };
             self.effect(&mut work, Command::StrategyAnswered { call, interaction, answer });
+            self.finish_where_large(&mut work);
         }
         for (call, interaction, why) in self.endpoints.take_failed() {
             if self.down_until.is_some() {
                 break;
             }
             self.effect(&mut work, Command::EndpointAnswered { call, interaction, result: Err(why) });
+            self.finish_where_large(&mut work);
         }
         for _ in 0..TIMERS_MAX {
             let due = self.account.timer_due(self.now).filter(|_| self.down_until.is_none());
@@ -353,7 +356,9 @@ impl Writer {
     fn agent_seen(&self, interaction: InteractionId) -> Option<Command> {
         let State::Assigned(assignment) = &self.account.live(interaction)?.state else { return None };
         assignment.idle_until.filter(|until| *until <= self.now)?;
-        let at = self.shared.activity.last(assignment.agent.as_ref()?);
+        let ago = self.shared.activity.quiet(assignment.agent.as_ref()?, Instant::now());
+        let ago = u64::try_from(ago.as_millis()).unwrap_or(u64::MAX);
+        let at = UnixMillis(self.now.0.saturating_sub(ago));
         Some(Command::AgentSeen { interaction, at })
     }
 
@@ -388,7 +393,7 @@ impl Writer {
             Answer::Called { call, request, deployment, result } => {
                 self.calls.ended(call);
                 let failure = result.outcome.as_ref().err();
-                if let Some(is_in) = self.breakers.ended(&deployment, failure, self.now) {
+                if let Some(is_in) = self.breakers.ended(&deployment, call, failure, self.now) {
                     let account = &self.shared.name;
                     tracing::warn!(%account, %deployment, is_in, "a failing deployment is taken out, or one that was is back");
                     self.shared.stats.breaker(&deployment, !is_in);
@@ -588,6 +593,10 @@ impl Writer {
                         work.batch.retired(&self.store, key.name.as_str());
                         self.breakers.forget(&key.name);
                         self.shared.shadows.forget(&key.name);
+                        self.shared.stats.forget(&key.name);
+                    }
+                    if key.kind == DocumentKind::Agent {
+                        self.shared.activity.forget(&key.name);
                     }
                 }
                 Event::DeliveryChanged { delivery, state } => work.batch.delivery(&self.store, delivery, state),
@@ -716,18 +725,17 @@ impl Writer {
             None => content(&store, number, id).map(Arc::new),
         };
         let grants = self.grants();
-        let (effects, breakers, now) = (&mut self.effects, &mut self.breakers, self.now);
-        let hand = |call, deployment: &Arc<Deployment>, request| match breakers.refusal(&deployment.name, now) {
-            Some(why) => Handed::Out(why),
-            None => {
-                let handed = effects.call(call, deployment, request, &grants);
-                if handed != Handed::InFlight {
-                    breakers.untried(&deployment.name);
-                }
-                handed
+        let (effects, now) = (&mut self.effects, self.now);
+        let breakers = RefCell::new(&mut self.breakers);
+        let out = |call, deployment: &Name| breakers.borrow_mut().refusal(deployment, call, now);
+        let hand = |call, deployment: &Arc<Deployment>, request| {
+            let handed = effects.call(call, deployment, request, &grants);
+            if handed != Handed::InFlight {
+                breakers.borrow_mut().untried(&deployment.name, call);
             }
+            handed
         };
-        let mut pumped = self.calls.pump(&self.account, content_of, hand);
+        let mut pumped = self.calls.pump(&self.account, out, content_of, hand);
         if pumped.is_ok() {
             pumped = self.endpoints.pump(&self.account, self.now, content_of, |request| effects.ask(request));
         }
@@ -822,7 +830,10 @@ impl Writer {
         let failed = Error::Unavailable("it cannot write; is the disk full?".into());
         for answer in answers {
             match answer {
-                Answer::Called { call, .. } => self.calls.ended(call),
+                Answer::Called { call, deployment, .. } => {
+                    self.calls.ended(call);
+                    self.breakers.untried(&deployment, call);
+                }
                 Answer::Loaded { deployment, result, .. } => {
                     let result = self.effects.loaded(&deployment, result);
                     self.calls.loaded(&deployment.name, &result);

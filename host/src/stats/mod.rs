@@ -370,6 +370,13 @@ impl Stats {
         self.figures().estimated_wait_ms(queue, position as u64, now)
     }
 
+    /// There is no such deployment any more.
+    pub fn forget(&self, deployment: &Name) {
+        let mut figures = self.figures();
+        figures.deployments.remove(deployment);
+        figures.logs.remove(deployment);
+    }
+
     /// A statistic by its names in [`REFERENCE`]; none where there is no such thing.
     #[must_use]
     pub fn value(&self, kind: &str, name: &str, statistic: &str, now: UnixMillis) -> Option<f64> {

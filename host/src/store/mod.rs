@@ -16,7 +16,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub use backup::{back_up, restore};
 pub use batch::Batch;
 pub use key::{AccountNumber, Family, Key};
-pub use read::{Cursor, DeliveryRow, Found, StatisticsRows, Summary, Which};
+pub use read::{Cursor, DecisionsPage, DeliveryRow, Found, StatisticsRows, Summary, Which};
 pub use row::{AccountRow, DecisionRow, Head, IdempotencyRow};
 
 use rocksdb::compaction_filter::Decision;

@@ -48,8 +48,15 @@ pub type Cursor = Vec<u8>;
 /// The bytes of a key and its value.
 type Pair = (Box<[u8]>, Box<[u8]>);
 
-/// Decisions with their interactions, and the last key where there may be more.
-pub type DecisionsPage = (Vec<(InteractionId, DecisionRow)>, Option<Vec<u8>>);
+/// Some of an account's decisions.
+pub struct DecisionsPage {
+    /// Those that were wanted, with their interactions.
+    pub items: Vec<(InteractionId, DecisionRow)>,
+    /// How many were looked at.
+    pub seen: u64,
+    /// The last key, where there may be more.
+    pub next: Option<Vec<u8>>,
+}
 
 /// What is kept of an account's statistics: the newest checkpoint that is whole, and what was observed since, in order.
 pub type StatisticsRows = (Option<Vec<u8>>, Vec<(Sequence, Observed)>);
@@ -312,7 +319,8 @@ impl Store {
         self.history(account, id, &Key::Decision(account, id, from), limit)
     }
 
-    /// All decisions of an account, by interaction, behind a key; and the last key, where there may be more.
+    /// Those of an account's decisions that are wanted, by interaction, behind a key. Looks at no more than `limit`, and ends
+    /// once those that are wanted have `bytes_max`.
     ///
     /// # Errors
     /// [`Error::Read`], [`Error::Damaged`] or [`Error::NewerRow`].
@@ -321,6 +329,8 @@ impl Store {
         account: AccountNumber,
         after: Option<&[u8]>,
         limit: usize,
+        bytes_max: usize,
+        mut wanted: impl FnMut(&DecisionRow) -> bool,
     ) -> Result<DecisionsPage, Error> {
         let first = Key::Decision(account, InteractionId(Uuid::nil()), CallId(0));
         let mut options = ReadOptions::default();
@@ -330,16 +340,21 @@ impl Store {
         // The key that comes next after one is that with a zero behind it.
         let start = after.map_or_else(|| first.encode(), |key| [key, &[0]].concat());
         let mode = IteratorMode::From(&start, Direction::Forward);
-        let mut page = Vec::new();
-        let mut last = None;
-        for row in self.db.iterator_cf_opt(self.family(first.family()), options, mode).take(limit) {
+        let (mut items, mut seen, mut bytes) = (Vec::new(), 0, 0);
+        for row in self.db.iterator_cf_opt(self.family(first.family()), options, mode) {
             let (key, value) = row.map_err(Error::Read)?;
             let id = interaction(rest(&key)).ok_or_else(|| Error::Damaged("key of a decision".into()))?;
-            page.push((id, decode(&first, &value)?));
-            last = Some(key.to_vec());
+            let decision = decode(&first, &value)?;
+            seen += 1;
+            if wanted(&decision) {
+                items.push((id, decision));
+                bytes += value.len();
+            }
+            if seen as usize == limit || bytes >= bytes_max {
+                return Ok(DecisionsPage { items, seen, next: Some(key.to_vec()) });
+            }
         }
-        let next = last.filter(|_| page.len() == limit);
-        Ok((page, next))
+        Ok(DecisionsPage { items, seen, next: None })
     }
 
     /// Rows of one kind about an interaction, from a key on.
