@@ -337,6 +337,9 @@ pub(crate) fn attempted(
     let (account, id, now) = (draft.account, draft.id, draft.now);
     let callback = callback_of(live, id)?;
     agents::own(live, &by, for_anyone)?;
+    if callback.outcome == Some(AttemptOutcome::Reached) {
+        return Err(Rejection::StateWrong { state: "reached", wanted: "not reached yet" });
+    }
     let configuration = account.configuration();
     let rules = rules_of(configuration, &callback.rules)?;
     let attempt = callback.attempts.saturating_add(1);

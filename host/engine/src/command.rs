@@ -63,6 +63,8 @@ pub enum Command {
         reason: String,
         /// Name of the token.
         by: String,
+        /// The customer wants it. Otherwise the account does, and whoever was offered it is not told that the customer went.
+        for_customer: bool,
     },
     /// Goes on with a parked interaction, in the newest version of its workflow that has the element.
     Resume {

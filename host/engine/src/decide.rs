@@ -133,10 +133,11 @@ pub fn decide(
             }
             draft.finish(&mut contents)
         }
-        Command::Cancel { interaction, reason, by } => {
+        Command::Cancel { interaction, reason, by, for_customer } => {
             let live = find(account, interaction)?;
             check_bytes("reason", &reason, limits::VALUE_BYTES_MAX)?;
-            let mut events = agents::end_offers(account, interaction, live, &OfferEnd::CustomerGone);
+            let how = if for_customer { OfferEnd::CustomerGone } else { agents::revoked("cancelled") };
+            let mut events = agents::end_offers(account, interaction, live, &how);
             events.push(Event::Cancelled { id: interaction, reason, by });
             events
         }

@@ -282,7 +282,12 @@ fn of_64_who_want_a_slot_as_many_get_it_as_it_takes() {
     assert_eq!(book_all(&mut world, 1..65, 10 * HOUR, 0), [1, 2]);
     let day = UnixMillis(0)..UnixMillis(24 * HOUR);
     assert_eq!(free(&world, day.clone()), [2, 0, 2]);
-    world.try_at(Command::Cancel { interaction: id(2), reason: "no".into(), by: "web".into() }, UnixMillis(1)).unwrap();
+    world
+        .try_at(
+            Command::Cancel { interaction: id(2), reason: "no".into(), by: "web".into(), for_customer: true },
+            UnixMillis(1),
+        )
+        .unwrap();
     assert_eq!(free(&world, day), [2, 1, 2]);
     assert_eq!(book_all(&mut world, 100..164, 10 * HOUR + 1, 1), [100]);
 }

@@ -38,9 +38,9 @@ pub(super) struct Simulation {
     /// Share of the offers that are accepted.
     #[arg(long, value_name = "PERCENT", default_value_t = 85, value_parser = clap::value_parser!(u8).range(..=100))]
     accept: u8,
-    /// Share of the offers that are declined. Those that are left ring until they expire.
-    #[arg(long, value_name = "PERCENT", default_value_t = 10, value_parser = clap::value_parser!(u8).range(..=100))]
-    decline: u8,
+    /// Share of the offers that are declined: 10, or what `--accept` leaves. The others ring until they expire.
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(..=100))]
+    decline: Option<u8>,
     /// Time from the offer to the answer, on average.
     #[arg(long, value_name = "MS", default_value_t = 700)]
     answer_ms: u32,
@@ -83,8 +83,12 @@ enum DeedKind {
 }
 
 impl Simulation {
+    fn declined(&self) -> u8 {
+        self.decline.unwrap_or_else(|| 10.min(100 - self.accept))
+    }
+
     pub async fn run(self, client: &Client, output: &Output) -> Result<(), Error> {
-        if self.accept + self.decline > 100 {
+        if self.accept + self.declined() > 100 {
             return Err(Error::usage("--accept and --decline are more than 100 % together"));
         }
         let seed = self.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()));
@@ -300,7 +304,7 @@ impl Player {
 
     fn offered(&mut self, desk: &mut Desk, offer: &str) {
         let drawn = self.random.random_range(0..100);
-        if drawn < self.plan.accept + self.plan.decline {
+        if drawn < self.plan.accept + self.plan.declined() {
             let todo = Todo::Answer { offer: offer.to_owned(), accept: drawn < self.plan.accept };
             self.later(desk, self.plan.answer_ms, todo);
         } else {

@@ -55,8 +55,10 @@ macro_rules! grants {
 }
 
 grants! {
-    /// Hands interactions in, attaches data to them and cancels them.
+    /// Hands interactions in and attaches data to them.
     Submit: Client;
+    /// Cancels interactions.
+    Cancel: Client Operator;
     /// Sees interactions and what happened to them.
     Follow: Client Agent Operator;
     /// Takes interactions out of queues.

@@ -429,7 +429,7 @@ async fn cancel(
     let interaction = parameters.get("interaction")?;
     caller.callback(interaction).await?;
     let by = caller.by();
-    caller.acted(interaction, Command::Cancel { interaction, reason, by }).await
+    caller.acted(interaction, Command::Cancel { interaction, reason, by, for_customer: caller.is_client() }).await
 }
 
 /// Closes a callback for the customer: what nobody has worked on is abandoned, what an agent works on is done.

@@ -26,7 +26,7 @@ pub(super) fn routes() -> OpenApiRouter<State> {
 /// It is asked by `POST` with a JSON body: `call`, `interaction`, `media_type`, `submitted_at_ms`, `workflow`, `element`,
 /// `visit`, and the `fields` and `user_data` that the element names. The header `signalbox-signature` is the HMAC-SHA-256 of
 /// the body's bytes under the endpoint's secret, as that of a webhook; `idempotency-key` is `call`, the same for every
-/// attempt. Any 2xx with a JSON object, or with no body, is `ok`; 4xx is `refused` but for 408, 425 and 429, which are tried
+/// attempt. Any 2xx with JSON, or with no body, is `ok`; 4xx is `refused` but for 408, 425 and 429, which are tried
 /// again as 5xx is.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -9,7 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::auth::{Caller, Follow, Grant, Operate, Settle, Submit};
+use super::auth::{Caller, Cancel, Follow, Grant, Operate, Settle, Submit};
 use super::body::{Json, OptionalJson, Parameters, Query};
 use super::cursor::{self, Page};
 use super::interaction::{Interaction, InteractionDetail};
@@ -210,23 +210,24 @@ struct Cancellation {
     reason: Option<String>,
 }
 
-/// Cancels an interaction, wherever it is.
+/// Cancels an interaction, wherever it is: a token with the role `client` for the customer, who is gone then for whoever was
+/// offered it; others for the account, and offers are revoked.
 #[utoipa::path(
     post,
     path = "/v1/accounts/{account}/interactions/{interaction}/cancel",
-    security(("token" = ["client"])),
+    security(("token" = ["client", "operator"])),
     request_body = Option<Cancellation>,
     responses((status = 200, description = "It is cancelled.", body = InteractionDetail))
 )]
 async fn cancel(
-    caller: Caller<Submit>,
+    caller: Caller<Cancel>,
     parameters: Parameters,
     OptionalJson(Cancellation { reason }): OptionalJson<Cancellation>,
 ) -> Result<Answer<InteractionDetail>, Problem> {
     let interaction = parameters.get("interaction")?;
     let by = caller.by();
     let reason = reason.unwrap_or_else(|| format!("cancelled by {by}"));
-    caller.acted(interaction, Command::Cancel { interaction, reason, by }).await
+    caller.acted(interaction, Command::Cancel { interaction, reason, by, for_customer: caller.is_client() }).await
 }
 
 /// Where a parked interaction goes on.

@@ -476,10 +476,13 @@ impl From<Rejection> for Problem {
             Rejection::DeploymentExists(_) => problem.todo("choose another name"),
             Rejection::ReasonUnknown(_) => problem.field("reason").todo("see agent-rules for the account's codes"),
             Rejection::DispositionUnknown(_) => {
-                problem.field("disposition").todo("see agent-rules for the account's codes")
+                problem.field("disposition").todo("give one of the codes of agent-rules; without one it is `completed`")
             }
             Rejection::AgentLoggedIn(_) => problem.todo("log out there first, or let agent-rules replace a login"),
             Rejection::AgentLoggedOut(_) => problem.todo("log in first"),
+            Rejection::NobodyAvailable => problem.todo(
+                "only agents who are ready, have room, have not just declined and are not you are asked: name others, or a queue",
+            ),
             Rejection::AgentUnknown(_) => problem.field("agent").todo("put the agent first, or name another"),
             Rejection::PlaceUnknown(_) => problem.field("place").todo("put the place first, or name another"),
             Rejection::SkillUnknown(_) => problem.field("skill").todo("put the skill first, or name another"),

@@ -7,7 +7,9 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
+use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -58,10 +60,10 @@ pub(super) fn routes() -> OpenApiRouter<State> {
 /// | `login`: `place`, `media_types`; `logout`, `not-ready`: `reason`, `after_work`; `ready` | the routes of these names |
 /// | `accept`, `decline`: `offer`, and `reason` | the routes of an offer |
 /// | `hold`, `retrieve`, `workbin`, `release`: `interaction`; `complete`, `finish-wrap-up`: and `disposition` | the routes of an interaction |
-/// | `transfer`: `interaction`, `to`; `say`: `interaction`, `text` | the routes `transfer` and `messages` |
+/// | `transfer`, `forward`: `interaction`, `to`; `say`: `interaction`, `text` | the routes `transfer`, `forward` and `messages` |
 ///
 /// `id` is any JSON value and comes back. The server pings every 10 s and closes a session that is silent for 30 s, one
-/// that does not read, one whose token was deleted, and the older of two unless the account's rules allow several. A
+/// that does not read, one whose token was deleted, and the older of two unless the account's rules allow several (that one with the code 1008). A
 /// session that was cut off begins anew with how things stand: an offer that is still open is there under the same name.
 #[utoipa::path(
     get,
@@ -72,8 +74,12 @@ pub(super) fn routes() -> OpenApiRouter<State> {
 async fn session(
     caller: Caller<Settle>,
     parameters: Parameters,
-    upgrade: WebSocketUpgrade,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
+    let upgrade = upgrade.map_err(|error| {
+        Problem::new(StatusCode::UPGRADE_REQUIRED, "websocket-expected", error.body_text())
+            .todo("open a WebSocket here; what an agent does can also be asked for over plain HTTP")
+    })?;
     let act = caller.acting(&parameters)?;
     let seat = caller.state.seats().take(act.lane().number(), act.agent())?;
     let (state, pass) = (caller.state.clone(), caller.pass());
@@ -107,8 +113,10 @@ struct Lengths {
 
 /// Why a session ends.
 enum Ended {
-    /// Its client has gone, its token too, or another session took its place.
+    /// Its client has gone, or its token.
     Over,
+    /// Another session took its place, or it was too slow to read.
+    Displaced,
     /// A frame was too large.
     TooLarge,
 }
@@ -192,6 +200,9 @@ impl Open {
         // Its own end, one that was too slow, or another session in its place.
         let (code, reason) = match ended {
             Ended::Over => (close_code::NORMAL, "the session ended"),
+            Ended::Displaced => {
+                (close_code::POLICY, "another session took its place, or it did not read what it was sent")
+            }
             Ended::TooLarge => (close_code::SIZE, "a frame has at most 131072 bytes"),
         };
         let frame = CloseFrame { code, reason: reason.into() };
@@ -213,7 +224,7 @@ impl Open {
             tokio::select! {
                 update = session.next() => match update {
                     Some(update) => self.tell(&update).await?,
-                    None => return Err(Ended::Over),
+                    None => return Err(Ended::Displaced),
                 },
                 frame = self.socket.recv() => {
                     self.heard = Instant::now();

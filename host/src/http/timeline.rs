@@ -236,7 +236,7 @@ fn text(event: &Event) -> String {
             format!("Asked the application {endpoint} again, retry {attempt}.")
         }
         Event::EndpointAnswered { endpoint, failure: Some(failure), .. } => {
-            format!("The application {endpoint} gave no answer: {failure}.")
+            format!("The application {endpoint} gave no answer that can be used: {failure}.")
         }
         Event::EndpointAnswered { endpoint, .. } => format!("The application {endpoint} answered."),
         Event::CallbackBooked { rules, at: Some(at), .. } => format!("Booked by {rules} for {} ms.", at.0),

@@ -275,7 +275,7 @@ impl Rig {
             0 | 1 => Command::Take { queue, agent: None, by: by() },
             2 | 3 => Command::Complete { interaction, disposition: "solved".into(), by: by(), for_anyone: false },
             4 => Command::Release { interaction, by: by(), for_anyone: false },
-            5 => Command::Cancel { interaction, reason: "changed my mind".into(), by: by() },
+            5 => Command::Cancel { interaction, reason: "changed my mind".into(), by: by(), for_customer: true },
             6 => Command::Resume { interaction, element: None, by: by() },
             7 => {
                 let entries = vec![Entry { key: "tier".into(), value: "gold".into() }];
@@ -472,7 +472,12 @@ fn after_every_step_the_store_holds_what_memory_holds_and_no_awaited_call_is_for
         // Keeps the account small enough to be loaded at every step.
         while rig.writer.account().live_count() > 60 {
             let oldest = rig.writer.account().lives().next().map(|(id, _)| id).unwrap();
-            rig.command(Command::Cancel { interaction: oldest, reason: "too many".into(), by: "test".into() });
+            rig.command(Command::Cancel {
+                interaction: oldest,
+                reason: "too many".into(),
+                by: "test".into(),
+                for_customer: true,
+            });
         }
     }
     assert!(rig.writer.account().sequence().0 > u64::from(steps) / 2, "most steps did something; {ends} ended empty");
@@ -540,7 +545,12 @@ fn an_interaction_whose_content_is_lost_is_parked_and_harms_no_other() {
         assert_eq!(kind(&rig, lost), Some(StateKind::Parked));
         rig.command(Command::Resume { interaction: lost, element: None, by: "test".into() });
         assert_eq!(kind(&rig, lost), Some(StateKind::Parked));
-        rig.command(Command::Cancel { interaction: lost, reason: "lost".into(), by: "test".into() });
+        rig.command(Command::Cancel {
+            interaction: lost,
+            reason: "lost".into(),
+            by: "test".into(),
+            for_customer: true,
+        });
         assert_eq!(kind(&rig, lost), None);
     }
     assert_eq!(kind(&rig, healthy), Some(StateKind::Routing));
@@ -609,7 +619,7 @@ fn the_figures_of_a_queue_hold_over_a_restart_and_for_what_is_put_back() {
     // It waits anew; what counts for its turn is its age.
     assert_eq!(figures(&rig), [2.0, 0.0, 1.0, 0.0]);
     for interaction in rig.submitted.clone() {
-        rig.command(Command::Cancel { interaction, reason: "test".into(), by: "ana".into() });
+        rig.command(Command::Cancel { interaction, reason: "test".into(), by: "ana".into(), for_customer: true });
     }
     assert_eq!(figures(&rig), [0.0, 0.0, 1.0, 2.0]);
 }
@@ -651,7 +661,12 @@ fn the_wait_is_expected_by_how_many_have_left_the_queue_lately() {
     assert_eq!([1, 3].map(|position| expected(&rig, position)), [Some(10_000), Some(30_000)]);
     assert_eq!(own(&rig), Some(30.0), "of whoever comes next");
     rig.now = UnixMillis(21_000);
-    rig.command(Command::Cancel { interaction: rig.submitted[1], reason: "test".into(), by: "ana".into() });
+    rig.command(Command::Cancel {
+        interaction: rig.submitted[1],
+        reason: "test".into(),
+        by: "ana".into(),
+        for_customer: true,
+    });
     rig.command(Command::Release { interaction: first, by: "ana".into(), for_anyone: false });
     rig.command(Command::Take { queue: name("line"), agent: None, by: "ana".into() });
     assert_eq!(expected(&rig, 2), Some(13_333), "what was put back came anew, and has left anew");

@@ -227,9 +227,9 @@ impl Model {
             Command::Submit(submission) => self.submit(submission),
             Command::TimerDue { interaction } => self.timer_due(*interaction),
             Command::AgentTimerDue { agent } => self.agent_timer_due(agent),
-            Command::Cancel { interaction, .. } => {
+            Command::Cancel { interaction, for_customer, .. } => {
                 let i = self.find(*interaction)?;
-                self.end_offers(i, End::CustomerGone);
+                self.end_offers(i, if *for_customer { End::CustomerGone } else { End::Revoked("cancelled") });
                 self.fact(format!("cancelled {interaction}"));
                 self.take_away(i);
                 Ok(())

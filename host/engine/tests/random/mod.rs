@@ -430,7 +430,7 @@ impl Random {
         let interaction = if self.chance(0.5) { offered? } else { self.any(model) };
         let (reason, by) = ("gone".into(), "client".into());
         Some(match self.upto(2) {
-            0 => Command::Cancel { interaction, reason, by },
+            0 => Command::Cancel { interaction, reason, by, for_customer: self.chance(0.7) },
             1 => Command::Close { interaction, reason, by },
             _ => {
                 let (speaker, text) = (Speaker::Customer, "hello?".into());

@@ -241,7 +241,12 @@ impl World {
             ["lose", i] => Command::ContentLost { interaction: the(i), why: "a row is damaged".into() },
             ["time", i] => Command::TimerDue { interaction: the(i) },
             ["data", i, entry] => Command::SetUserData { interaction: the(i), entries: vec![parse_entry(entry)] },
-            ["cancel", i] => Command::Cancel { interaction: the(i), reason: "test".into(), by: by() },
+            ["cancel", i] => Command::Cancel {
+                interaction: the(i),
+                reason: "test".into(),
+                by: by(),
+                for_customer: who != "operator",
+            },
             ["resume", i] => Command::Resume { interaction: the(i), element: None, by: by() },
             ["resume", i, element] => Command::Resume { interaction: the(i), element: Some(name(element)), by: by() },
             ["take", queue] => {

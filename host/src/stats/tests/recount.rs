@@ -1031,7 +1031,7 @@ fn step(world: &mut World, slow: &mut Slow, rng: &mut StdRng, now: UnixMillis) {
                 1 => Command::Move { interaction, queue: name(["billing", "hands"][rng.random_range(0..2)]), by: by() },
                 2 => Command::Assign { interaction, agent, by: by() },
                 3 => Command::Transfer { interaction, to: Target::Agent(agent.to_string()), by: by(), for_anyone },
-                4 => Command::Cancel { interaction, reason: String::from("no"), by: by() },
+                4 => Command::Cancel { interaction, reason: String::from("no"), by: by(), for_customer: true },
                 _ => Command::Attend { interaction, attention, by: by(), for_anyone },
             };
             drop(world.run(command, now));
