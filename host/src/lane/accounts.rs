@@ -155,6 +155,7 @@ impl Accounts {
             stats: Arc::new(Stats::new(|| strategy::lower_priority(STATS_NICE))),
             activity: Activity::new(time_of_day()),
             shadows: super::shadows::Shadows::default(),
+            canaries: super::canaries::Canaries::default(),
             fault: Mutex::default(),
         });
         let world = World {
