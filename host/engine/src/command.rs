@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::callbacks::AttemptOutcome;
+use crate::canary::CanaryFigures;
 use crate::content::{Entry, Facts, Message};
 use crate::decision::{Decision, Destination, Failure, Target};
 use crate::document::{Document, DocumentKey};
@@ -269,6 +270,17 @@ pub enum Command {
         key: DocumentKey,
         /// Name of the token.
         by: String,
+    },
+    /// The calls of a binding's canary were counted. Rejected where that means nothing yet, or it is not the canary any more.
+    CanaryCounted {
+        /// The workflow.
+        workflow: Name,
+        /// Its strategy element.
+        element: Name,
+        /// The canary.
+        deployment: Name,
+        /// Of the step that it is in.
+        figures: Box<CanaryFigures>,
     },
     /// A deployment was compiled anew, for its image did not fit this machine.
     Recompiled {

@@ -18,7 +18,7 @@ use crate::live::{Live, State};
 use crate::matching::Due;
 use crate::rejection::Rejection;
 use crate::walk::Draft;
-use crate::{again, agents, callbacks, documents, outgoing};
+use crate::{again, agents, callbacks, canary, documents, outgoing};
 
 /// What an accepted command does.
 #[derive(Debug, Clone)]
@@ -250,6 +250,9 @@ pub fn decide(
         }
         Command::Put { document, by } => documents::put(account, document, by)?,
         Command::Remove { key, by } => documents::remove(account, key, by, now)?,
+        Command::CanaryCounted { workflow, element, deployment, figures } => {
+            canary::counted(account, (&workflow, &element), &deployment, &figures, now)?
+        }
         Command::Recompiled { deployment, image } => documents::recompiled(account, &deployment, image)?,
         Command::DeliveryAttempted { delivery, result } => {
             vec![attempted(account, delivery, result.err(), now)?]

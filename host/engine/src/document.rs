@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use crate::calendar::Calendar;
 use crate::callbacks::CallbackRules;
+use crate::canary::Canary;
 use crate::capacity::CapacityRule;
 use crate::content::Skill;
 use crate::decision::{Manifest, Target};
@@ -93,6 +94,9 @@ pub struct Binding {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Vec<String>)]
     pub shadows: Vec<Name>,
+    /// A deployment that takes a growing part of the calls for as long as its guards hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<Canary>,
     /// What a deployment must have shown in a replay before it gets a share. Holds from the next change on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gate: Option<Gate>,
@@ -111,7 +115,7 @@ pub struct Binding {
     pub earlier: Vec<EarlierBinding>,
 }
 
-/// What a binding was before.
+/// What a binding was before, without a canary.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EarlierBinding {
@@ -143,6 +147,7 @@ impl Binding {
             shares,
             on_failure,
             shadows: Vec::new(),
+            canary: None,
             gate: None,
             message: String::new(),
             put_by: String::new(),
@@ -153,39 +158,13 @@ impl Binding {
 
     /// Whether a deployment serves, or is asked without effect.
     pub(crate) fn names(&self, deployment: &Name) -> bool {
-        self.shares.iter().any(|share| share.deployment == *deployment) || self.shadows.contains(deployment)
+        self.serving().any(|serves| serves == deployment) || self.shadows.contains(deployment)
     }
 
-    /// What is kept of a binding's past.
-    const EARLIER_MAX: usize = 20;
-
-    /// Follows on what stood before.
-    #[must_use]
-    pub fn after(mut self, standing: Option<&Self>, by: String, at: UnixMillis) -> Self {
-        (self.put_by, self.put_at) = (by, at);
-        self.earlier = standing.map(|standing| standing.earlier.clone()).unwrap_or_default();
-        if let Some(standing) = standing {
-            self.earlier.push(EarlierBinding {
-                shares: standing.shares.clone(),
-                on_failure: standing.on_failure.clone(),
-                shadows: standing.shadows.clone(),
-                message: standing.message.clone(),
-                put_by: standing.put_by.clone(),
-                put_at: standing.put_at,
-            });
-        }
-        let over = self.earlier.len().saturating_sub(Self::EARLIER_MAX);
-        self.earlier.drain(..over);
-        self
-    }
-
-    /// What stood before it, put again; none where nothing did. Done again it goes one further back.
-    #[must_use]
-    pub fn back(&self, message: String, by: String, at: UnixMillis) -> Option<Self> {
-        let mut earlier = self.earlier.clone();
-        let EarlierBinding { shares, on_failure, shadows, .. } = earlier.pop()?;
-        let binding = Self { shares, on_failure, shadows, message, put_by: by, put_at: at, earlier, ..self.clone() };
-        Some(binding)
+    /// Those that answer calls: the shares, and a canary.
+    pub(crate) fn serving(&self) -> impl Iterator<Item = &Name> {
+        let canary = self.canary.as_ref().map(|canary| &canary.deployment);
+        self.shares.iter().map(|share| &share.deployment).chain(canary)
     }
 }
 

@@ -194,13 +194,17 @@ fn check_binding(configuration: &Configuration, binding: &Binding) -> Result<(),
     if binding.on_failure.retries > 5 {
         return Err(invalid("on_failure.retries", "0 to 5"));
     }
-    for share in &binding.shares {
-        let deployment = configuration
-            .deployments
-            .get(&share.deployment)
-            .ok_or_else(|| Rejection::DeploymentUnknown(share.deployment.clone()))?;
+    if let Some(canary) = &binding.canary {
+        if named.contains(&canary.deployment) {
+            return Err(invalid("canary.deployment", format!("`{}` has a share already", canary.deployment)));
+        }
+        canary.check()?;
+    }
+    for name in binding.serving() {
+        let deployment =
+            configuration.deployments.get(name).ok_or_else(|| Rejection::DeploymentUnknown(name.clone()))?;
         for outcome in &deployment.manifest.outcomes {
-            connected(flow, index, binding, share.deployment.as_str(), &outcome.name)?;
+            connected(flow, index, binding, name.as_str(), &outcome.name)?;
         }
     }
     check_shadows(configuration, binding)?;
@@ -248,12 +252,12 @@ fn check_gate(configuration: &Configuration, binding: &Binding) -> Result<(), Re
     let Some(gate) = &standing.gate else { return Ok(()) };
     let served = |deployment: &Name| {
         let earlier = standing.earlier.iter().flat_map(|earlier| &earlier.shares);
-        standing.shares.iter().chain(earlier).any(|share| share.deployment == *deployment)
+        standing.serving().chain(earlier.map(|share| &share.deployment)).any(|serves| serves == deployment)
     };
-    for new in binding.shares.iter().filter(|share| !served(&share.deployment)) {
+    for new in binding.serving().filter(|name| !served(name)) {
         let of_new = configuration.replays.values().filter(|report| {
             let by_one_that_serves = standing.shares.iter().any(|share| share.deployment == report.deployment);
-            report.against == new.deployment && by_one_that_serves && report.condition.is_none()
+            report.against == *new && by_one_that_serves && report.condition.is_none()
         });
         let newest = of_new.max_by_key(|report| report.created_at);
         let why = match newest {
@@ -261,7 +265,9 @@ fn check_gate(configuration: &Configuration, binding: &Binding) -> Result<(), Re
             Some(report) => gate.shut(report).map(|why| format!("the replay `{}` says: {why}", report.name)),
         };
         if let Some(why) = why {
-            return Err(invalid("shares", format!("the gate keeps `{}` out: {why}", new.deployment)));
+            let is_canary = binding.canary.as_ref().is_some_and(|canary| canary.deployment == *new);
+            let field = if is_canary { "canary.deployment" } else { "shares" };
+            return Err(invalid(field, format!("the gate keeps `{new}` out: {why}")));
         }
     }
     Ok(())

@@ -14,6 +14,7 @@ mod again;
 mod agents;
 mod calendar;
 mod callbacks;
+mod canary;
 mod capacity;
 mod command;
 mod condition;
@@ -52,6 +53,7 @@ pub use calendar::{
     Calendar, CalendarError, Exception, ExceptionHours, Hours, MomentError, Opening, TimeOfDay, Weekday,
 };
 pub use callbacks::{AttemptOutcome, Callback, CallbackRules, number};
+pub use canary::{Canary, CanaryFigures, CanaryStep, Fraction, Guards, Served, Verdict};
 pub use capacity::{CapacityRule, CapacityRuleError};
 pub use command::{AgentAction, Answer, Command, OfferAnswer, Submission};
 pub use condition::{Condition, ConditionError};
@@ -166,6 +168,12 @@ pub mod limits {
     pub const REPLAYS_MAX: usize = 200;
     /// Deployments that are asked without effect, of one binding.
     pub const SHADOWS_MAX: usize = 4;
+    /// What is kept of a binding's past.
+    pub const EARLIER_BINDINGS_MAX: usize = 20;
+    /// Steps of a canary.
+    pub const CANARY_STEPS_MAX: usize = 20;
+    /// How long a step of a canary may be told to take: 30 days.
+    pub const CANARY_STEP_S_MAX: u64 = 30 * 24 * 60 * 60;
     /// Steps of a sliding window.
     pub const STATISTIC_STEPS_MAX: u64 = 1440;
     /// Bounds of a distribution.

@@ -287,9 +287,9 @@ impl<'a> Check<'a> {
             return Exits { open: true, ..exits };
         };
         let deployments: Vec<_> =
-            binding.shares.iter().filter_map(|share| self.configuration.deployments.get(&share.deployment)).collect();
+            binding.serving().filter_map(|name| self.configuration.deployments.get(name)).collect();
         // Without all of them it is not known what may come out.
-        exits.open = deployments.len() < binding.shares.len() || deployments.is_empty();
+        exits.open = deployments.len() < binding.serving().count() || deployments.is_empty();
         exits.required =
             deployments.iter().flat_map(|d| &d.manifest.outcomes).map(|outcome| outcome.name.clone()).collect();
         exits.optional.extend(binding.on_failure.outcome.as_ref().map(ToString::to_string));

@@ -17,7 +17,6 @@ use crate::id::{CallId, InteractionId, Name, Sequence, UnixMillis};
 use crate::limits;
 use crate::live::{Live, QueuePosition, State, Wants};
 use crate::rejection::Rejection;
-use crate::segment;
 use crate::workflow::{ElementKind, Flow, Relaxation};
 
 /// An interaction while it is being moved.
@@ -394,11 +393,12 @@ impl<'a> Draft<'a> {
         let id = self.id;
         let message = failure.to_string();
         let outcome = if matches!(failure, Failure::Overrun { .. }) { "timeout" } else { "error" };
-        self.push(Event::Failed { id, call, deployment, failure });
         let (workflow, element) = self.place();
-        let policy = self.account.configuration().binding(&workflow, &element).map(|b| b.on_failure.clone());
-        let policy = policy.unwrap_or_default();
-        if attempt < policy.retries {
+        let binding = self.account.configuration().binding(&workflow, &element);
+        let falls_back = binding.is_some_and(|binding| binding.falls_back(&deployment, attempt));
+        let policy = binding.map(|binding| binding.on_failure.clone()).unwrap_or_default();
+        self.push(Event::Failed { id, call, deployment, failure });
+        if falls_back || attempt < policy.retries {
             return match self.call(visit, attempt + 1) {
                 Ok(()) => true,
                 Err(fault) => self.leave_after(fault),
@@ -493,17 +493,11 @@ impl<'a> Draft<'a> {
                 format!("no strategy is bound to `{element}` in `{workflow}`: bind one, then resume"),
             )
         })?;
-        let key = [self.id.0.as_bytes().as_slice(), workflow.as_str().as_bytes(), element.as_str().as_bytes()];
-        let share = segment::pick(&key, binding.shares.iter().map(|s| s.weight))
-            .and_then(|i| binding.shares.get(i))
-            .ok_or_else(|| Fault::error("strategy-unbound", format!("the binding of `{element}` has no shares")))?;
-        self.push(Event::CallRequested {
-            id: self.id,
-            call: CallId(self.sequence.0),
-            deployment: share.deployment.clone(),
-            visit,
-            attempt,
-        });
+        let deployment = binding
+            .choose(self.id, attempt)
+            .ok_or_else(|| Fault::error("strategy-unbound", format!("the binding of `{element}` has no shares")))?
+            .clone();
+        self.push(Event::CallRequested { id: self.id, call: CallId(self.sequence.0), deployment, visit, attempt });
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 mod bench;
 mod build;
+mod canary;
 mod cargo;
 mod case;
 mod deploy;
@@ -40,6 +41,10 @@ Examples:
   signalbox strategy deploy my-strategy/my-strategy.wasm --settings rules.json --name rules-7 --bind support/screen
   signalbox strategy bind support/screen rules-7=90 rules-8=10   # a tenth to the new one
   signalbox strategy bind support/screen rules-7 --shadow rules-9   # rules-9 is asked too, without effect
+  signalbox strategy bind support/screen rules-7 --gate 20000:2     # who is new from now on needs such a replay
+  signalbox strategy bind support/screen rules-7 --canary rules-8 --steps 5%:10m,25%:10m,100%:10m \\
+      --error-share-max 0.02 --p99-max 2ms --outcome-shift-max 0.1 --calls-min 200   # goes back by itself, or takes over
+  signalbox strategy canary support/screen                       # how far it is
   signalbox strategy rollback support/screen --message 'too many in urgent'
   signalbox strategy history support/screen
   signalbox strategy diff rules-7 rules-8
@@ -80,14 +85,20 @@ enum Command {
         #[arg(value_name = "WORKFLOW/ELEMENT", value_parser = element)]
         place: (String, String),
     },
-    /// Puts the binding that stood before again. The next call goes by it.
+    /// Shows how far a canary is, and what was counted since its step began.
+    Canary {
+        /// The workflow and its strategy element.
+        #[arg(value_name = "WORKFLOW/ELEMENT", value_parser = element)]
+        place: (String, String),
+    },
+    /// Ends a canary, where one runs; otherwise puts the binding that stood before again. The next call goes by it.
     Rollback {
         /// The workflow and its strategy element.
         #[arg(value_name = "WORKFLOW/ELEMENT", value_parser = element)]
         place: (String, String),
         /// Why.
-        #[arg(long, default_value = "rolled back")]
-        message: String,
+        #[arg(long)]
+        message: Option<String>,
     },
     /// Shows what served an element and serves it now: who put it, when and why.
     History {
@@ -128,9 +139,26 @@ struct Bind {
     /// A deployment that is asked the same, without effect; more than once for several.
     #[arg(long = "shadow", value_name = "DEPLOYMENT")]
     shadows: Vec<String>,
+    #[command(flatten)]
+    canary: canary::Plan,
+    /// Lets nobody new in before a replay of N decisions of those that serve, of which at most PERCENT % changed and none
+    /// failed. Left out: the gate that stands, if one does.
+    #[arg(long, value_name = "N:PERCENT", value_parser = gate, conflicts_with = "no_gate")]
+    gate: Option<(u64, u8)>,
+    /// Takes the gate away.
+    #[arg(long)]
+    no_gate: bool,
     /// Why.
     #[arg(long, default_value = "")]
     message: String,
+}
+
+/// `20000:2`
+fn gate(text: &str) -> Result<(u64, u8), String> {
+    let parts = text.split_once(':').and_then(|(replayed, changed)| {
+        Some((replayed.parse().ok()?, changed.parse().ok().filter(|percent| *percent <= 100)?))
+    });
+    parts.ok_or_else(|| "a gate is a number of decisions and a percentage, as 20000:2".to_owned())
 }
 
 /// What happens when a call fails.
@@ -163,9 +191,21 @@ impl Strategy {
                     );
                 }
                 let client = self.connection.client()?;
-                let extra = (bind.shadows.as_slice(), bind.message.as_str());
-                let bound = put_binding(&client, &bind.place, &bind.shares, &bind.on_failure, extra).await?;
-                output.result(&bound, |_| format!("bound {}", described(&bind.place, &bind.shares)))
+                let canary = bind.canary.document();
+                let gate = match bind.gate {
+                    Some((replayed_min, changed_percent_max)) => Keep::Other(json!({
+                        "replayed_min": replayed_min, "changed_percent_max": changed_percent_max
+                    })),
+                    None if bind.no_gate => Keep::Other(Value::Null),
+                    None => Keep::Standing,
+                };
+                let shadows = Keep::Other(json!(bind.shadows));
+                let with = With { shadows, gate, canary: canary.as_ref(), message: &bind.message };
+                let bound = put_binding(&client, &bind.place, &bind.shares, &bind.on_failure, with).await?;
+                output.result(&bound, |bound| {
+                    let canary = canary::beside(bound).map(|canary| format!(", {canary}")).unwrap_or_default();
+                    format!("bound {}{canary}", described(&bind.place, &bind.shares))
+                })
             }
             Command::Use { deployment } => {
                 let used = self.connection.client()?.get(&["deployments", &deployment, "use"], &[]).await?;
@@ -184,9 +224,14 @@ impl Strategy {
                     table(&headings, &rows)
                 })
             }
+            Command::Canary { place: (workflow, element) } => {
+                let path = ["workflows", &workflow, "elements", &element, "binding", "canary"];
+                let canary = self.connection.client()?.get(&path, &[]).await?;
+                output.result(&canary, canary::shown)
+            }
             Command::Rollback { place: (workflow, element), message } => {
                 let path = ["workflows", &workflow, "elements", &element, "binding", "rollback"];
-                let body = json!({ "message": message });
+                let body = message.map_or_else(|| json!({}), |message| json!({ "message": message }));
                 let bound = self.connection.client()?.send(Method::POST, &path, Body::Json(&body)).await?;
                 output.result(&bound, |bound| format!("{workflow}/{element} is back at {}", served(bound)))
             }
@@ -272,18 +317,51 @@ fn deployed(deployment: &Value) -> String {
     lines.join("\n")
 }
 
+/// A part of a binding.
+#[derive(Default)]
+enum Keep {
+    /// As it stands.
+    #[default]
+    Standing,
+    /// This; null for none.
+    Other(Value),
+}
+
+/// What a binding has beside its shares.
+#[derive(Default)]
+struct With<'a> {
+    shadows: Keep,
+    gate: Keep,
+    canary: Option<&'a Value>,
+    message: &'a str,
+}
+
 async fn put_binding(
     client: &Client,
     (workflow, element): &(String, String),
     shares: &[(String, u32)],
     on_failure: &OnFailure,
-    (shadows, message): (&[String], &str),
+    With { shadows, gate, canary, message }: With<'_>,
 ) -> Result<Value, Error> {
     let shares: Vec<_> =
         shares.iter().map(|(deployment, weight)| json!({ "deployment": deployment, "weight": weight })).collect();
     let mut binding = json!({ "shares": shares, "on_failure": { "retries": on_failure.retries } });
-    binding["shadows"] = json!(shadows);
+    let bindings = client.list(&["bindings"]).await?;
+    let is_it = |binding: &&Value| binding["workflow"] == workflow.as_str() && binding["element"] == element.as_str();
+    let standing = bindings.iter().find(is_it);
+    for (part, keep) in [("shadows", shadows), ("gate", gate)] {
+        let value = match keep {
+            Keep::Standing => standing.and_then(|standing| standing.get(part)).cloned().unwrap_or_default(),
+            Keep::Other(value) => value,
+        };
+        if !value.is_null() {
+            binding[part] = value;
+        }
+    }
     binding["message"] = json!(message);
+    if let Some(canary) = canary {
+        binding["canary"] = canary.clone();
+    }
     if let Some(outcome) = &on_failure.on_failure {
         binding["on_failure"]["outcome"] = json!(outcome);
     }
@@ -294,6 +372,13 @@ async fn put_binding(
             ("on_failure.outcome", "--on-failure"),
             ("shares", "DEPLOYMENT"),
             ("on_failure.retries", "--retries"),
+            ("shadows", "--shadow"),
+            ("canary.deployment", "--canary"),
+            ("canary.steps", "--steps"),
+            ("canary.guards.error_share_max", "--error-share-max"),
+            ("canary.guards.p99_max_us", "--p99-max"),
+            ("canary.guards.outcome_shift_max", "--outcome-shift-max"),
+            ("canary.guards.calls_min", "--calls-min"),
         ])
     })
 }
@@ -321,17 +406,17 @@ fn used_shown(used: &Value) -> String {
     rows.iter().map(|row| format!("{:width$}  {}", row[0], row[1])).collect::<Vec<_>>().join("\n")
 }
 
-/// Who serves, with shares where they are several.
+/// Who serves, with shares where they are several, and a canary.
 fn served(binding: &Value) -> String {
     let shares = binding["shares"].as_array().map(Vec::as_slice).unwrap_or_default();
     let one = |share: &Value| match shares.len() {
         1 => cell(share, "deployment"),
         _ => format!("{}={}", cell(share, "deployment"), cell(share, "weight")),
     };
-    shares.iter().map(one).collect::<Vec<_>>().join(" ")
+    shares.iter().map(one).chain(canary::beside(binding)).collect::<Vec<_>>().join(" ")
 }
 
-/// What serves now, and what served before, the newest first.
+/// What serves now, and what served before, the newest first; below it why that serves now, where that is long.
 fn history(binding: &Value) -> String {
     let earlier = binding["earlier"].as_array().into_iter().flatten().rev();
     let row = |binding: &Value| {
@@ -339,7 +424,9 @@ fn history(binding: &Value) -> String {
         vec![served(binding), at, cell(binding, "put_by"), shortened(&cell(binding, "message"), 60)]
     };
     let rows: Vec<_> = std::iter::once(binding).chain(earlier).map(row).collect();
-    table(&["served by", "put", "by", "message"], &rows)
+    let why = cell(binding, "message");
+    let in_full = if why.chars().count() > 60 { format!("\n\n{why}") } else { String::new() };
+    table(&["served by", "put", "by", "message"], &rows) + &in_full
 }
 
 /// Collects where two JSON values differ, as deep as they have the same shape.

@@ -17,7 +17,7 @@ use super::body::{Json, Parameters};
 use super::cursor::Page;
 use super::document::{Condition, named, put_status, tag, tagged};
 use super::{Problem, State, now};
-use crate::lane::ShadowView;
+use crate::lane::{CanaryView, ShadowView};
 
 pub(super) fn routes() -> OpenApiRouter<State> {
     OpenApiRouter::new()
@@ -25,6 +25,7 @@ pub(super) fn routes() -> OpenApiRouter<State> {
         .routes(routes!(get, put, delete))
         .routes(routes!(roll_back))
         .routes(routes!(shadows))
+        .routes(routes!(canary))
 }
 
 /// Lists bindings.
@@ -55,6 +56,9 @@ async fn get(caller: Caller<Review>, parameters: Parameters) -> Result<Response,
 }
 
 /// Binds deployments to an element. Calls that are under way finish on what they began with.
+///
+/// With a `canary` it begins at the first step, and goes on by itself. To take its deployment in at once, put a binding with
+/// that as a share; to end it, roll back.
 #[utoipa::path(
     put,
     path = "/v1/accounts/{account}/workflows/{workflow}/elements/{element}/binding",
@@ -82,8 +86,16 @@ async fn put(
 }
 
 async fn bind(caller: &Caller<Operate>, binding: &Binding) -> Result<(), Problem> {
+    let configuration = caller.configuration();
+    let is_unknown = |name: &Name| !configuration.deployments.contains_key(name);
+    let shares_unknown = binding.shares.iter().any(|share| is_unknown(&share.deployment));
+    let canary_unknown = binding.canary.as_ref().is_some_and(|canary| is_unknown(&canary.deployment));
     let put = caller.put(Document::Binding(Arc::new(binding.clone()))).await;
     put.map(drop).map_err(|problem| match problem.code() {
+        "deployment-unknown" if canary_unknown && !shares_unknown => problem.named_in("canary.deployment"),
+        "deployment-unknown" if binding.shadows.iter().any(is_unknown) && !shares_unknown => {
+            problem.named_in("shadows")
+        }
         "deployment-unknown" => problem.named_in("shares"),
         _ => problem,
     })
@@ -93,11 +105,12 @@ async fn bind(caller: &Caller<Operate>, binding: &Binding) -> Result<(), Problem
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 struct Rollback {
-    /// In words, at most 4 KiB. Left out: `rolled back`.
+    /// In words, at most 4 KiB. Left out: `rolled back`, of a canary `canary ended`.
     message: Option<String>,
 }
 
-/// Puts what stood before again, and takes it off the list of what was earlier: done twice it goes two back.
+/// Ends a canary, where one runs: the shares serve all again. Otherwise puts what stood before again, and takes it off the
+/// list of what was earlier: done twice it goes two back.
 #[utoipa::path(
     post,
     path = "/v1/accounts/{account}/workflows/{workflow}/elements/{element}/binding/rollback",
@@ -114,8 +127,10 @@ async fn roll_back(
     let _held = caller.state.documents(&caller.lane).await;
     let standing = caller.lane.published().configuration.binding(&workflow, &element).cloned();
     let standing = standing.ok_or_else(|| Problem::unknown("binding", format!("{workflow}/{element}")))?;
-    let message = message.unwrap_or_else(|| "rolled back".to_owned());
-    let binding = standing.back(message, caller.by(), now()).ok_or_else(Problem::nothing_earlier)?;
+    let ended = if standing.canary.is_some() { "canary ended" } else { "rolled back" };
+    let message = message.unwrap_or_else(|| ended.to_owned());
+    let exists = |deployment: &Name| caller.configuration().deployments.contains_key(deployment);
+    let binding = standing.back(message, caller.by(), now(), exists).ok_or_else(Problem::nothing_earlier)?;
     bind(&caller, &binding).await?;
     Ok(tagged(StatusCode::OK, &binding))
 }
@@ -132,6 +147,19 @@ async fn shadows(caller: Caller<Operate>, parameters: Parameters) -> Result<Answ
     let shadows = caller.lane.shadows(&workflow, &element);
     let shadows = shadows.ok_or_else(|| Problem::unknown("binding", format!("{workflow}/{element}")))?;
     Ok(Answer(Page::whole(shadows)))
+}
+
+/// Shows how far the canary of an element's binding is, and what was counted since its step began.
+#[utoipa::path(
+    get,
+    path = "/v1/accounts/{account}/workflows/{workflow}/elements/{element}/binding/canary",
+    security(("token" = ["operator"])),
+    responses((status = 200, description = "The canary.", body = CanaryView))
+)]
+async fn canary(caller: Caller<Operate>, parameters: Parameters) -> Result<Answer<CanaryView>, Problem> {
+    let (workflow, element): (Name, Name) = (parameters.get("workflow")?, parameters.get("element")?);
+    let canary = caller.lane.canary(&workflow, &element);
+    canary.map(Answer).ok_or_else(|| Problem::unknown("canary", format!("{workflow}/{element}")))
 }
 
 /// Takes the binding of an element away; interactions that come there are parked.

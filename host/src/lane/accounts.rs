@@ -14,7 +14,7 @@ use super::calls::WINDOW;
 use super::effects::World;
 use super::loaders::Loaders;
 use super::writer::Writer;
-use super::{Error, Lane, Published, Shared, shadows};
+use super::{Error, Lane, Published, Shared, canaries, shadows};
 use crate::outbox::Outbox;
 use crate::stats::Stats;
 use crate::store::{self, AccountNumber, AccountRow, Batch, Head, Store};
@@ -155,6 +155,7 @@ impl Accounts {
             stats: Arc::new(Stats::new(|| strategy::lower_priority(STATS_NICE))),
             activity: Activity::new(Instant::now()),
             shadows: shadows::Shadows::default(),
+            canaries: canaries::Canaries::default(),
             fault: Mutex::default(),
         });
         let world = World {

@@ -14,6 +14,7 @@ mod accounts;
 mod activity;
 mod breaker;
 mod calls;
+mod canaries;
 mod clock;
 mod comparison;
 mod deliveries;
@@ -46,6 +47,7 @@ use tokio::sync::{mpsc, oneshot};
 use activity::Activity;
 
 pub use accounts::{Accounts, Options, SYSTEM};
+pub use canaries::CanaryView;
 pub use effects::load;
 pub use replay::{Progress, Replay, Replayers};
 pub use sessions::{SESSIONS_OF_AGENT_MAX, Session, Snapshot, Update};
@@ -161,6 +163,7 @@ struct Shared {
     stats: Arc<Stats>,
     activity: Activity,
     shadows: shadows::Shadows,
+    canaries: canaries::Canaries,
     /// What is wrong while commits fail.
     fault: Mutex<Option<&'static str>>,
 }
@@ -283,6 +286,12 @@ impl Lane {
         let binding = configuration.binding(workflow, element)?;
         let of = |shadow: &Name| self.shared.shadows.view(&(workflow.clone(), element.clone(), shadow.clone()));
         Some(binding.shadows.iter().map(of).collect())
+    }
+
+    /// How far the canary of an element's binding is; none where there is none.
+    #[must_use]
+    pub fn canary(&self, workflow: &Name, element: &Name) -> Option<CanaryView> {
+        self.shared.canaries.view(&(workflow.clone(), element.clone()))
     }
 
     /// Finishes what waits, and ends.

@@ -116,6 +116,7 @@ fn writer(store: &Arc<Store>, number: AccountNumber, account: Account, held: &Ar
         stats: Arc::new(Stats::default()),
         activity: Activity::new(Instant::now().checked_sub(Duration::from_secs(10)).unwrap()),
         shadows: super::shadows::Shadows::default(),
+        canaries: super::canaries::Canaries::default(),
         fault: Mutex::default(),
     };
     let head = Head { sequence: account.sequence(), epoch: 1, at: UnixMillis(0) };
@@ -809,4 +810,126 @@ fn a_command_sees_what_the_one_before_it_in_the_same_batch_has_written() {
     assert!(replies.into_iter().all(|mut reply| reply.try_recv().unwrap().is_ok()));
     let content = rig.store.content(rig.number, interaction).unwrap().unwrap();
     assert_eq!(content.facts.user_data.keys().map(String::as_str).collect::<Vec<_>>(), ["a", "b", "c"]);
+
+impl Rig {
+    fn canary(&self) -> Option<engine::Canary> {
+        let binding = self.writer.account().configuration().binding(&name("support"), &name("screen"));
+        binding.and_then(|binding| binding.canary.clone())
+    }
+
+    /// Submits so many, none like those of another seed.
+    fn submit_many(&mut self, seed: u64, count: usize) -> Vec<InteractionId> {
+        let mut random = StdRng::seed_from_u64(seed);
+        let submit = |_| {
+            let mut request = self.submit(&mut random);
+            let Request::Submit(submission, idempotency, _) = &mut request else { unreachable!() };
+            *idempotency = None;
+            let id = submission.id;
+            self.turn(Vec::new(), vec![request]);
+            id
+        };
+        (0..count).map(submit).collect()
+    }
+
+    /// Has each call answered that is made at the element `screen`.
+    fn screened(&mut self, answer: impl Fn(&str) -> super::shadows::Outcome) {
+        loop {
+            let calls = std::mem::take(&mut self.held.lock().unwrap().calls);
+            let calls = calls.into_iter().filter(|(_, (_, request))| request.element == "screen");
+            let answers: Vec<_> = calls
+                .map(|(call, (deployment, request))| {
+                    let result = CallResult { outcome: answer(deployment.as_str()), record: Recorded::default() };
+                    Answer::Called { call, request: Box::new(request), deployment, result }
+                })
+                .collect();
+            if answers.is_empty() {
+                return;
+            }
+            self.turn(answers, Vec::new());
+        }
+    }
+}
+
+fn stop() -> super::shadows::Outcome {
+    Ok(Decision { outcome: "stop".into(), actions: Vec::new(), reason: String::new() })
+}
+
+fn put_canary(rig: &mut Rig, guards: serde_json::Value) {
+    let binding = json!({"workflow": "support", "element": "screen", "shares": [{"deployment": "screening-1", "weight": 1}],
+        "canary": {"deployment": "screening-2", "guards": guards,
+                   "steps": [{"percent": 50, "for_s": 1}, {"percent": 100, "for_s": 1}]}});
+    let binding = Arc::new(serde_json::from_value(binding).unwrap());
+    rig.command(Command::Put { document: Document::Binding(binding), by: "test".into() });
+}
+
+#[test]
+fn a_canary_goes_on_when_its_time_is_over_and_waits_without_looking() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut rig = Rig::new(directory.path());
+    put_canary(&mut rig, json!({"error_share_max": 0.1, "outcome_shift_max": 0.5, "calls_min": 5}));
+    assert_eq!(rig.writer.pause(), None, "before there were calls nothing is due");
+    rig.submit_many(1, 60);
+    rig.screened(|_| stop());
+    assert_eq!(rig.writer.pause(), Some(Duration::from_secs(1)));
+
+    // A restart begins the step again.
+    rig.now = rig.now.plus(900);
+    rig.restart();
+    rig.submit_many(2, 60);
+    rig.screened(|_| stop());
+    assert_eq!(rig.writer.pause(), Some(Duration::from_secs(1)));
+    rig.now = rig.now.plus(1000);
+    rig.turn(Vec::new(), Vec::new());
+    assert_eq!(rig.canary().map(|canary| canary.step), Some(1));
+    assert_eq!(rig.writer.pause(), None, "the next step has its own calls to wait for");
+
+    rig.submit_many(3, 10);
+    rig.screened(|_| stop());
+    rig.now = rig.now.plus(1000);
+    rig.turn(Vec::new(), Vec::new());
+    assert_eq!(rig.canary(), None);
+    let binding = rig.writer.account().configuration().binding(&name("support"), &name("screen")).unwrap();
+    assert_eq!((binding.shares[0].deployment.as_str(), binding.put_by.as_str()), ("screening-2", "signalbox"));
+    rig.check();
+}
+
+#[test]
+fn no_failure_of_a_canary_is_missed_and_each_is_made_good_by_the_shares() {
+    let undeclared = || Ok(Decision { outcome: "nowhere".into(), actions: Vec::new(), reason: String::new() });
+    let kinds: [(&str, &dyn Fn() -> super::shadows::Outcome); 5] = [
+        ("refused", &undeclared),
+        ("trap", &|| Err(Failure::Trap("unreachable".into()))),
+        ("overrun", &|| Err(Failure::Overrun { deadline_ms: 50 })),
+        ("unavailable", &|| Err(Failure::Unavailable("it is taken out".into()))),
+        ("other", &|| Err(Failure::Other("not mine".into()))),
+    ];
+    for (code, failure) in kinds {
+        let directory = tempfile::tempdir().unwrap();
+        let mut rig = Rig::new(directory.path());
+        put_canary(&mut rig, json!({"error_share_max": 0.5, "calls_min": 5}));
+        rig.submit_many(1, 40);
+        rig.screened(|deployment| if deployment == "screening-2" { failure() } else { stop() });
+        assert_eq!(rig.canary(), None, "{code}");
+        let binding = rig.writer.account().configuration().binding(&name("support"), &name("screen")).unwrap();
+        assert!(
+            binding.message.contains("its error share is 1") && binding.message.contains(code),
+            "{}",
+            binding.message
+        );
+        assert_eq!(rig.writer.account().live_count(), 0, "{code}: all left by `stop`");
+        rig.check();
+    }
+}
+
+#[test]
+fn a_failure_counts_although_its_interaction_was_cancelled() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut rig = Rig::new(directory.path());
+    put_canary(&mut rig, json!({"error_share_max": 0.5, "calls_min": 5}));
+    for interaction in rig.submit_many(1, 40) {
+        rig.command(Command::Cancel { interaction, reason: "gone".into(), by: "test".into(), for_customer: true });
+    }
+    rig.screened(|_| Err(Failure::Trap("unreachable".into())));
+    assert_eq!(rig.canary(), None);
+    rig.check();
 }

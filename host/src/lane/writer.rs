@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 
 use signalbox_engine::{
     self as engine, Account, AgentAction, CallId, Command, Configuration, Content, DeliveryKey, Deployment, Digest,
-    DocumentKind, Ended, Event, Facts, InteractionId, Name, Observed, Observing, Record, SecondLogin, State,
+    Document, DocumentKind, Ended, Event, Facts, InteractionId, Name, Observed, Observing, Record, SecondLogin, State,
     Transcript, UnixMillis,
 };
 use tokio::sync::oneshot;
 
 use super::breaker::Breakers;
 use super::calls::{Calls, Handed};
+use super::canaries::{End, Place};
 use super::clock::Clock;
 use super::deliveries::Deliveries;
 use super::effects::{Effects, Shadow};
@@ -184,6 +185,7 @@ impl Writer {
         self.calls.reset(&self.account);
         self.endpoints.reset(&self.account, self.now);
         self.publish();
+        self.shared.canaries.reset(self.account.configuration());
         self.shared.stats.reset(&self.account);
         match self.store.statistics(self.shared.number) {
             Ok((checkpoint, observed)) => self.shared.stats.restore(&self.account, Saved { checkpoint, observed }),
@@ -233,7 +235,8 @@ impl Writer {
         if failed || self.account.match_due().is_some() || self.sessions.has_gone() {
             return Some(Duration::ZERO);
         }
-        let next = [self.account.next_timer(), self.deliveries.next(&self.account)].into_iter().flatten().min();
+        let next = [self.account.next_timer(), self.deliveries.next(&self.account), self.shared.canaries.next()];
+        let next = next.into_iter().flatten().min();
         let due = next.map(|next| Duration::from_millis(next.0.saturating_sub(self.now.0)));
         due.into_iter().chain(self.census.pause()).min()
     }
@@ -284,6 +287,7 @@ impl Writer {
             return;
         }
         self.figures.borrow_mut().clear();
+        self.shared.canaries.begin(self.now);
         let mut work = Work {
             batch: Batch::new(self.shared.number),
             contents: BTreeMap::new(),
@@ -341,6 +345,7 @@ impl Writer {
             self.finish_where_large(&mut work);
         }
         self.serve_agents(&mut work);
+        self.judge_canaries(&mut work);
         self.finish(&mut work);
         if self.down_until.is_none() {
             self.census.take(&self.shared.stats, &self.account);
@@ -388,6 +393,41 @@ impl Writer {
         }
     }
 
+    /// Lets canaries go on or away whose figures mean something by now.
+    fn judge_canaries(&mut self, work: &mut Work) {
+        for (place, deployment, figures) in self.shared.canaries.judged(self.now) {
+            if self.down_until.is_some() {
+                return;
+            }
+            let (workflow, element) = place.clone();
+            let figures = Box::new(figures);
+            if !self.effect(work, Command::CanaryCounted { workflow, element, deployment, figures }) {
+                self.shared.canaries.begin_again(&place, self.now);
+                continue;
+            }
+            let binding = self.account.configuration().binding(&place.0, &place.1);
+            let (account, workflow, element) = (&self.shared.name, &place.0, &place.1);
+            match binding.map(|binding| (binding.canary.as_ref().map(|canary| canary.step), &binding.message)) {
+                Some((None, why)) => tracing::warn!(%account, %workflow, %element, why, "a canary has ended"),
+                Some((Some(step), _)) => tracing::info!(%account, %workflow, %element, step, "a canary goes on"),
+                None => {}
+            }
+            self.finish_where_large(work);
+        }
+    }
+
+    /// Where an awaited call is made, and which attempt it is; asked for only where somebody counts.
+    fn called(&self, interaction: InteractionId) -> Option<(Place, u8)> {
+        if self.shared.canaries.is_empty() {
+            return None;
+        }
+        let live = self.account.live(interaction)?;
+        let State::Routing { attempt, .. } = &live.state else { return None };
+        let frame = live.frame()?;
+        let flow = self.account.configuration().flow(frame.workflow.as_str(), frame.version)?;
+        Some(((frame.workflow.clone(), flow.element(frame.element).id.clone()), *attempt))
+    }
+
     fn answer(&mut self, work: &mut Work, answer: Answer) {
         match answer {
             Answer::Called { call, request, deployment, result } => {
@@ -403,6 +443,8 @@ impl Writer {
                 let facts = Facts { transcript: Transcript::default(), ..request.content.facts.clone() };
                 let interaction = request.interaction;
                 let recorded = result.record.encode();
+                let place = (request.workflow.clone(), request.element.clone());
+                let end = result.outcome.as_ref().map(drop).map_err(engine::Failure::code);
                 let row = DecisionRow {
                     call,
                     deployment: deployment.clone(),
@@ -419,7 +461,15 @@ impl Writer {
                 let command = Command::StrategyAnswered { call, interaction, answer };
                 if self.effect(work, command) {
                     work.batch.decision(&self.store, interaction, &row);
+                } else if let Err(code) = end {
+                    // Its interaction has gone on, or ended: the call failed all the same.
+                    self.shared.canaries.count(&place, &deployment, 0, End::Failed(code));
                 }
+                self.shared.canaries.took(
+                    &place,
+                    &deployment,
+                    result.record.instantiate_ns.saturating_add(result.record.guest_ns),
+                );
                 self.note(&deployment, interaction, call, &result.record);
             }
             Answer::Loaded { deployment, result, image } => {
@@ -551,6 +601,10 @@ impl Writer {
     fn step(&mut self, work: &mut Work, command: Command) -> Result<(), Error> {
         let content = engine::reads(&self.account, &command).map(|id| self.content(work, id)).transpose()?;
         let contact = content.as_ref().and_then(|content| content.message.contact()).map(str::to_owned);
+        let called = match &command {
+            Command::StrategyAnswered { interaction, .. } => self.called(*interaction),
+            _ => None,
+        };
         let figures = TurnFigures { stats: &self.shared.stats, read: &self.figures, now: self.now };
         let decided = engine::decide(&self.account, command, content, &figures, self.now)?;
         let record = decided.record;
@@ -585,6 +639,9 @@ impl Writer {
                 Event::DocumentPut { document, .. } => {
                     work.configuration_changed = true;
                     work.batch.document(&self.store, document);
+                    if let Document::Binding(binding) = document {
+                        self.shared.canaries.put(binding, self.now);
+                    }
                 }
                 Event::DocumentRemoved { key, .. } => {
                     work.configuration_changed = true;
@@ -597,6 +654,9 @@ impl Writer {
                     }
                     if key.kind == DocumentKind::Agent {
                         self.shared.activity.forget(&key.name);
+                    }
+                    if let Some(element) = &key.element {
+                        self.shared.canaries.forget(&(key.name.clone(), element.clone()));
                     }
                 }
                 Event::DeliveryChanged { delivery, state } => work.batch.delivery(&self.store, delivery, state),
@@ -616,6 +676,17 @@ impl Writer {
                     touched.insert(*id);
                 }
                 _ => touched.extend(event.interaction()),
+            }
+            if let Some((place, attempt)) = &called {
+                match event {
+                    Event::Answered { deployment, outcome, .. } => {
+                        self.shared.canaries.count(place, deployment, *attempt, End::Decided(outcome));
+                    }
+                    Event::Failed { deployment, failure, .. } => {
+                        self.shared.canaries.count(place, deployment, *attempt, End::Failed(failure.code()));
+                    }
+                    _ => {}
+                }
             }
         }
         for id in touched {

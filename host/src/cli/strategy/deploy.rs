@@ -7,7 +7,7 @@ use clap::Args;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{OnFailure, asset, described, element, put_binding};
+use super::{OnFailure, With, asset, described, element, put_binding};
 use crate::cli::client::{Body, Client, fits};
 use crate::cli::document::read_text;
 use crate::cli::error::Error;
@@ -91,7 +91,8 @@ impl Deploy {
         for place in &self.bind {
             let began = Instant::now();
             let share = [(name.clone(), 1)];
-            put_binding(client, place, &share, &self.on_failure, (&[], self.message.as_deref().unwrap_or_default()))
+            let with = With { message: self.message.as_deref().unwrap_or_default(), ..With::default() };
+            put_binding(client, place, &share, &self.on_failure, with)
                 .await
                 .map_err(|error| self.unbound(error, &name, place))?;
             output.timed(&format!("bound {}", described(place, &share)), began.elapsed());

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::deploy::{can_be_bound, upload};
 use super::project::Project;
-use super::{OnFailure, element, put_binding, test};
+use super::{OnFailure, With, element, put_binding, test};
 use crate::cli::client::{Body, Client};
 use crate::cli::document::read_json;
 use crate::cli::error::Error;
@@ -105,7 +105,8 @@ impl Watch {
         let body = json!({ "strategy": strategy, "settings": settings, "message": "saved" });
         let deployment: Value = client.send_long(Method::POST, &["deployments"], Body::Json(&body)).await?;
         let name = cell(&deployment, "name");
-        put_binding(client, &self.bind, &[(name.clone(), 1)], &self.on_failure, (&[], "watched")).await?;
+        let with = With { message: "watched", ..With::default() };
+        put_binding(client, &self.bind, &[(name.clone(), 1)], &self.on_failure, with).await?;
         Ok(name)
     }
 }

@@ -1,0 +1,267 @@
+//! Canaries: who is dealt to them, what comes of their failures, and how they go on or away.
+
+#![allow(clippy::unwrap_used)]
+
+mod world;
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use signalbox_engine::{
+    Binding, CallTimes, CanaryFigures, Command, Document, Event, Rejection, Served, State, UnixMillis, Workflow,
+};
+use world::{World, id, name, scenario};
+
+const SUPPORT: &str = r#"{"name": "support",
+    "elements": [
+        {"id": "start", "kind": "start"},
+        {"id": "screen", "kind": "strategy"},
+        {"id": "desk", "kind": "queue", "queue": "desk"},
+        {"id": "failed", "kind": "end", "disposition": "failed"},
+        {"id": "done", "kind": "end"}],
+    "connectors": [
+        {"from": "start", "outcome": "next", "to": "screen"},
+        {"from": "screen", "outcome": "clean", "to": "desk"},
+        {"from": "screen", "outcome": "error", "to": "failed"},
+        {"from": "desk", "outcome": "completed", "to": "done"}]}"#;
+
+fn world() -> World {
+    let mut world = World::default();
+    for deployment in ["old", "new"] {
+        world.deploy(deployment, &["clean"]);
+    }
+    world.workflow(SUPPORT);
+    world
+}
+
+fn with(canary: &Value) -> Value {
+    json!({"workflow": "support", "element": "screen", "shares": [{"deployment": "old", "weight": 1}], "canary": canary})
+}
+
+fn canary(steps: &[(u8, u64)]) -> Value {
+    let steps: Vec<_> = steps.iter().map(|(percent, for_s)| json!({"percent": percent, "for_s": for_s})).collect();
+    json!({"deployment": "new", "steps": steps, "guards": {"error_share_max": 0.1, "calls_min": 10}})
+}
+
+/// Puts a binding as the API does: after the one that stands.
+fn put(world: &mut World, binding: Value, at: u64) -> Result<Binding, Rejection> {
+    let binding: Binding = serde_json::from_value(binding).unwrap();
+    let standing = standing(world);
+    let binding = binding.after(standing.as_ref(), "ann".into(), UnixMillis(at));
+    let document = Document::Binding(binding.clone().into());
+    world.try_at(Command::Put { document, by: "ann".into() }, UnixMillis(at)).map(|_| binding)
+}
+
+fn standing(world: &World) -> Option<Binding> {
+    world.account.configuration().binding(&name("support"), &name("screen")).map(|binding| Binding::clone(binding))
+}
+
+fn served(failures: u64, decisions: u64) -> Served {
+    let by =
+        |what: &str, count: u64| (count > 0).then(|| (what.to_owned(), count)).into_iter().collect::<BTreeMap<_, _>>();
+    Served {
+        calls: failures + decisions,
+        failures: by("trap", failures),
+        outcomes: by("clean", decisions),
+        times: CallTimes::default(),
+    }
+}
+
+fn counted(world: &mut World, canary: Served, since: u64, now: u64) -> Result<Vec<Event>, Rejection> {
+    let figures = Box::new(CanaryFigures { since: UnixMillis(since), canary, rest: served(0, 100) });
+    let (workflow, element, deployment) = (name("support"), name("screen"), name("new"));
+    world.try_at(Command::CanaryCounted { workflow, element, deployment, figures }, UnixMillis(now))
+}
+
+fn shares(binding: &Binding) -> Vec<&str> {
+    binding.shares.iter().map(|share| share.deployment.as_str()).collect()
+}
+
+#[test]
+fn what_a_canary_fails_at_the_shares_do_and_retries_are_theirs() {
+    let mut world = world();
+    put(&mut world, with(&canary(&[(100, 60)])), 0).unwrap();
+    scenario(
+        world,
+        "
+        @0   submit chat support             => submitted i1, at start, at screen by next, called new
+        @1   fail i1 trap                    => failed trap, called old again 1
+        @2   answer i1 clean                 => answered clean, at desk by clean, queued desk
+        @3   submit chat support             => submitted i2, at start, at screen by next, called new
+        @4   fail i2 trap                    => failed trap, called old again 1
+        @5   fail i2 trap                    => failed trap, at failed by error, data disposition=failed, completed failed
+        @6   undeploy new                    => rejected document-in-use
+        @7   submit chat support             => submitted i3, at start, at screen by next, called new
+        @8   bind support screen old         => bound
+        @9   fail i3 trap                    => failed trap, called old again 1
+        @10  undeploy new                    => undeployed
+    ",
+    );
+}
+
+#[test]
+fn steps_follow_each_other_and_after_the_last_the_canary_is_the_only_share() {
+    let mut world = world();
+    put(
+        &mut world,
+        json!({"workflow": "support", "element": "screen", "shares": [{"deployment": "old", "weight": 1}]}),
+        1,
+    )
+    .unwrap();
+    let bound = put(&mut world, with(&canary(&[(5, 60), (50, 120)])), 1000).unwrap();
+    assert_eq!((bound.earlier.len(), bound.canary.map(|it| (it.step, it.step_at.0))), (1, Some((0, 1000))));
+    let early = counted(&mut world, served(0, 10), 1000, 60_999).unwrap_err();
+    assert_eq!(early.code(), "not-due");
+    let few = counted(&mut world, served(0, 9), 1000, 61_000).unwrap_err();
+    assert_eq!(few.code(), "not-due");
+
+    let events = counted(&mut world, served(1, 9), 1000, 61_000).unwrap();
+    assert!(matches!(events.as_slice(), [Event::DocumentPut { by, .. }] if by == "signalbox"), "{events:?}");
+    let second = standing(&world).unwrap();
+    assert_eq!(second.canary.as_ref().map(|it| (it.step, it.step_at.0)), Some((1, 61_000)));
+    assert_eq!((second.put_by.as_str(), second.earlier.len()), ("ann", 1), "it is still the binding that ann put");
+
+    // Other guards do not send it back to its first step; other steps do.
+    let mut loose = canary(&[(5, 60), (50, 120)]);
+    loose["guards"]["error_share_max"] = json!(0.5);
+    assert_eq!(put(&mut world, with(&loose), 62_000).unwrap().canary.map(|it| it.step), Some(1));
+
+    counted(&mut world, served(0, 10), 62_000, 182_000).unwrap();
+    let promoted = standing(&world).unwrap();
+    assert_eq!((shares(&promoted), promoted.canary.is_none()), (vec!["new"], true));
+    assert_eq!(promoted.message, "canary `new`, put by ann, promoted after 2 steps");
+    assert_eq!((promoted.put_by.as_str(), promoted.put_at.0, promoted.earlier.len()), ("signalbox", 182_000, 1));
+    let back = promoted.back("no".into(), "ann".into(), UnixMillis(190_000), |_| true).unwrap();
+    assert_eq!((shares(&back), back.earlier.len()), (vec!["old"], 0));
+    assert_eq!(counted(&mut world, served(0, 10), 0, 999_000).unwrap_err().code(), "not-awaited");
+}
+
+#[test]
+fn a_broken_guard_takes_the_canary_away_and_says_why() {
+    let mut world = world();
+    put(&mut world, with(&canary(&[(5, 60), (50, 120)])), 1000).unwrap();
+    counted(&mut world, served(2, 8), 1000, 1001).unwrap();
+    let binding = standing(&world).unwrap();
+    assert_eq!((shares(&binding), binding.canary.is_none()), (vec!["old"], true));
+    assert_eq!(
+        binding.message,
+        "canary `new`, put by ann, rolled back in step 1 of 2 (5 %): its error share is 0.2, at most 0.1 is allowed: \
+         2 of 10 calls failed (trap 2)"
+    );
+    assert_eq!(binding.put_by, "signalbox");
+}
+
+#[test]
+fn a_rollback_ends_a_canary_and_the_next_goes_to_what_stood_before() {
+    let mut world = world();
+    let plain = |deployment: &str| json!({"workflow": "support", "element": "screen", "shares": [{"deployment": deployment, "weight": 1}]});
+    put(&mut world, plain("new"), 1).unwrap();
+    put(&mut world, plain("old"), 2).unwrap();
+    put(&mut world, with(&canary(&[(5, 60)])), 3).unwrap();
+    let back = |binding: &Binding| binding.back("ended".into(), "bob".into(), UnixMillis(4), |_| true);
+    let ended = back(&standing(&world).unwrap()).unwrap();
+    assert_eq!((shares(&ended), ended.canary.is_none(), ended.message.as_str()), (vec!["old"], true, "ended"));
+    let before = back(&ended).unwrap();
+    assert_eq!(shares(&before), ["new"]);
+    assert_eq!(back(&before), None);
+}
+
+#[test]
+fn a_canary_keeps_its_interactions_as_its_part_grows_and_leaves_the_others_where_they_are() {
+    let mut world = world();
+    world.deploy("third", &["clean"]);
+    let mut called = Vec::new();
+    for percent in [1, 10, 40, 100] {
+        let mut binding = with(&canary(&[(percent, 60)]));
+        binding["shares"] = json!([{"deployment": "old", "weight": 1}, {"deployment": "third", "weight": 1}]);
+        // The same identifiers each time.
+        let (account, mut world) = (world.account.clone(), World::default());
+        world.account = account;
+        put(&mut world, binding, 0).unwrap();
+        let dealt = (1..=400).map(|n| {
+            world.at(1, "submit chat support");
+            match &world.account.live(id(n)).unwrap().state {
+                State::Routing { deployment, .. } => deployment.to_string(),
+                other => panic!("{other:?}"),
+            }
+        });
+        called.push(dealt.collect::<Vec<_>>());
+    }
+    for pair in called.windows(2) {
+        for (before, after) in pair[0].iter().zip(&pair[1]) {
+            assert!(after == "new" || after == before, "{before} became {after}");
+        }
+    }
+    let of = |step: usize, wanted: &str| called[step].iter().filter(|it| *it == wanted).count();
+    assert_eq!(of(3, "new"), 400);
+    assert!((120..=200).contains(&of(2, "new")), "{}", of(2, "new"));
+    for share in ["old", "third"] {
+        assert!((90..=150).contains(&of(2, share)), "{share} gets its half of the rest: {}", of(2, share));
+    }
+}
+
+#[test]
+fn a_canary_that_makes_no_sense_is_refused_with_the_field_at_fault() {
+    let mut world = world();
+    let mut refused = |change: &dyn Fn(&mut Value)| {
+        let mut wanted = with(&canary(&[(5, 60), (50, 120)]));
+        change(&mut wanted);
+        put(&mut world, wanted, 0).unwrap_err().to_string()
+    };
+    let cases: [(&dyn Fn(&mut Value), &str); 9] = [
+        (&|b| b["canary"]["steps"] = json!([]), "canary.steps: 1 to 20 steps"),
+        (&|b| b["canary"]["steps"][1]["percent"] = json!(5), "canary.steps: each step has a greater"),
+        (&|b| b["canary"]["steps"][1]["percent"] = json!(101), "canary.steps: a step's `percent`"),
+        (&|b| b["canary"]["steps"][0]["for_s"] = json!(0), "canary.steps: a step's `for_s`"),
+        (&|b| b["canary"]["guards"] = json!({}), "canary.guards: give at least one"),
+        (&|b| b["canary"]["guards"]["calls_min"] = json!(0), "canary.guards.calls_min"),
+        (&|b| b["canary"]["guards"]["p99_max_us"] = json!(0), "canary.guards.p99_max_us"),
+        (&|b| b["canary"]["deployment"] = json!("old"), "canary.deployment: `old` has a share already"),
+        (&|b| b["canary"]["deployment"] = json!("nothing"), "there is no deployment"),
+    ];
+    for (change, wanted) in cases {
+        let why = refused(change);
+        assert!(why.contains(wanted), "{why} is not {wanted}");
+    }
+    let whole = refused(&|b| {
+        b["canary"] = canary(&[(100, 60)]);
+        b["canary"]["guards"]["outcome_shift_max"] = json!(0.1);
+    });
+    assert!(whole.starts_with("canary.guards.outcome_shift_max"), "{whole}");
+}
+
+#[test]
+fn the_outcomes_of_a_canary_are_connected_as_those_of_a_share() {
+    let mut world = world();
+    world.deploy("wide", &["clean", "spam"]);
+    let mut wanted = with(&canary(&[(5, 60)]));
+    wanted["canary"]["deployment"] = json!("wide");
+    assert_eq!(put(&mut world, wanted, 0).unwrap_err().code(), "outcome-unconnected");
+    put(&mut world, with(&canary(&[(5, 60)])), 0).unwrap();
+    let mut without: Workflow = serde_json::from_str(SUPPORT).unwrap();
+    without.connectors.retain(|connector| connector.outcome != "clean");
+    let put = world.put(Document::Workflow(without.into(), 0));
+    assert_eq!(put.unwrap_err().code(), "workflow-faulty");
+}
+
+#[test]
+fn going_back_passes_over_what_is_gone() {
+    let share = |of: &str| vec![Share { deployment: name(of), weight: 1 }];
+    let put = |of: &str, shadow: &str, standing: Option<&Binding>| {
+        let mut binding = Binding::new(name("support"), name("screen"), share(of), OnFailure::default());
+        binding.shadows = vec![name(shadow)];
+        binding.after(standing, "ann".into(), UnixMillis(1))
+    };
+    let first = put("a", "x", None);
+    let second = put("b", "y", Some(&first));
+    let third = put("c", "y", Some(&second));
+    let back = |gone: &[&str]| {
+        let exists = |of: &Name| !gone.contains(&of.as_str());
+        third.back("no".into(), "bob".into(), UnixMillis(2), exists)
+    };
+    let served = |binding: Option<Binding>| binding.map(|b| (b.shares[0].deployment.to_string(), b.shadows));
+    assert_eq!(served(back(&[])), Some(("b".into(), vec![name("y")])));
+    assert_eq!(served(back(&["y"])), Some(("b".into(), vec![])), "a shadow that is gone");
+    assert_eq!(served(back(&["b"])), Some(("a".into(), vec![name("x")])), "what served is gone");
+    assert_eq!(served(back(&["a", "b"])), None);
+}
