@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use signalbox_engine::{
-    Binding, CallTimes, CanaryFigures, Command, Document, Event, Rejection, Served, State, UnixMillis, Workflow,
+    Binding, CallTimes, CanaryFigures, Command, Document, Event, Name, OnFailure, Rejection, Served, Share, State,
+    UnixMillis, Workflow,
 };
 use world::{World, id, name, scenario};
 
