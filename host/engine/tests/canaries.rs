@@ -90,7 +90,7 @@ fn what_a_canary_fails_at_the_shares_do_and_retries_are_theirs() {
         @2   answer i1 clean                 => answered clean, at desk by clean, queued desk
         @3   submit chat support             => submitted i2, at start, at screen by next, called new
         @4   fail i2 trap                    => failed trap, called old again 1
-        @5   fail i2 trap                    => failed trap, at failed by error, data disposition=failed, completed failed
+        @5   fail i2 trap                    => failed trap, at failed by error, completed failed
         @6   undeploy new                    => rejected document-in-use
         @7   submit chat support             => submitted i3, at start, at screen by next, called new
         @8   bind support screen old         => bound
