@@ -49,7 +49,7 @@ mod workflow;
 
 pub use account::Account;
 pub use calendar::{
-    Calendar, CalendarError, Exception, ExceptionHours, Hours, MomentError, Opening, TimeOfDay, Weekday,
+    Calendar, CalendarError, ClockReading, Exception, ExceptionHours, Hours, MomentError, Opening, TimeOfDay, Weekday,
 };
 pub use callbacks::{AttemptOutcome, Callback, CallbackRules, number};
 pub use capacity::{CapacityRule, CapacityRuleError};

@@ -2,7 +2,7 @@
 
 use signalbox_engine::Failure;
 
-use super::bindings::VERSION_SERVED;
+use super::bindings::VERSIONS_SERVED;
 use super::inspect::{COMPONENT_BYTES_MAX, FUNCTIONS_MAX};
 use super::manifest::ASSET_BYTES_MAX;
 
@@ -31,8 +31,8 @@ pub enum InstallError {
     TooComplex(String),
     /// It was built against a version of the interface that this server does not serve.
     #[error(
-        "the component is built against signalbox:strategy@{version}, and this server serves {VERSION_SERVED}.x: build it \
-         against that, or update the server"
+        "the component is built against signalbox:strategy@{version}, and this server serves {VERSIONS_SERVED}: build \
+         it against one of these, or update the server"
     )]
     VersionUnserved {
         /// The version that it names.
@@ -49,7 +49,7 @@ pub enum InstallError {
     },
     /// It is a component of another world.
     #[error(
-        "the component does not export `{export}`, so it is no strategy: the world is signalbox:strategy/strategy@1.0.0 \
+        "the component does not export `{export}`, so it is no strategy: the world is signalbox:strategy/strategy \
          (it exports: {})", or_nothing(.exports)
     )]
     ExportMissing {
@@ -59,7 +59,7 @@ pub enum InstallError {
         exports: Vec<String>,
     },
     /// Its imports or exports have the right names and other types.
-    #[error("the component does not fit the world signalbox:strategy/strategy@1.0.0: {0}")]
+    #[error("the component does not fit the world signalbox:strategy/strategy: {0}")]
     WorldMismatch(String),
     /// `describe` failed.
     #[error("`describe` gave no manifest: {0}")]

@@ -50,7 +50,7 @@ pub(super) fn shape(component: &[u8]) -> Result<Shape, InstallError> {
     if let Some(version) = shape.imports.iter().find_map(|import| bindings::version_unserved(import)) {
         return Err(InstallError::VersionUnserved { version: version.to_owned() });
     }
-    if let Some(import) = shape.imports.iter().find(|import| !bindings::is_granted(import) && !wasi::is_wasi(import)) {
+    if let Some(import) = shape.imports.iter().find(|import| bindings::interface(import).is_none() && !wasi::is_wasi(import)) {
         return Err(InstallError::ImportNotGranted { import: import.clone() });
     }
     if let Some(export) = bindings::EXPORTS.iter().find(|export| !shape.exports.iter().any(|has| has == *export)) {
