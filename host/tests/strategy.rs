@@ -37,6 +37,7 @@ fn package<'a>(installed: &'a Installed, name: &str) -> Package<'a> {
         component: &installed.component,
         configuration: None,
         deadline: DEADLINE,
+        scope: None,
     }
 }
 

@@ -16,6 +16,7 @@ use crate::id::{Digest, Name, UnixMillis};
 use crate::live::Wants;
 use crate::replay::{Gate, ReplayReport};
 use crate::response::Response;
+use crate::scope::Scope;
 use crate::skill_expression::SkillExpression;
 use crate::staff::{Agent, AgentChoice, AgentGroup, AgentRules, Place, PlaceGroup, SkillType};
 use crate::statistic::{Asked, Statistic};
@@ -65,6 +66,10 @@ pub struct Deployment {
     /// Wall-clock limit of one call, 1 to 5,000 ms.
     #[schema(minimum = 1, maximum = 5000)]
     pub deadline_ms: u64,
+    /// What it may use; none for everything of its account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Scope>)]
+    pub grants: Option<Arc<Scope>>,
     /// Why it was made.
     pub message: String,
     /// Name of the token that made it.

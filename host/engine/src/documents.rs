@@ -34,6 +34,7 @@ pub(crate) fn put(account: &Account, document: Document, by: String) -> Result<V
             if !(1..=5000).contains(&deployment.deadline_ms) {
                 return Err(invalid("deadline_ms", "1 to 5000"));
             }
+            deployment.grants.as_ref().map_or(Ok(()), |grants| grants.check())?;
             Document::Deployment(deployment)
         }
         Document::Binding(binding) => {

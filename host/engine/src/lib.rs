@@ -35,6 +35,7 @@ mod rank;
 mod rejection;
 mod replay;
 mod response;
+mod scope;
 mod segment;
 mod skill_expression;
 mod slots;
@@ -78,6 +79,7 @@ pub use observe::{AgentStand, Fact, Move, Observed, Observing, Standing, Subject
 pub use rejection::Rejection;
 pub use replay::{CallTimes, Change, DecisionBrief, Difference, Example, Gate, ReplayReport, as_it_was};
 pub use response::{Rendered, Response, ResponseText};
+pub use scope::Scope;
 pub use segment::{Case, Segment, Slice};
 pub use skill_expression::{SkillExpression, SkillExpressionError};
 pub use slots::{Slot, SlotSettings, SlotSettingsError, slot_at, slots};

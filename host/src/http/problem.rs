@@ -571,6 +571,9 @@ impl From<InstallError> for Problem {
             InstallError::AssetMissing { name, .. } | InstallError::AssetUnknown { name, .. } => {
                 problem.field(format!("assets.{name}"))
             }
+            InstallError::ImportBeyondGrants { .. } => {
+                problem.field("grants.imports").todo("grant it, or deploy a component that does without")
+            }
             _ => problem,
         }
     }

@@ -42,6 +42,11 @@ pub(super) fn interface(import: &str) -> Option<&'static str> {
     INTERFACES.iter().find(|(interface, since)| *interface == name && *since <= minor).map(|(interface, _)| *interface)
 }
 
+/// Names of the interfaces that a grant may name.
+pub(super) fn interfaces() -> impl Iterator<Item = &'static str> {
+    INTERFACES.iter().map(|(interface, _)| *interface).filter(|interface| *interface != "types")
+}
+
 /// The version of the WIT package that an import names, where it is another than this server serves.
 pub(super) fn version_unserved(import: &str) -> Option<&str> {
     let (_, version) = import.strip_prefix(PACKAGE)?.split_once('@')?;

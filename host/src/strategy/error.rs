@@ -47,6 +47,14 @@ pub enum InstallError {
         /// Name of the import.
         import: String,
     },
+    /// It wants what its deployment is not granted.
+    #[error("the component imports `{import}`, which the deployment is not granted (granted: {})", or_nothing(.granted))]
+    ImportBeyondGrants {
+        /// The interface that it imports.
+        import: &'static str,
+        /// Those that are granted.
+        granted: Vec<String>,
+    },
     /// It is a component of another world.
     #[error(
         "the component does not export `{export}`, so it is no strategy: the world is signalbox:strategy/strategy \
@@ -123,6 +131,7 @@ impl InstallError {
             Self::TooComplex(_) => "strategy-too-complex",
             Self::VersionUnserved { .. } => "strategy-version-unserved",
             Self::ImportNotGranted { .. } => "strategy-import-not-granted",
+            Self::ImportBeyondGrants { .. } => "deployment-import-not-granted",
             Self::ExportMissing { .. } => "strategy-export-missing",
             Self::WorldMismatch(_) => "strategy-world-mismatch",
             Self::Describe(_) => "strategy-describe-failed",

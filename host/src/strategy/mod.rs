@@ -52,7 +52,7 @@ pub use debug::without_lines;
 pub use deployment::{DEADLINE, DEADLINE_MAX, Deployment, LoadError, Package};
 pub use error::InstallError;
 pub use grants::{Grants, Nothing, ObjectKind, RenderedText};
-pub use inspect::{COMPONENT_BYTES_MAX, FUNCTION_BYTES_MAX, FUNCTIONS_MAX, Shape};
+pub use inspect::{COMPONENT_BYTES_MAX, FUNCTION_BYTES_MAX, FUNCTIONS_MAX, Shape, check_imports, interfaces};
 pub use install::{CONFIGURE_DEADLINE, Inspection, Installed};
 pub use machine::{STACK_BYTES, Unfit};
 pub use manifest::{ASSET_BYTES_MAX, Asset};

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use signalbox_engine::{ClockReading, Entry, Request, UnixMillis, Weekday, limits};
+use signalbox_engine::{ClockReading, Entry, Request, Scope, UnixMillis, Weekday, limits};
 use wasmtime::component::{HasSelf, Linker};
 use wasmtime::{Engine, ResourceLimiter, Store, StoreContextMut, UpdateDeadline};
 
@@ -57,6 +57,9 @@ pub(super) enum Stop {
     /// A repeated call asked for something that the first did not.
     #[error("{0}")]
     Mismatch(String),
+    /// It asked for something that its deployment is not granted.
+    #[error("{0}")]
+    Beyond(String),
 }
 
 /// Who answers the imports.
@@ -83,6 +86,7 @@ pub(super) struct Bounds {
 /// What the store of one call holds.
 pub(super) struct Sandbox {
     source: Source,
+    scope: Option<Arc<Scope>>,
     pub(super) moment: Moment,
     pub(super) memory: Memory,
     time: Time,
@@ -96,10 +100,17 @@ pub(super) struct Sandbox {
 
 impl Sandbox {
     /// A store ready to be instantiated in. Its time begins now.
-    pub(super) fn store(engine: &Engine, source: Source, moment: Moment, bounds: Bounds) -> Store<Self> {
+    pub(super) fn store(
+        engine: &Engine,
+        source: Source,
+        moment: Moment,
+        bounds: Bounds,
+        scope: Option<Arc<Scope>>,
+    ) -> Store<Self> {
         let Bounds { deadline, memory_bytes_max, counts } = bounds;
         let sandbox = Self {
             source,
+            scope,
             moment,
             memory: Memory { bytes: 0, bytes_max: memory_bytes_max, refused: false },
             time: Time { deadline, began: Instant::now(), processor: None },
@@ -167,6 +178,11 @@ impl Sandbox {
         if self.granted.len() >= QUESTIONS_MAX {
             let why = format!("it asked the server more than {QUESTIONS_MAX} times in one call");
             return Err(Stop::Limit(why).into());
+        }
+        // Before whoever answers: a call that is made again from its record is refused the same.
+        if self.scope.as_deref().is_some_and(|scope| !question.is_within(scope)) {
+            let why = format!("it asked for {question}, which the deployment's grants do not name");
+            return Err(Stop::Beyond(why).into());
         }
         let answer = match &mut self.source {
             Source::Nobody => {
@@ -298,6 +314,19 @@ impl Time {
 }
 
 impl Question {
+    fn is_within(&self, scope: &Scope) -> bool {
+        match self {
+            Self::Lookup { table, .. } => scope.allows_table(table),
+            Self::Statistic { kind: ObjectKind::Queue, name, .. } => scope.allows_queue(name),
+            Self::Statistic { .. }
+            | Self::IsOpen { .. }
+            | Self::NextOpening { .. }
+            | Self::Render { .. }
+            | Self::Clock { .. }
+            | Self::ClosesAt { .. } => true,
+        }
+    }
+
     fn bytes(&self) -> usize {
         let text = match self {
             Self::Statistic { name, statistic, .. } => name.len() + statistic.len(),

@@ -19,10 +19,14 @@ use crate::strategy::{ASSET_BYTES_MAX, COMPONENT_BYTES_MAX};
 #[command(after_help = "\
 Examples:
   signalbox strategy deploy screening/screening.wasm --settings rules.json --name rules-7 --bind support/screen
+  signalbox strategy deploy theirs.wasm --grant-import tables --grant-table vips --grant-queue billing
   signalbox strategy deploy content-analysis.wasm --asset model=support.model --name analysis-3 -m 'with March data'
 
 A deployment's name is never used again, so that every decision tells what made it. Nothing stops for a deployment: the
-next call after --bind goes to it.")]
+next call after --bind goes to it.
+
+Without a --grant a deployment may use everything of its account. With one it may use what is named and nothing else, '*'
+for all of a kind: a component that imports more is refused here, and a call that asks for another table or queue fails.")]
 pub(super) struct Deploy {
     /// The component.
     file: PathBuf,
@@ -43,6 +47,15 @@ pub(super) struct Deploy {
     /// Wall-clock limit of one call.
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..=5000))]
     deadline_ms: Option<u64>,
+    /// An interface that it may import, such as tables, or '*'; may be repeated. `log` needs none.
+    #[arg(long = "grant-import", value_name = "INTERFACE")]
+    imports: Vec<String>,
+    /// A table that it may look something up in, or '*'; may be repeated.
+    #[arg(long = "grant-table", value_name = "TABLE")]
+    tables: Vec<String>,
+    /// A queue that it may ask about and send to, or '*'; may be repeated.
+    #[arg(long = "grant-queue", value_name = "QUEUE")]
+    queues: Vec<String>,
     /// Why it is deployed.
     #[arg(short, long, value_name = "TEXT")]
     message: Option<String>,
@@ -73,6 +86,9 @@ impl Deploy {
         for (name, value) in optional.into_iter().filter(|(_, value)| !value.is_null()) {
             body[name] = value;
         }
+        if let Some(grants) = self.grants() {
+            body["grants"] = grants;
+        }
         let began = Instant::now();
         let deployment = client.send_long(Method::POST, &["deployments"], Body::Json(&body)).await;
         let settings = self.settings.as_ref().map_or_else(|| "--settings".into(), |file| file.display().to_string());
@@ -83,6 +99,9 @@ impl Deploy {
                 ("name", "--name"),
                 ("deadline_ms", "--deadline-ms"),
                 ("message", "--message"),
+                ("grants.imports", "--grant-import"),
+                ("grants.tables", "--grant-table"),
+                ("grants.queues", "--grant-queue"),
             ])
         })?;
         let name = cell(&deployment, "name");
@@ -97,6 +116,13 @@ impl Deploy {
             output.timed(&format!("bound {}", described(place, &share)), began.elapsed());
         }
         output.result(&deployment, |_| name.clone())
+    }
+
+    /// What it may use; none for everything.
+    fn grants(&self) -> Option<Value> {
+        let Self { imports, tables, queues, .. } = self;
+        let is_limited = [imports, tables, queues].iter().any(|names| !names.is_empty());
+        is_limited.then(|| json!({ "imports": imports, "tables": tables, "queues": queues }))
     }
 
     /// The deployment is there, and what serves the element is what served it before.
