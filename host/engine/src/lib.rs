@@ -61,7 +61,7 @@ pub use decide::{Decided, decide, reads};
 pub use decision::{Action, AssetNeed, Decision, Destination, Failure, Manifest, Outcome, Reply, Request, Target};
 pub use document::{
     Binding, Configuration, Deployment, Document, DocumentKey, DocumentKind, EarlierBinding, OnFailure, Queue, Role,
-    Share, Table, Token, Upload, Webhook,
+    Share, Signer, SigningKey, Table, Token, Upload, Webhook,
 };
 pub use endpoint::{CallField, CallRequest, Endpoint, EndpointFailure, EndpointReply, EndpointRequest};
 pub use event::{
@@ -164,6 +164,8 @@ pub mod limits {
     pub const STATISTICS_OF_ONE_MAX: usize = 1000;
     /// Numbers that an account's statistics may have to keep, of 8 bytes each.
     pub const STATISTIC_NUMBERS_MAX: u64 = 32_000_000;
+    /// Keys that strategy versions are signed with: each is tried on an upload.
+    pub const SIGNING_KEYS_MAX: usize = 16;
     /// Reports of replays that are kept.
     pub const REPLAYS_MAX: usize = 200;
     /// Deployments that are asked without effect, of one binding.

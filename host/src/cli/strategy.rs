@@ -12,6 +12,7 @@ mod occasion;
 mod project;
 mod request;
 mod run;
+mod sign;
 mod starter;
 mod test;
 mod trial;
@@ -67,6 +68,7 @@ enum Command {
         /// A .wasm file, or the name of a deployment on the server.
         strategy: String,
     },
+    Sign(sign::Sign),
     Deploy(deploy::Deploy),
     Bind(Bind),
     /// Shows what a deployment has done since the server started, how long its calls take and how they fail.
@@ -154,6 +156,7 @@ impl Strategy {
             Command::Bench(bench) => bench.run(output),
             Command::Watch(watch) => watch.run(&self.connection.client()?, output).await,
             Command::Inspect { strategy } => inspect(&strategy, &self.connection, output).await,
+            Command::Sign(sign) => sign.run(output),
             Command::Deploy(deploy) => deploy.run(&self.connection.client()?, output).await,
             Command::Bind(bind) => {
                 let mut named = BTreeSet::new();

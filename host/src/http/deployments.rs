@@ -159,6 +159,10 @@ async fn deploy(
     if let Some(name) = new.name.as_ref().filter(|name| caller.configuration().knows_deployment(name.as_str())) {
         return Err(engine::Rejection::DeploymentExists(name.clone()).into());
     }
+    let version = caller.configuration().uploads.get(new.strategy.to_string().as_str()).cloned();
+    if version.is_some_and(|version| !caller.configuration().is_vouched_for(version.signed_by.as_ref())) {
+        return Err(engine::Rejection::StrategyUnsigned(new.strategy).into());
+    }
     let settings = serde_json::to_string(&new.settings)
         .map_err(|error| Problem::internal("settings that were parsed cannot be written", &error))?;
     let component = caller.blob(new.strategy, "strategy", "strategy").await?;

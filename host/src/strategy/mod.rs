@@ -32,6 +32,7 @@ mod record;
 mod request;
 mod sandbox;
 mod settings;
+mod signature;
 mod snapshot;
 mod thread;
 mod trap;
@@ -60,6 +61,7 @@ pub use pool::{Full, Job, Pool};
 pub use record::{Answer, Granted, Level, LogLine, Question, Recorded, Unreadable};
 use sandbox::{Bounds, Sandbox};
 pub use sandbox::{LOG_BYTES_MAX, QUESTION_BYTES_MAX, QUESTIONS_MAX};
+pub use signature::{KeyError, PublicKey, SIGNATURE_BYTES, SecretKey};
 pub use thread::{REPLAYING, lower_priority};
 
 /// Memory of a call where nobody says otherwise.

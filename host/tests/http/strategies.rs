@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::Request;
 use serde_json::{Value, json};
+use signalbox::strategy::SecretKey;
 
 use super::guest;
 use super::{Answer, Server};
@@ -179,4 +180,86 @@ async fn a_call_that_goes_beyond_its_grants_fails_says_so_and_replays_alike() {
     }
     let report = replay(&server, "held").await;
     assert_eq!((&report["replayed"], &report["identical"]), (&json!(7), &json!(7)), "{report:#}");
+}
+
+/// Signs as `signalbox strategy sign` does; answers with the public key and the signature.
+fn signed(component: &[u8]) -> (String, String) {
+    let (secret, _) = SecretKey::generate().unwrap();
+    (secret.public().to_string(), secret.sign(component))
+}
+
+#[tokio::test]
+async fn an_account_with_a_key_takes_and_deploys_what_that_key_signed_and_nothing_else() {
+    let server = Server::start().await;
+    let (release, signature) = signed(OF_1_0);
+    let put = json!({"public_key": release});
+    let before = upload(&server, OF_1_0, Some(&signature)).await;
+    assert_eq!((before.status.as_u16(), before.body.get("signed_by")), (201, None), "no key is known yet");
+    server.expect("administrator", "PUT /signing-keys/release", put.clone(), 201).await;
+
+    // What came before is not deployed now, for nobody vouches for it.
+    let digest = before.body["digest"].clone();
+    let settings = json!({"rules": [], "vip_table": "vips"});
+    let deployment = |name: &str| json!({"name": name, "strategy": digest, "settings": settings});
+    let refused = server.call("operator", "POST /deployments", deployment("a")).await;
+    assert_eq!((refused.status.as_u16(), refused.code()), (422, "strategy-unsigned"), "{refused:#?}");
+
+    // Unsigned, altered, and signed by a stranger.
+    let mut altered = OF_1_0.to_vec();
+    *altered.last_mut().unwrap() ^= 1;
+    let (_, of_stranger) = signed(OF_1_0);
+    for (bytes, signature, code) in [
+        (OF_1_0, None, "strategy-unsigned"),
+        (&altered, None, "strategy-unsigned"),
+        (&altered, Some(&signature), "signature-wrong"),
+        (OF_1_0, Some(&of_stranger), "signature-wrong"),
+        (OF_1_0, Some(&"short".to_owned()), "header-invalid"),
+    ] {
+        let refused = upload(&server, bytes, signature.map(String::as_str)).await;
+        assert_eq!(refused.code(), code, "{refused:#?}");
+    }
+
+    let taken = upload(&server, OF_1_0, Some(&signature)).await;
+    assert_eq!((taken.status.as_u16(), &taken.body["signed_by"]["key"]), (200, &json!("release")), "{taken:#?}");
+    let path = format!("GET /strategies/{}", digest.as_str().unwrap());
+    let shown = server.expect("operator", &path, Value::Null, 200).await;
+    assert_eq!(shown["signed_by"], json!({"key": "release", "public_key": release}));
+    assert_eq!(upload(&server, OF_1_0, None).await.status.as_u16(), 200, "these bytes are vouched for by now");
+    server.expect("operator", "POST /deployments", deployment("a"), 201).await;
+
+    // Another key under the same name vouches for nothing that the one before signed.
+    let (other, _) = signed(OF_1_0);
+    server.expect("administrator", "PUT /signing-keys/release", json!({"public_key": other}), 200).await;
+    let refused = server.call("operator", "POST /deployments", deployment("b")).await;
+    assert_eq!(refused.code(), "strategy-unsigned");
+
+    // With the last key, uploads need no signature any more.
+    server.expect("administrator", "DELETE /signing-keys/release", Value::Null, 204).await;
+    server.expect("operator", "POST /deployments", deployment("b"), 201).await;
+    assert_eq!(upload(&server, OF_1_0, None).await.status.as_u16(), 200);
+}
+
+#[tokio::test]
+async fn a_signing_key_is_put_listed_and_deleted_by_administrators() {
+    let server = Server::start().await;
+    let (key, _) = signed(b"");
+    let put = |key: &str| json!({"public_key": key});
+    let refused = server.call("operator", "PUT /signing-keys/release", put(&key)).await;
+    assert_eq!(refused.status.as_u16(), 403);
+    for wrong in ["", "AAAA", "release.pub"] {
+        let refused = server.call("administrator", "PUT /signing-keys/release", put(wrong)).await;
+        assert_eq!((refused.code(), &refused.body["field"]), ("invalid", &json!("public_key")), "{refused:#?}");
+    }
+    let made = server.expect("administrator", "PUT /signing-keys/release", put(&key), 201).await;
+    assert_eq!((&made["public_key"], &made["created_by"]), (&json!(key), &json!("administrator")));
+    for n in 1..16 {
+        server.expect("administrator", &format!("PUT /signing-keys/k{n}"), put(&key), 201).await;
+    }
+    let full = server.call("administrator", "PUT /signing-keys/k16", put(&key)).await;
+    assert_eq!((full.status.as_u16(), full.code()), (409, "full"));
+    let listed = server.expect("operator", "GET /signing-keys", Value::Null, 200).await;
+    assert_eq!(listed["items"].as_array().unwrap().len(), 16);
+    server.expect("administrator", "DELETE /signing-keys/release", Value::Null, 204).await;
+    let gone = server.call("administrator", "DELETE /signing-keys/release", Value::Null).await;
+    assert_eq!((gone.status.as_u16(), gone.code()), (404, "signing-key-unknown"));
 }

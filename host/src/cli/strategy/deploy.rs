@@ -36,6 +36,9 @@ pub(super) struct Deploy {
     /// A file that the strategy takes, such as a model; may be repeated.
     #[arg(long = "asset", value_name = "NAME=FILE", value_parser = asset)]
     assets: Vec<(String, PathBuf)>,
+    /// Its signature, which `strategy sign` makes. Left out: FILE.sig, where that is there.
+    #[arg(long, value_name = "FILE")]
+    signature: Option<PathBuf>,
     /// Name of the deployment. Left out: the server makes one.
     #[arg(long)]
     name: Option<String>,
@@ -72,11 +75,10 @@ impl Deploy {
         for place in &self.bind {
             can_be_bound(client, place).await?;
         }
-        let strategy =
-            upload(client, "strategies", "application/wasm", COMPONENT_BYTES_MAX, &self.file, output).await?;
+        let strategy = upload_strategy(client, &self.file, self.signature()?, output).await?;
         let mut assets = serde_json::Map::new();
         for (name, file) in &self.assets {
-            let digest = upload(client, "assets", "application/octet-stream", ASSET_BYTES_MAX, file, output).await?;
+            let digest = upload_asset(client, file, output).await?;
             assets.insert(name.clone(), json!(digest));
         }
 
@@ -116,6 +118,15 @@ impl Deploy {
             output.timed(&format!("bound {}", described(place, &share)), began.elapsed());
         }
         output.result(&deployment, |_| name.clone())
+    }
+
+    /// The signature to hand over, if there is one.
+    fn signature(&self) -> Result<Option<String>, Error> {
+        let mut beside = self.file.clone().into_os_string();
+        beside.push(".sig");
+        let beside = PathBuf::from(beside);
+        let file = self.signature.clone().or_else(|| beside.is_file().then_some(beside));
+        file.map(|file| Ok(read_text(&file)?.trim().to_owned())).transpose()
     }
 
     /// What it may use; none for everything.
@@ -162,21 +173,52 @@ pub(super) async fn can_be_bound(client: &Client, (workflow, element): &(String,
     }
 }
 
-/// Uploads a file; answers with its digest.
-pub(super) async fn upload(
+/// Uploads a component, with its signature where there is one; answers with its digest.
+pub(super) async fn upload_strategy(
     client: &Client,
-    to: &str,
-    media_type: &'static str,
-    bytes_max: usize,
     file: &Path,
+    signature: Option<String>,
     output: &Output,
 ) -> Result<String, Error> {
+    let content = read_within(file, COMPONENT_BYTES_MAX)?;
+    uploaded(file, output, content, |content| async move {
+        let header = signature.as_deref().map(|signature| ("signalbox-strategy-signature", signature));
+        client.send_binary(&["strategies"], "application/wasm", content, header).await
+    })
+    .await
+}
+
+/// Uploads an asset; answers with its digest.
+async fn upload_asset(client: &Client, file: &Path, output: &Output) -> Result<String, Error> {
+    let content = read_within(file, ASSET_BYTES_MAX)?;
+    uploaded(file, output, content, |content| client.send_binary(&["assets"], "application/octet-stream", content, None))
+        .await
+}
+
+fn read_within(file: &Path, bytes_max: usize) -> Result<Vec<u8>, Error> {
     let content = std::fs::read(file).map_err(|error| Error::file("read", file, &error))?;
     fits(&file.display().to_string(), content.len(), bytes_max)?;
+    Ok(content)
+}
+
+async fn uploaded<F: Future<Output = Result<Value, Error>>>(
+    file: &Path,
+    output: &Output,
+    content: Vec<u8>,
+    send: impl FnOnce(Vec<u8>) -> F,
+) -> Result<String, Error> {
     let size = content.len() as u64;
     let began = Instant::now();
-    let uploaded = client.send_long(Method::POST, &[to], Body::Bytes(media_type, content)).await;
-    let uploaded = uploaded.map_err(|error| error.at(file.display().to_string()))?;
+    let uploaded = send(content).await.map_err(|error| {
+        let error = error.named(&[("signalbox-strategy-signature", "--signature")]).at(file.display().to_string());
+        match error.code.as_deref() {
+            Some("strategy-unsigned") => error.fix(format!(
+                "run `signalbox strategy sign {} --key KEYFILE` with a key of the account, and deploy again",
+                file.display()
+            )),
+            _ => error,
+        }
+    })?;
     let digest = cell(&uploaded, "digest");
     let short: String = digest.chars().take(12).collect();
     output.timed(&format!("uploaded {} ({}) as {short}", file.display(), bytes(size)), began.elapsed());
