@@ -651,9 +651,8 @@ impl Configuration {
     /// Whether one of the keys that stand signed a version, or none is needed.
     #[must_use]
     pub fn is_vouched_for(&self, signed_by: Option<&Signer>) -> bool {
-        let stands = |signer: &Signer| {
-            self.signing_keys.get(&signer.key).is_some_and(|key| key.public_key == signer.public_key)
-        };
+        let stands =
+            |signer: &Signer| self.signing_keys.get(&signer.key).is_some_and(|key| key.public_key == signer.public_key);
         self.signing_keys.is_empty() || signed_by.is_some_and(stands)
     }
 

@@ -221,7 +221,10 @@ impl Strategy {
                 let list = self.connection.client()?.get(&["deployments"], &[]).await?;
                 output.result(&list, |list| {
                     let rows: Vec<_> = items(list).iter().map(row).collect();
-                    table(&["deployment", "strategy", "version", "digest", "grants", "deployed", "by", "message"], &rows)
+                    table(
+                        &["deployment", "strategy", "version", "digest", "grants", "deployed", "by", "message"],
+                        &rows,
+                    )
                 })
             }
             Command::Logs { deployment, limit } => {

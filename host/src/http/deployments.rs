@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 use signalbox_engine::{
-    self as engine, Command, Configuration, Deployment, Digest, Document, DocumentKind, Manifest, Name, Scope, UnixMillis,
+    self as engine, Command, Configuration, Deployment, Digest, Document, DocumentKind, Manifest, Name, Scope,
+    UnixMillis,
 };
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;

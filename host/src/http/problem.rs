@@ -488,8 +488,9 @@ impl From<Rejection> for Problem {
             Rejection::DispositionUnknown(_) => {
                 problem.field("disposition").todo("see agent-rules for the account's codes")
             }
-            Rejection::StrategyUnsigned(_) => problem
-                .todo("sign it with a key of the account and upload it with `signalbox-strategy-signature`"),
+            Rejection::StrategyUnsigned(_) => {
+                problem.todo("sign it with a key of the account and upload it with `signalbox-strategy-signature`")
+            }
             Rejection::AgentLoggedIn(_) => problem.todo("log out there first, or let agent-rules replace a login"),
             Rejection::AgentLoggedOut(_) => problem.todo("log in first"),
             Rejection::AgentUnknown(_) => problem.field("agent").todo("put the agent first, or name another"),

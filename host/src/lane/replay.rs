@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 use signalbox_engine::{
-    Change, ClockReading, Condition, Content, DecisionBrief, Difference, Entry, Example, InteractionId, Name, ReplayReport, Request,
-    UnixMillis, as_it_was,
+    Change, ClockReading, Condition, Content, DecisionBrief, Difference, Entry, Example, InteractionId, Name,
+    ReplayReport, Request, UnixMillis, as_it_was,
 };
 
 use super::Lane;

@@ -25,15 +25,8 @@ const MINOR_NEWEST: u32 = 1;
 pub(super) const EXPORTS: [&str; 3] = ["describe", "configure", "route"];
 
 /// The interfaces that a strategy may import, and the minor version that each came with. `types` has nothing to call.
-const INTERFACES: [(&str, u32); 7] = [
-    ("types", 0),
-    ("statistics", 0),
-    ("tables", 0),
-    ("calendars", 0),
-    ("clocks", 1),
-    ("responses", 0),
-    ("log", 0),
-];
+const INTERFACES: [(&str, u32); 7] =
+    [("types", 0), ("statistics", 0), ("tables", 0), ("calendars", 0), ("clocks", 1), ("responses", 0), ("log", 0)];
 
 /// The interface that an import of this name, such as `signalbox:strategy/log@1.0.0`, is of, where the world has it.
 pub(super) fn interface(import: &str) -> Option<&'static str> {

@@ -49,7 +49,9 @@ pub fn check_imports(component: &[u8], scope: &Scope) -> Result<(), InstallError
     let mut needed = needed.filter(|interface| !matches!(*interface, "types" | "log"));
     match needed.find(|interface| !scope.allows_import(interface)) {
         None => Ok(()),
-        Some(import) => Err(InstallError::ImportBeyondGrants { import, granted: scope.imports.iter().cloned().collect() }),
+        Some(import) => {
+            Err(InstallError::ImportBeyondGrants { import, granted: scope.imports.iter().cloned().collect() })
+        }
     }
 }
 
@@ -71,7 +73,9 @@ pub(super) fn shape(component: &[u8]) -> Result<Shape, InstallError> {
     if let Some(version) = shape.imports.iter().find_map(|import| bindings::version_unserved(import)) {
         return Err(InstallError::VersionUnserved { version: version.to_owned() });
     }
-    if let Some(import) = shape.imports.iter().find(|import| bindings::interface(import).is_none() && !wasi::is_wasi(import)) {
+    if let Some(import) =
+        shape.imports.iter().find(|import| bindings::interface(import).is_none() && !wasi::is_wasi(import))
+    {
         return Err(InstallError::ImportNotGranted { import: import.clone() });
     }
     if let Some(export) = bindings::EXPORTS.iter().find(|export| !shape.exports.iter().any(|has| has == *export)) {

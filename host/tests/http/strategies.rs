@@ -102,7 +102,7 @@ fn refusal(decision: &Value) -> (&str, &str) {
 async fn strategies_of_1_0_and_of_1_1_serve_in_one_server_and_replay_alike() {
     let server = Server::start().await;
     server.expect("designer", "PUT /calendars/office", json!({"time_zone": "Europe/Berlin"}), 201).await;
-    server.expect("operator", "PUT /tables/vips", json!({"ana@example.com": "gold"}), 201).await;
+    server.expect("operator", "PUT /tables/vips", json!({"entries": {"ana@example.com": "gold"}}), 201).await;
     let settings = json!({"rules": [{"words": ["refund"], "outcome": "billing"}], "vip_table": "vips"});
     let old = deploy(&server, OF_1_0, json!({"name": "old", "settings": settings})).await;
     assert_eq!(old.status.as_u16(), 201, "{old:#?}");
@@ -134,15 +134,16 @@ async fn a_component_that_imports_more_than_it_is_granted_is_not_deployed() {
     let misspelt = deploy(&server, OF_1_0, json!({"name": "a", "grants": {"imports": ["table"]}})).await;
     assert_eq!((misspelt.status.as_u16(), misspelt.code()), (422, "invalid"));
     assert!(misspelt.body["detail"].as_str().unwrap().contains("there is no interface `table`"), "{misspelt:#?}");
-    let odd = json!({"name": "a", "grants": {"imports": ["*"], "queues": ["Not a queue"]}});
+    let settings = json!({"rules": [], "vip_table": "vips"});
+    let odd = json!({"name": "a", "settings": settings, "grants": {"imports": ["*"], "queues": ["Not a queue"]}});
     let odd = deploy(&server, OF_1_0, odd).await;
     assert_eq!((odd.code(), &odd.body["field"]), ("invalid", &json!("grants.queues")), "{odd:#?}");
 
     let grants = json!({"imports": ["statistics", "tables"], "tables": ["vips"], "queues": []});
-    let deployed = deploy(&server, OF_1_0, json!({"name": "a", "grants": grants})).await;
+    let deployed = deploy(&server, OF_1_0, json!({"name": "a", "settings": settings, "grants": grants})).await;
     assert_eq!(deployed.status.as_u16(), 201, "{deployed:#?}");
     assert_eq!(deployed.body["grants"], grants);
-    let free = deploy(&server, OF_1_0, json!({"name": "b"})).await;
+    let free = deploy(&server, OF_1_0, json!({"name": "b", "settings": settings})).await;
     assert_eq!(free.body.get("grants"), None);
 }
 
@@ -151,7 +152,7 @@ async fn a_call_that_goes_beyond_its_grants_fails_says_so_and_replays_alike() {
     let server = Server::start().await;
     for table in ["vips", "secrets"] {
         let put = format!("PUT /tables/{table}");
-        server.expect("operator", &put, json!({"ana@example.com": "gold"}), 201).await;
+        server.expect("operator", &put, json!({"entries": {"ana@example.com": "gold"}}), 201).await;
     }
     let grants = json!({"imports": ["*"], "tables": ["vips"], "queues": ["billing"]});
     let deployed = deploy(&server, &OBEDIENT, json!({"name": "held", "grants": grants})).await;

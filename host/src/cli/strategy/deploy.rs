@@ -191,8 +191,10 @@ pub(super) async fn upload_strategy(
 /// Uploads an asset; answers with its digest.
 async fn upload_asset(client: &Client, file: &Path, output: &Output) -> Result<String, Error> {
     let content = read_within(file, ASSET_BYTES_MAX)?;
-    uploaded(file, output, content, |content| client.send_binary(&["assets"], "application/octet-stream", content, None))
-        .await
+    uploaded(file, output, content, |content| {
+        client.send_binary(&["assets"], "application/octet-stream", content, None)
+    })
+    .await
 }
 
 fn read_within(file: &Path, bytes_max: usize) -> Result<Vec<u8>, Error> {

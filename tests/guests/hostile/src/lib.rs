@@ -15,8 +15,8 @@ use std::hint::black_box;
 
 use bindings::Guest;
 use bindings::signalbox::strategy::types::{
-    Action, Asset, AssetNeed, Category, Decision, Destination, Entry, Failure, Manifest, Outcome, Reply, Request, Target,
-    TextReply,
+    Action, Asset, AssetNeed, Category, Decision, Destination, Entry, Failure, Manifest, Outcome, Reply, Request,
+    Target, TextReply,
 };
 use bindings::signalbox::strategy::{calendars, clocks, log, responses, statistics, tables};
 
