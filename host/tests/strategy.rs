@@ -14,7 +14,9 @@ use signalbox::strategy::{
     Answer, Asset, CallResult, DEADLINE, Deployment, Full, Grants, InstallError, Installed, Job, Level, Nothing,
     ObjectKind, Options, Package, Pool, QUESTIONS_MAX, Recorded, RenderedText, Runtime, componentize,
 };
-use signalbox_engine::{Category, Content, Entry, Facts, Failure, InteractionId, Message, Name, Request, UnixMillis};
+use signalbox_engine::{
+    Calendar, Category, ClockReading, Content, Entry, Facts, Failure, InteractionId, Message, Name, Request, UnixMillis,
+};
 
 static HOSTILE: LazyLock<Vec<u8>> = LazyLock::new(|| guest::component("hostile"));
 
@@ -35,6 +37,7 @@ fn package<'a>(installed: &'a Installed, name: &str) -> Package<'a> {
         component: &installed.component,
         configuration: None,
         deadline: DEADLINE,
+        scope: None,
     }
 }
 
@@ -132,12 +135,14 @@ fn a_component_of_another_world_is_told_what_it_lacks() {
 
     let newer = wat(r#"(component (import "signalbox:strategy/log@2.0.0" (instance)))"#);
     assert_eq!(RUNTIME.inspect(&newer).unwrap_err().code(), "strategy-version-unserved");
-    let newer = wat(r#"(component (import "signalbox:strategy/log@1.1.0" (instance)))"#);
+    let newer = wat(r#"(component (import "signalbox:strategy/log@1.2.0" (instance)))"#);
     assert_eq!(
         RUNTIME.inspect(&newer).unwrap_err().to_string(),
-        "the component is built against signalbox:strategy@1.1.0, and this server serves 1.0.x: build it against that, \
-         or update the server"
+        "the component is built against signalbox:strategy@1.2.0, and this server serves 1.0 and 1.1: build it against \
+         one of these, or update the server"
     );
+    let ahead = wat(r#"(component (import "signalbox:strategy/clocks@1.0.0" (instance)))"#);
+    assert_eq!(RUNTIME.inspect(&ahead).unwrap_err().code(), "strategy-import-not-granted");
 
     let named_alike = wat(r#"(component
             (core module $m (func (export "f")))
@@ -163,7 +168,7 @@ fn inspection_tells_manifest_imports_and_exports() {
     let inspection = RUNTIME.inspect(&HOSTILE).unwrap();
     assert_eq!(inspection.manifest.name, "hostile");
     assert_eq!(inspection.manifest.outcomes.len(), 1);
-    assert!(inspection.shape.imports.contains(&"signalbox:strategy/log@1.0.0".to_owned()));
+    assert!(inspection.shape.imports.contains(&"signalbox:strategy/log@1.1.0".to_owned()));
     assert_eq!(inspection.shape.exports, ["describe", "configure", "route"]);
     assert_eq!(inspection.shape.bytes, HOSTILE.len());
 }
@@ -384,6 +389,15 @@ impl Grants for Known {
         (calendar == "office").then_some(after.plus(1_000))
     }
 
+    fn clock(&self, calendar: &str, at: UnixMillis) -> Option<ClockReading> {
+        let office = r#"{"time_zone": "Europe/Berlin"}"#;
+        (calendar == "office").then(|| serde_json::from_str::<Calendar>(office).unwrap().clock(at))?
+    }
+
+    fn closes_at(&self, calendar: &str, at: UnixMillis) -> Option<UnixMillis> {
+        (calendar == "office").then_some(at.plus(2_000))
+    }
+
     fn render(&self, name: &str, language: Option<&str>, fields: &[Entry], request: &Request) -> Option<RenderedText> {
         let text = format!("{} {language:?} {} {}", name, fields[0].value, request.interaction);
         Some((None, text))
@@ -405,6 +419,32 @@ fn answers_are_recorded_and_a_replay_asks_nobody() {
     let again = PLAIN.replay(&request("questions"), &kept);
     assert_eq!(again.outcome, first.outcome);
     assert_eq!(again.record.granted, first.record.granted);
+}
+
+/// The starter in C as it was built against 1.0.0, which is never built again.
+const OF_1_0: &[u8] = include_bytes!("../../tests/fixtures/wit-1.0/triage.wasm");
+
+#[test]
+fn a_strategy_of_1_0_runs_unchanged_beside_one_of_1_1() {
+    let imports = RUNTIME.inspect(OF_1_0).unwrap().shape.imports;
+    assert!(imports.contains(&"signalbox:strategy/tables@1.0.0".to_owned()), "{imports:?}");
+    let imports = RUNTIME.inspect(&HOSTILE).unwrap().shape.imports;
+    assert!(imports.contains(&"signalbox:strategy/clocks@1.1.0".to_owned()), "{imports:?}");
+
+    let settings = r#"{"rules": [{"words": ["refund"], "outcome": "billing"}], "vip_table": "vip"}"#;
+    let installed = RUNTIME.install(OF_1_0, settings, &[]).unwrap();
+    let old = RUNTIME.load(package(&installed, "old")).unwrap();
+    let grants: Arc<dyn Grants> = Arc::new(Known);
+    for (deployment, body, expected) in [(&old, "A refund, please", "billing"), (&*PLAIN, "clocks", "ok")] {
+        let first = deployment.call(&request(body), &grants);
+        let decision = first.outcome.as_ref().unwrap();
+        assert_eq!(decision.outcome, expected, "{body}");
+        assert!(!first.record.granted.is_empty());
+        let kept = Recorded::decode(&first.record.encode()).unwrap();
+        assert_eq!(deployment.replay(&request(body), &kept).outcome.as_ref(), Ok(decision));
+    }
+    let clock = "1970-1-1 Weekday::Thursday 1:0 Europe/Berlin +60, closes Some(7000); None None";
+    assert_eq!(reason(PLAIN.call(&request("clocks"), &grants)), clock);
 }
 
 #[test]

@@ -47,6 +47,24 @@ pub mod calendars {
     }
 }
 
+/// What the clock on the wall shows where a calendar is kept. Since 1.1.0 of the WIT package.
+pub mod clocks {
+    use crate::UnixMillis;
+    pub use crate::bindings::signalbox::strategy::clocks::{Reading, Weekday};
+
+    /// Date and time of day in the calendar's time zone; `None` where there is no such calendar.
+    pub fn read(calendar: &str, at: UnixMillis) -> Option<Reading> {
+        super::backend::clocks::read(calendar, at)
+    }
+
+    /// The moment at which it closes, where it is open at `at`.
+    ///
+    /// `None` where it is closed then, where it does not close within 7 days, and where there is no such calendar.
+    pub fn closes_at(calendar: &str, at: UnixMillis) -> Option<UnixMillis> {
+        super::backend::clocks::closes_at(calendar, at)
+    }
+}
+
 /// The account's standard responses.
 pub mod responses {
     use crate::Entry;

@@ -1,7 +1,7 @@
 //! Write Signalbox routing strategies in Rust.
 //!
 //! A strategy decides what happens to an interaction: it reads the [`Request`], asks the server what it may ask
-//! ([`statistics`], [`tables`], [`calendars`], [`responses`]), and answers a [`Decision`]. Implement [`Strategy`] for
+//! ([`statistics`], [`tables`], [`calendars`], [`clocks`], [`responses`]), and answers a [`Decision`]. Implement [`Strategy`] for
 //! a type, export it with [`export!`], and build a `cdylib` for `wasm32-unknown-unknown`. A complete one:
 //!
 //! ```
@@ -68,7 +68,7 @@ pub use bindings::signalbox::strategy::types::{
     Action, Asset, AssetNeed, Category, CustomAction, Decision, Destination, Entry, Failure, Interaction, Manifest,
     Outcome, Reply, Request, Skill, StandardReply, Target, TextReply, UnixMillis,
 };
-pub use host::{calendars, log, responses, statistics, tables};
+pub use host::{calendars, clocks, log, responses, statistics, tables};
 pub use strategy::{Assets, Need, Outcomes, Strategy, standing_outcomes};
 
 /// Exports a [`Strategy`] as the component's one strategy. Once in a crate.

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use signalbox_sdk::{
     Action, Assets, Category, Decision, Entry, Failure, Need, Outcome, Outcomes, Reply, Request, Skill, Strategy,
-    calendars, limits, log, responses, standing_outcomes,
+    calendars, clocks, limits, log, responses, standing_outcomes,
     statistics::{self, ObjectKind},
     tables,
     testing::{Bench, NOW, email, json},
@@ -128,6 +128,44 @@ fn a_strategy_finds_what_the_bench_was_given_and_nothing_else() {
             "Some(\"Olá Ana\")".to_owned(),
         ]
     );
+}
+
+/// Greets by the hour, where the office is.
+struct Greeter;
+
+impl Strategy for Greeter {
+    type Settings = ();
+    const NAME: &'static str = "greeter";
+    const VERSION: &'static str = "1.0.0";
+    const DESCRIPTION: &'static str = "Greets by the hour.";
+    const OUTCOMES: Outcomes = &[("done", "Always.")];
+
+    fn configure((): (), _: Assets) -> Result<Self, String> {
+        Ok(Self)
+    }
+
+    fn route(&self, request: &Request) -> Result<Decision, Failure> {
+        let clock = clocks::read("office", request.now);
+        let clock = clock.ok_or_else(|| Failure::Missing("the calendar `office`".into()))?;
+        let clocks::Reading { year, month, day, weekday, hour, minute, time_zone, .. } = clock;
+        let closes_at = clocks::closes_at("office", request.now);
+        let reason = format!("{year}-{month}-{day} {weekday:?} {hour}:{minute} {time_zone}, closes {closes_at:?}");
+        Ok(Decision::leave_by("done").because(reason))
+    }
+}
+
+#[test]
+fn a_bench_has_a_clock_for_each_calendar() {
+    const DAY: u64 = 24 * 3_600_000;
+    let leap_day = 1_709_251_199_000; // 2024-02-29T23:59:59Z
+    let reason = |bench: Bench<Greeter>| bench.route(&email().now(leap_day).request()).map(|d| d.reason);
+    let bench = || Bench::<Greeter>::new("null").unwrap();
+    assert_eq!(reason(bench()), Err(Failure::Missing("the calendar `office`".into())));
+    let open = [(leap_day - 5, leap_day + 10), (leap_day + 10, leap_day + 20), (leap_day + 30, leap_day + 40)];
+    let shown = format!("2024-2-29 Weekday::Thursday 23:59 UTC, closes Some({})", leap_day + 20);
+    assert_eq!(reason(bench().calendar("office", &open)), Ok(shown));
+    let for_ever = reason(bench().calendar("office", &[(0, leap_day + 8 * DAY)])).unwrap();
+    assert!(for_ever.ends_with("closes None"), "{for_ever}");
 }
 
 #[test]

@@ -23,6 +23,7 @@ fn main() -> Result<()> {
         component: &installed.component,
         configuration: None,
         deadline: Duration::from_millis(50),
+        scope: None,
     })?;
     let grants: Arc<dyn Grants> = Arc::new(Nothing);
     let request = request()?;

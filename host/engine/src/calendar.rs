@@ -20,7 +20,7 @@ use utoipa::ToSchema;
 
 use crate::id::UnixMillis;
 
-pub use moment::MomentError;
+pub use moment::{ClockReading, MomentError};
 pub use openings::Opening;
 
 /// How far ahead [`Calendar::next_opening`] looks, in days.

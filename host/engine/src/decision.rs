@@ -136,7 +136,8 @@ pub enum Failure {
     },
     /// It trapped: a bug in the strategy, or a limit it ran into.
     Trap(String),
-    /// It answered something that it may not: an outcome it never declared, an action with a bad value.
+    /// It answered something that it may not, an outcome it never declared or an action with a bad value; or it asked for
+    /// or answered something that its deployment is not granted.
     Refused(String),
     /// The server could not run it.
     Unavailable(String),
@@ -166,7 +167,7 @@ impl std::fmt::Display for Failure {
             Self::Other(why) => write!(f, "the strategy failed: {why}"),
             Self::Overrun { deadline_ms } => write!(f, "the strategy ran past its deadline of {deadline_ms} ms"),
             Self::Trap(why) => write!(f, "the strategy trapped: {why}"),
-            Self::Refused(why) => write!(f, "the strategy's answer was refused: {why}"),
+            Self::Refused(why) => write!(f, "what the strategy did was refused: {why}"),
             Self::Unavailable(why) => write!(f, "the strategy could not be run: {why}"),
         }
     }

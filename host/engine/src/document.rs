@@ -17,6 +17,7 @@ use crate::id::{Digest, Name, UnixMillis};
 use crate::live::Wants;
 use crate::replay::{Gate, ReplayReport};
 use crate::response::Response;
+use crate::scope::Scope;
 use crate::skill_expression::SkillExpression;
 use crate::staff::{Agent, AgentChoice, AgentGroup, AgentRules, Place, PlaceGroup, SkillType};
 use crate::statistic::{Asked, Statistic};
@@ -32,7 +33,36 @@ pub struct Upload {
     pub size_bytes: u64,
     /// What a strategy says of itself before it is configured; none for an asset.
     pub manifest: Option<Manifest>,
+    /// Who vouches for these bytes; none where the account had no signing key when they came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed_by: Option<Signer>,
     /// Name of the token that uploaded it.
+    pub created_by: String,
+    /// When.
+    #[schema(value_type = u64)]
+    pub created_at: UnixMillis,
+}
+
+/// The key that a strategy version was signed with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Signer {
+    /// Its name.
+    #[schema(value_type = String)]
+    pub key: Name,
+    /// The key itself, for its name may come to stand for another.
+    pub public_key: String,
+}
+
+/// A key that strategy versions are signed with. While an account has one, versions that none of its keys signed are neither
+/// taken nor deployed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SigningKey {
+    /// Its name.
+    #[schema(value_type = String)]
+    pub name: Name,
+    /// Base64 of the 32 bytes of an Ed25519 public key.
+    pub public_key: String,
+    /// Name of the token that put it.
     pub created_by: String,
     /// When.
     #[schema(value_type = u64)]
@@ -66,6 +96,10 @@ pub struct Deployment {
     /// Wall-clock limit of one call, 1 to 5,000 ms.
     #[schema(minimum = 1, maximum = 5000)]
     pub deadline_ms: u64,
+    /// What it may use; none for everything of its account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Scope>)]
+    pub grants: Option<Arc<Scope>>,
     /// Why it was made.
     pub message: String,
     /// Name of the token that made it.
@@ -373,6 +407,8 @@ pub enum Document {
     Statistic(Arc<Statistic>),
     /// The report of a replay.
     Replay(Arc<ReplayReport>),
+    /// A key that strategy versions are signed with.
+    SigningKey(Arc<SigningKey>),
 }
 
 /// Kinds of documents, in the order in which they are loaded.
@@ -418,6 +454,8 @@ pub enum DocumentKind {
     Statistic,
     /// See [`Document::Replay`].
     Replay,
+    /// See [`Document::SigningKey`].
+    SigningKey,
 }
 
 /// What a document is found by.
@@ -488,6 +526,7 @@ impl Document {
             Self::CallbackRules(rules) => key(DocumentKind::CallbackRules, &rules.name),
             Self::Statistic(statistic) => key(DocumentKind::Statistic, &statistic.name),
             Self::Replay(report) => key(DocumentKind::Replay, &report.name),
+            Self::SigningKey(signing) => key(DocumentKind::SigningKey, &signing.name),
         }
     }
 }
@@ -539,6 +578,8 @@ pub struct Configuration {
     pub asked: Asked,
     /// Reports of replays, by name.
     pub replays: BTreeMap<Name, Arc<ReplayReport>>,
+    /// By name.
+    pub signing_keys: BTreeMap<Name, Arc<SigningKey>>,
 }
 
 impl Configuration {
@@ -595,6 +636,14 @@ impl Configuration {
         own.chain(of_elements).cloned().collect()
     }
 
+    /// Whether one of the keys that stand signed a version, or none is needed.
+    #[must_use]
+    pub fn is_vouched_for(&self, signed_by: Option<&Signer>) -> bool {
+        let stands =
+            |signer: &Signer| self.signing_keys.get(&signer.key).is_some_and(|key| key.public_key == signer.public_key);
+        self.signing_keys.is_empty() || signed_by.is_some_and(stands)
+    }
+
     /// Whether a deployment has or had this name.
     #[must_use]
     pub fn knows_deployment(&self, name: &str) -> bool {
@@ -634,6 +683,7 @@ impl Configuration {
                 }
             }
             Document::Replay(report) => drop(self.replays.insert(report.name.clone(), report)),
+            Document::SigningKey(key) => drop(self.signing_keys.insert(key.name.clone(), key)),
         }
     }
 
@@ -679,6 +729,7 @@ impl Configuration {
                 }
             }
             DocumentKind::Replay => drop(self.replays.remove(name)),
+            DocumentKind::SigningKey => drop(self.signing_keys.remove(name)),
         }
     }
 
@@ -710,5 +761,6 @@ impl Configuration {
             .chain(self.callback_rules.values().cloned().map(Document::CallbackRules))
             .chain(self.statistics.values().cloned().map(Document::Statistic))
             .chain(self.replays.values().cloned().map(Document::Replay))
+            .chain(self.signing_keys.values().cloned().map(Document::SigningKey))
     }
 }

@@ -34,6 +34,11 @@ pub(crate) fn put(account: &Account, document: Document, by: String) -> Result<V
             if !(1..=5000).contains(&deployment.deadline_ms) {
                 return Err(invalid("deadline_ms", "1 to 5000"));
             }
+            let version = configuration.uploads.get(deployment.digest.to_string().as_str());
+            if !configuration.is_vouched_for(version.and_then(|version| version.signed_by.as_ref())) {
+                return Err(Rejection::StrategyUnsigned(deployment.digest));
+            }
+            deployment.grants.as_ref().map_or(Ok(()), |grants| grants.check())?;
             Document::Deployment(deployment)
         }
         Document::Binding(binding) => {
@@ -93,8 +98,14 @@ pub(crate) fn put(account: &Account, document: Document, by: String) -> Result<V
             replayed(configuration, &report.against)?;
             Document::Replay(report)
         }
-        other @ (Document::Upload(_)
-        | Document::Calendar(..)
+        Document::Upload(upload) => {
+            if upload.manifest.is_some() && !configuration.is_vouched_for(upload.signed_by.as_ref()) {
+                return Err(Rejection::StrategyUnsigned(upload.digest));
+            }
+            Document::Upload(upload)
+        }
+        other @ (Document::Calendar(..)
+        | Document::SigningKey(_)
         | Document::Response(_)
         | Document::Skill(_)
         | Document::Place(_)) => other,
@@ -327,10 +338,12 @@ fn room(configuration: &Configuration, document: &Document) -> Result<(), Reject
         DocumentKind::CallbackRules => ("sets of callback rules", configuration.callback_rules.len()),
         DocumentKind::Statistic => ("statistics", configuration.statistics.len()),
         DocumentKind::Replay => ("reports of replays", configuration.replays.len()),
+        DocumentKind::SigningKey => ("signing keys", configuration.signing_keys.len()),
     };
     let limit = match key.kind {
         DocumentKind::Statistic => limits::STATISTICS_MAX,
         DocumentKind::Replay => limits::REPLAYS_MAX,
+        DocumentKind::SigningKey => limits::SIGNING_KEYS_MAX,
         _ => limits::DOCUMENTS_MAX,
     };
     // A workflow is put without its version.
@@ -369,6 +382,7 @@ fn contains(configuration: &Configuration, key: &DocumentKey) -> bool {
         DocumentKind::CallbackRules => configuration.callback_rules.contains_key(name),
         DocumentKind::Statistic => configuration.statistics.contains_key(name),
         DocumentKind::Replay => configuration.replays.contains_key(name),
+        DocumentKind::SigningKey => configuration.signing_keys.contains_key(name),
     }
 }
 
@@ -451,6 +465,7 @@ fn user_of(account: &Account, key: &DocumentKey) -> Option<String> {
         }
         DocumentKind::AgentRules
         | DocumentKind::Replay
+        | DocumentKind::SigningKey
         | DocumentKind::Binding
         | DocumentKind::Response
         | DocumentKind::Token

@@ -36,6 +36,7 @@ mod rank;
 mod rejection;
 mod replay;
 mod response;
+mod scope;
 mod segment;
 mod skill_expression;
 mod slots;
@@ -50,7 +51,7 @@ mod workflow;
 
 pub use account::Account;
 pub use calendar::{
-    Calendar, CalendarError, Exception, ExceptionHours, Hours, MomentError, Opening, TimeOfDay, Weekday,
+    Calendar, CalendarError, ClockReading, Exception, ExceptionHours, Hours, MomentError, Opening, TimeOfDay, Weekday,
 };
 pub use callbacks::{AttemptOutcome, Callback, CallbackRules, number};
 pub use canary::{Canary, CanaryFigures, CanaryStep, Fraction, Guards, Served, Verdict};
@@ -62,7 +63,7 @@ pub use decide::{Decided, decide, reads};
 pub use decision::{Action, AssetNeed, Decision, Destination, Failure, Manifest, Outcome, Reply, Request, Target};
 pub use document::{
     Binding, Configuration, Deployment, Document, DocumentKey, DocumentKind, EarlierBinding, OnFailure, Queue, Role,
-    Share, Table, Token, Upload, Webhook,
+    Share, Signer, SigningKey, Table, Token, Upload, Webhook,
 };
 pub use endpoint::{CallField, CallRequest, Endpoint, EndpointFailure, EndpointReply, EndpointRequest};
 pub use event::{
@@ -80,6 +81,7 @@ pub use observe::{AgentStand, Fact, Move, Observed, Observing, Standing, Subject
 pub use rejection::Rejection;
 pub use replay::{CallTimes, Change, DecisionBrief, Difference, Example, Gate, ReplayReport, as_it_was};
 pub use response::{Rendered, Response, ResponseText};
+pub use scope::Scope;
 pub use segment::{Case, Segment, Slice};
 pub use skill_expression::{SkillExpression, SkillExpressionError};
 pub use slots::{Slot, SlotSettings, SlotSettingsError, slot_at, slots};
@@ -164,6 +166,8 @@ pub mod limits {
     pub const STATISTICS_OF_ONE_MAX: usize = 1000;
     /// Numbers that an account's statistics may have to keep, of 8 bytes each.
     pub const STATISTIC_NUMBERS_MAX: u64 = 32_000_000;
+    /// Keys that strategy versions are signed with: each is tried on an upload.
+    pub const SIGNING_KEYS_MAX: usize = 16;
     /// Reports of replays that are kept.
     pub const REPLAYS_MAX: usize = 200;
     /// Deployments that are asked without effect, of one binding.

@@ -2,7 +2,7 @@
 
 use crate::document::{DocumentKey, DocumentKind};
 use crate::event::DeliveryKey;
-use crate::id::{InteractionId, Name, UnixMillis};
+use crate::id::{Digest, InteractionId, Name, UnixMillis};
 use crate::live::OfferId;
 use crate::validate::Fault;
 
@@ -41,6 +41,9 @@ pub enum Rejection {
     /// A deployment's name is never used for another.
     #[error("there is or was a deployment `{0}`")]
     DeploymentExists(Name),
+    /// No signing key of the account vouches for the strategy version.
+    #[error("no signing key of the account vouches for the strategy version {0}")]
+    StrategyUnsigned(Digest),
     /// The interaction is in a state in which this can't be done.
     #[error("the interaction is {state}; this can be done only while it is {wanted}")]
     StateWrong {
@@ -178,6 +181,7 @@ impl Rejection {
             Self::QueueEmpty(_) => "queue-empty",
             Self::DeploymentUnknown(_) => "deployment-unknown",
             Self::DeploymentExists(_) => "deployment-exists",
+            Self::StrategyUnsigned(_) => "strategy-unsigned",
             Self::StateWrong { .. } => "state-wrong",
             Self::AssignedToAnother(_) => "assigned-to-another",
             Self::NotAwaited => "not-awaited",
@@ -234,5 +238,6 @@ fn kind_word(kind: DocumentKind) -> &'static str {
         DocumentKind::CallbackRules => "set of callback rules",
         DocumentKind::Statistic => "statistic",
         DocumentKind::Replay => "replay",
+        DocumentKind::SigningKey => "signing key",
     }
 }

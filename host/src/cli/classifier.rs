@@ -228,6 +228,7 @@ impl Evaluate {
             component: &installed.component,
             configuration: (!installed.snapshotted).then_some((settings, assets)),
             deadline: DEADLINE_MAX,
+            scope: None,
         };
         runtime.load(package).map_err(|error| Error::new("the strategy cannot be loaded").because(&error))
     }

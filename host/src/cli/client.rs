@@ -178,6 +178,19 @@ impl Client {
         self.answer(request.timeout(TIMEOUT_LONG)).await
     }
 
+    /// Uploads bytes of a type, with one header more where there is one. The server compiles them before it answers.
+    pub async fn send_binary(
+        &self,
+        path: &[&str],
+        media_type: &'static str,
+        bytes: Vec<u8>,
+        header: Option<(&'static str, &str)>,
+    ) -> Result<Value, Error> {
+        let request = self.request(Method::POST, &self.in_account(path)?).timeout(TIMEOUT_LONG);
+        let request = header.into_iter().fold(request, |request, (name, value)| request.header(name, value));
+        self.answer(with_body(request, Body::Bytes(media_type, bytes))?).await
+    }
+
     /// As [`send`](Self::send), done once however often it is asked with this key. Answers whether it was done before,
     /// too.
     pub async fn send_once(&self, path: &[&str], key: &str, body: &Value) -> Result<(Value, bool), Error> {

@@ -14,6 +14,7 @@ mod endpoint;
 mod error;
 mod feed;
 mod interaction;
+mod key;
 mod output;
 mod queue;
 mod records;
@@ -80,6 +81,7 @@ enum Command {
     Statistic(statistic::Statistic),
     Callback(callback::Callback),
     Classifier(classifier::Classifier),
+    Key(key::Key),
     Token(token::Token),
     Account(account::Account),
     Response(document::Response),
@@ -142,6 +144,7 @@ fn run(command: Command, output: &Output) -> Result<(), Error> {
         Command::PlaceGroup(command) => wait(command.run(output)),
         Command::Statistic(command) => wait(command.run(output)),
         Command::Callback(command) => wait(command.run(output)),
+        Command::Key(command) => wait(command.run(output)),
         Command::Token(command) => wait(command.run(output)),
         Command::Account(command) => wait(command.run(output)),
         Command::Response(command) => wait(command.run(output)),

@@ -13,6 +13,7 @@ mod occasion;
 mod project;
 mod request;
 mod run;
+mod sign;
 mod starter;
 mod test;
 mod trial;
@@ -72,6 +73,7 @@ enum Command {
         /// A .wasm file, or the name of a deployment on the server.
         strategy: String,
     },
+    Sign(sign::Sign),
     Deploy(deploy::Deploy),
     Bind(Bind),
     /// Shows what a deployment has done since the server started, how long its calls take and how they fail.
@@ -106,7 +108,7 @@ enum Command {
         #[arg(value_name = "WORKFLOW/ELEMENT", value_parser = element)]
         place: (String, String),
     },
-    /// Shows in what two deployments differ: version, settings, assets, deadline.
+    /// Shows in what two deployments differ: version, settings, assets, deadline, grants.
     Diff {
         /// One.
         from: String,
@@ -182,6 +184,7 @@ impl Strategy {
             Command::Bench(bench) => bench.run(output),
             Command::Watch(watch) => watch.run(&self.connection.client()?, output).await,
             Command::Inspect { strategy } => inspect(&strategy, &self.connection, output).await,
+            Command::Sign(sign) => sign.run(output),
             Command::Deploy(deploy) => deploy.run(&self.connection.client()?, output).await,
             Command::Bind(bind) => {
                 let mut named = BTreeSet::new();
@@ -245,7 +248,7 @@ impl Strategy {
                 let one = client.get(&["deployments", &from], &[]).await?;
                 let other = client.get(&["deployments", &to], &[]).await?;
                 let mut differences = Vec::new();
-                for field in ["strategy", "manifest", "settings", "assets", "deadline_ms"] {
+                for field in ["strategy", "manifest", "settings", "assets", "deadline_ms", "grants"] {
                     differ(field, &one[field], &other[field], &mut differences);
                 }
                 let document = differences.iter().map(|(at, from, to)| json!({"at": at, "from": from, "to": to}));
@@ -263,7 +266,10 @@ impl Strategy {
                 let list = self.connection.client()?.get(&["deployments"], &[]).await?;
                 output.result(&list, |list| {
                     let rows: Vec<_> = items(list).iter().map(row).collect();
-                    table(&["deployment", "strategy", "version", "digest", "deployed", "by", "message"], &rows)
+                    table(
+                        &["deployment", "strategy", "version", "digest", "grants", "deployed", "by", "message"],
+                        &rows,
+                    )
                 })
             }
             Command::Logs { deployment, limit } => {
@@ -305,6 +311,14 @@ fn deployed(deployment: &Value) -> String {
         format!("deployed  {made} by {}", field("created_by")),
         format!("calls     {} ms at most, {prepared}", field("deadline_ms")),
     ];
+    if deployment["grants"].is_object() {
+        let named = |kind: &str| match deployment["grants"][kind].as_array().filter(|names| !names.is_empty()) {
+            Some(names) => names.iter().map(text).collect::<Vec<_>>().join(", "),
+            None => "none".into(),
+        };
+        let (imports, tables, queues) = (named("imports"), named("tables"), named("queues"));
+        lines.push(format!("grants    imports: {imports}; tables: {tables}; queues: {queues}"));
+    }
     lines.extend(Some(field("message")).filter(|why| !why.is_empty()).map(|why| format!("message   {why}")));
     for outcome in deployment.pointer("/manifest/outcomes").and_then(Value::as_array).into_iter().flatten() {
         lines.push(format!("outcome   {:16} {}", cell(outcome, "name"), cell(outcome, "description")));
@@ -469,6 +483,7 @@ fn row(deployment: &Value) -> Vec<String> {
         field("manifest.name"),
         field("manifest.version"),
         digest,
+        if deployment["grants"].is_object() { "named".into() } else { "all".into() },
         deployed,
         field("created_by"),
         shortened(&field("message"), 40),

@@ -79,7 +79,8 @@ struct FailureView {
 struct GrantedAnswer {
     /// In words.
     question: String,
-    /// A number, a text, a truth, a moment in ms, a standard response as subject and body, or null.
+    /// A number, a text, a truth, a moment in ms, a standard response as subject and body, a clock's reading, or
+    /// null.
     answer: Value,
 }
 

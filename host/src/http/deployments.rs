@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 use signalbox_engine::{
-    self as engine, Command, Configuration, Deployment, Digest, Document, DocumentKind, Manifest, Name, UnixMillis,
+    self as engine, Command, Configuration, Deployment, Digest, Document, DocumentKind, Manifest, Name, Scope,
+    UnixMillis,
 };
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -21,7 +22,7 @@ use super::body::{Json, Parameters, Query};
 use super::cursor::{self, Page};
 use super::{Problem, State, now};
 use crate::stats::{DeploymentUse, LogLine};
-use crate::strategy::{Asset, DEADLINE, DEADLINE_MAX, InstallError, Runtime};
+use crate::strategy::{Asset, DEADLINE, DEADLINE_MAX, InstallError, Runtime, check_imports, interfaces};
 
 pub(super) fn routes() -> OpenApiRouter<State> {
     OpenApiRouter::new()
@@ -54,6 +55,10 @@ struct NewDeployment {
     #[serde(default)]
     #[schema(minimum = 1, maximum = 5000)]
     deadline_ms: Option<u64>,
+    /// What it may use. Left out: everything of its account.
+    #[serde(default)]
+    #[schema(value_type = Option<Scope>)]
+    grants: Option<Arc<Scope>>,
     /// Why it is made. At most 4 KiB.
     #[serde(default)]
     message: String,
@@ -81,6 +86,10 @@ struct DeploymentView {
     snapshotted: bool,
     /// Wall-clock limit of one call.
     deadline_ms: u64,
+    /// What it may use; left out where that is everything of its account.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Scope>)]
+    grants: Option<Arc<Scope>>,
     /// Why it was made.
     message: String,
     /// Name of the token that made it.
@@ -100,6 +109,7 @@ impl From<&Deployment> for DeploymentView {
             manifest: deployment.manifest.clone(),
             snapshotted: deployment.snapshotted,
             deadline_ms: deployment.deadline_ms,
+            grants: deployment.grants.clone(),
             message: deployment.message.clone(),
             created_by: deployment.created_by.clone(),
             created_at: deployment.created_at,
@@ -140,9 +150,19 @@ async fn deploy(
     if new.message.len() > 4096 {
         return Err(Problem::value_invalid("message", "at most 4096 bytes"));
     }
+    if let Some(unknown) = new.grants.iter().find_map(|grants| unknown_import(grants)) {
+        let known: Vec<_> = interfaces().collect();
+        let unknown: String = unknown.chars().take(80).collect();
+        let why = format!("there is no interface `{unknown}`; there are `*`, {}", known.join(", "));
+        return Err(Problem::value_invalid("grants.imports", why));
+    }
     // Said before the work is done, though the engine says it again.
     if let Some(name) = new.name.as_ref().filter(|name| caller.configuration().knows_deployment(name.as_str())) {
         return Err(engine::Rejection::DeploymentExists(name.clone()).into());
+    }
+    let version = caller.configuration().uploads.get(new.strategy.to_string().as_str()).cloned();
+    if version.is_some_and(|version| !caller.configuration().is_vouched_for(version.signed_by.as_ref())) {
+        return Err(engine::Rejection::StrategyUnsigned(new.strategy).into());
     }
     let settings = serde_json::to_string(&new.settings)
         .map_err(|error| Problem::internal("settings that were parsed cannot be written", &error))?;
@@ -154,8 +174,12 @@ async fn deploy(
     }
     let runtime = Arc::clone(caller.state.accounts().runtime());
     let installed = {
-        let settings = settings.clone();
-        caller.state.compile(move || Prepared::new(&runtime, &component, &settings, &assets)).await??
+        let (settings, grants) = (settings.clone(), new.grants.clone());
+        let work = move || {
+            grants.map_or(Ok(()), |grants| check_imports(&component, &grants))?;
+            Prepared::new(&runtime, &component, &settings, &assets)
+        };
+        caller.state.compile(work).await??
     };
 
     let _held = caller.state.documents(&caller.lane).await;
@@ -170,6 +194,7 @@ async fn deploy(
         image: installed.image.0,
         snapshotted: installed.snapshotted,
         deadline_ms,
+        grants: new.grants,
         message: new.message,
         created_by: caller.by(),
         created_at: now(),
@@ -178,6 +203,12 @@ async fn deploy(
     let command = Command::Put { document: Document::Deployment(Arc::new(deployment)), by: caller.by() };
     caller.lane.command_with(command, vec![installed.component, installed.image]).await?;
     Ok((StatusCode::CREATED, Answer(shown)))
+}
+
+/// An interface that is granted and that there is not.
+fn unknown_import(grants: &Scope) -> Option<&str> {
+    let known = |name: &str| name == Scope::ALL || interfaces().any(|interface| interface == name);
+    grants.imports.iter().map(String::as_str).find(|name| !known(name))
 }
 
 /// What a deployment is made of, hashed.

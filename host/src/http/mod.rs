@@ -35,6 +35,7 @@ mod seats;
 mod serve;
 mod server;
 mod session;
+mod signing_keys;
 mod staff;
 mod statistics;
 mod strategies;
@@ -187,6 +188,7 @@ fn routes() -> (Router<State>, OpenApi) {
         ("workflows", workflows::routes()),
         ("bindings", bindings::routes()),
         ("strategies", strategies::routes()),
+        ("signing-keys", signing_keys::routes()),
         ("deployments", deployments::routes()),
         ("replays", replays::routes()),
         ("outbox", outbox::routes()),

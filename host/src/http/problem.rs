@@ -171,6 +171,14 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, "header-invalid", why).field(header)
     }
 
+    /// The bytes are others than those that were signed, or signed by somebody else.
+    pub(super) fn signature_wrong() -> Self {
+        let why = "no signing key of the account made this signature of these bytes";
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "signature-wrong", why)
+            .field("signalbox-strategy-signature")
+            .todo("sign exactly the bytes that are uploaded, with a key of the account")
+    }
+
     pub(super) fn precondition_failed(current: Option<&str>) -> Self {
         let detail = match current {
             Some(tag) => format!("the document is at \"{tag}\" by now"),
@@ -420,6 +428,7 @@ fn noun(kind: DocumentKind) -> &'static str {
         DocumentKind::CallbackRules => "callback-rules",
         DocumentKind::Statistic => "statistic",
         DocumentKind::Replay => "replay",
+        DocumentKind::SigningKey => "signing-key",
     }
 }
 
@@ -463,6 +472,7 @@ impl From<Rejection> for Problem {
             | Rejection::DispositionUnknown(_)
             | Rejection::SlotUnknown(_)
             | Rejection::WorkflowFaulty(_)
+            | Rejection::StrategyUnsigned(_)
             | Rejection::OutcomeUnconnected { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             Rejection::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
         };
@@ -477,6 +487,9 @@ impl From<Rejection> for Problem {
             Rejection::ReasonUnknown(_) => problem.field("reason").todo("see agent-rules for the account's codes"),
             Rejection::DispositionUnknown(_) => {
                 problem.field("disposition").todo("give one of the codes of agent-rules; without one it is `completed`")
+            }
+            Rejection::StrategyUnsigned(_) => {
+                problem.todo("sign it with a key of the account and upload it with `signalbox-strategy-signature`")
             }
             Rejection::AgentLoggedIn(_) => problem.todo("log out there first, or let agent-rules replace a login"),
             Rejection::AgentLoggedOut(_) => problem.todo("log in first"),
@@ -573,6 +586,9 @@ impl From<InstallError> for Problem {
             InstallError::SettingsSyntax(_) | InstallError::Settings(_) => problem.field("settings"),
             InstallError::AssetMissing { name, .. } | InstallError::AssetUnknown { name, .. } => {
                 problem.field(format!("assets.{name}"))
+            }
+            InstallError::ImportBeyondGrants { .. } => {
+                problem.field("grants.imports").todo("grant it, or deploy a component that does without")
             }
             _ => problem,
         }

@@ -3,10 +3,14 @@
 use std::sync::Arc;
 
 use axum::Json as Answer;
-use axum::http::StatusCode;
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderName, StatusCode};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
-use signalbox_engine::{Command, Digest, Document, DocumentKind, Manifest, Upload};
+use signalbox_engine::{Command, Digest, Document, DocumentKind, Manifest, Signer, SigningKey, Upload};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -14,6 +18,9 @@ use super::auth::{Caller, Operate, Review};
 use super::body::{Octets, Parameters, Wasm};
 use super::cursor::Page;
 use super::{Problem, State, blocking, now};
+use crate::strategy::{PublicKey, SIGNATURE_BYTES};
+
+const SIGNATURE: HeaderName = HeaderName::from_static("signalbox-strategy-signature");
 
 pub(super) fn routes() -> OpenApiRouter<State> {
     OpenApiRouter::new()
@@ -36,24 +43,48 @@ async fn list(caller: Caller<Review>) -> Answer<Page<Upload>> {
 }
 
 /// Uploads a strategy version: a component of the world `signalbox:strategy/strategy`, of at most 32 MiB.
+///
+/// Where the account has signing keys, one of them must have signed the bytes. One that is here already, and was signed, can
+/// come without.
 #[utoipa::path(
     post,
     path = "/v1/accounts/{account}/strategies",
     security(("token" = ["operator"])),
+    params((
+        "Signalbox-Strategy-Signature" = Option<String>,
+        Header,
+        description = "Base64 of the Ed25519 signature of the body's bytes. Not looked at where the account has no signing key."
+    )),
     request_body(content = Vec<u8>, content_type = "application/wasm"),
     responses(
         (status = 200, description = "It was there already.", body = Upload),
         (status = 201, description = "It is there.", body = Upload)
     )
 )]
-async fn upload(caller: Caller<Operate>, Wasm(raw): Wasm) -> Result<(StatusCode, Answer<Upload>), Problem> {
+async fn upload(
+    caller: Caller<Operate>,
+    signature: Signature,
+    Wasm(raw): Wasm,
+) -> Result<(StatusCode, Answer<Upload>), Problem> {
     let digest = digest(&raw.bytes).await?;
+    let signed_by = signature.signer(&caller, &raw.bytes).await?;
     if let Some(known) = caller.upload(digest).filter(|upload| upload.manifest.is_some()) {
-        return Ok((StatusCode::OK, Answer((*known).clone())));
+        if signed_by.is_none() && caller.configuration().is_vouched_for(known.signed_by.as_ref()) {
+            return Ok((StatusCode::OK, Answer((*known).clone())));
+        }
+        // Here already, and vouched for only now.
+        let upload = Upload { signed_by, ..Upload::clone(&known) };
+        let _held = caller.state.documents(&caller.lane).await;
+        caller.put(Document::Upload(Arc::new(upload.clone()))).await?;
+        return Ok((StatusCode::OK, Answer(upload)));
+    }
+    // Said before the work is done, though the engine says it again.
+    if !caller.configuration().is_vouched_for(signed_by.as_ref()) {
+        return Err(signalbox_engine::Rejection::StrategyUnsigned(digest).into());
     }
     let (runtime, bytes) = (Arc::clone(caller.state.accounts().runtime()), raw.bytes.clone());
     let inspection = caller.state.compile(move || runtime.inspect(&bytes)).await??;
-    caller.store(digest, raw.bytes.clone(), Some(inspection.manifest)).await
+    caller.store(digest, raw.bytes.clone(), Some(inspection.manifest), signed_by).await
 }
 
 /// Shows a strategy version.
@@ -112,7 +143,39 @@ async fn upload_asset(caller: Caller<Operate>, Octets(raw): Octets) -> Result<(S
     if let Some(known) = caller.upload(digest) {
         return Ok((StatusCode::OK, Answer((*known).clone())));
     }
-    caller.store(digest, raw.bytes.clone(), None).await
+    caller.store(digest, raw.bytes.clone(), None, None).await
+}
+
+/// The header `Signalbox-Strategy-Signature`, where there is one.
+struct Signature(Option<Vec<u8>>);
+
+impl FromRequestParts<State> for Signature {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &State) -> Result<Self, Problem> {
+        let Some(text) = parts.headers.get(SIGNATURE) else { return Ok(Self(None)) };
+        let bytes = STANDARD.decode(text.as_bytes()).ok().filter(|bytes| bytes.len() == SIGNATURE_BYTES);
+        let why = "Base64 of an Ed25519 signature, which has 64 bytes";
+        bytes.map(|bytes| Self(Some(bytes))).ok_or_else(|| Problem::header_invalid("signalbox-strategy-signature", why))
+    }
+}
+
+impl Signature {
+    /// The key of the account that made it of these bytes; none where there is no signature, or no key.
+    ///
+    /// # Errors
+    /// `signature-wrong` where none of the account's keys did.
+    async fn signer<G>(self, caller: &Caller<G>, bytes: &Bytes) -> Result<Option<Signer>, Problem> {
+        let keys: Vec<Arc<SigningKey>> = caller.configuration().signing_keys.values().cloned().collect();
+        let Some(signature) = self.0.filter(|_| !keys.is_empty()) else { return Ok(None) };
+        let bytes = bytes.clone();
+        let made = |key: &SigningKey, bytes: &[u8], signature: &[u8]| {
+            key.public_key.parse::<PublicKey>().is_ok_and(|public| public.verifies(bytes, signature))
+        };
+        let signer = blocking(move || keys.into_iter().find(|key| made(key, &bytes, &signature))).await?;
+        let signer = signer.ok_or_else(Problem::signature_wrong)?;
+        Ok(Some(Signer { key: signer.name.clone(), public_key: signer.public_key.clone() }))
+    }
 }
 
 /// The SHA-256 of many bytes, which takes a while.
@@ -131,9 +194,10 @@ impl<G> Caller<G> {
         digest: Digest,
         bytes: Bytes,
         manifest: Option<Manifest>,
+        signed_by: Option<Signer>,
     ) -> Result<(StatusCode, Answer<Upload>), Problem> {
         let size_bytes = bytes.len() as u64;
-        let upload = Upload { digest, size_bytes, manifest, created_by: self.by(), created_at: now() };
+        let upload = Upload { digest, size_bytes, manifest, signed_by, created_by: self.by(), created_at: now() };
         let document = Document::Upload(Arc::new(upload.clone()));
         let _held = self.state.documents(&self.lane).await;
         self.lane.command_with(Command::Put { document, by: self.by() }, vec![(digest, bytes)]).await?;

@@ -293,6 +293,7 @@ fn kind_text(kind: DocumentKind) -> &'static str {
         DocumentKind::CallbackRules => "set of callback rules",
         DocumentKind::Statistic => "statistic",
         DocumentKind::Replay => "replay",
+        DocumentKind::SigningKey => "signing key",
     }
 }
 

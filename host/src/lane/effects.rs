@@ -215,6 +215,7 @@ pub fn load(
         component: &blob(document.component)?,
         configuration,
         deadline: Duration::from_millis(document.deadline_ms),
+        scope: document.grants.clone(),
     };
     runtime.load(package).map_err(|error| {
         let source = std::error::Error::source(&error).map(|s| format!(": {s}")).unwrap_or_default();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use signalbox_engine::{Configuration, Entry, Request, UnixMillis};
+use signalbox_engine::{ClockReading, Configuration, Entry, Request, UnixMillis};
 
 use crate::stats::Stats;
 use crate::strategy::{Grants, ObjectKind, RenderedText};
@@ -46,6 +46,14 @@ impl Grants for AccountGrants {
 
     fn next_opening(&self, calendar: &str, after: UnixMillis) -> Option<UnixMillis> {
         self.configuration.calendars.get(calendar)?.next_opening(after)
+    }
+
+    fn clock(&self, calendar: &str, at: UnixMillis) -> Option<ClockReading> {
+        self.configuration.calendars.get(calendar)?.clock(at)
+    }
+
+    fn closes_at(&self, calendar: &str, at: UnixMillis) -> Option<UnixMillis> {
+        self.configuration.calendars.get(calendar)?.closes_at(at)
     }
 
     fn render(&self, name: &str, language: Option<&str>, fields: &[Entry], request: &Request) -> Option<RenderedText> {

@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 use signalbox_engine::{
-    Condition, Content, DecisionBrief, Difference, Entry, Example, InteractionId, Name, ReplayReport, Request,
-    UnixMillis, as_it_was,
+    ClockReading, Condition, Content, DecisionBrief, Difference, Entry, Example, InteractionId, Name, ReplayReport,
+    Request, UnixMillis, as_it_was,
 };
 
 use super::Lane;
@@ -284,6 +284,20 @@ impl Grants for Recalled {
         match self.then(&Question::NextOpening { calendar: calendar.into(), after }) {
             Some(Answer::Moment(moment)) => *moment,
             _ => self.today.next_opening(calendar, after),
+        }
+    }
+
+    fn clock(&self, calendar: &str, at: UnixMillis) -> Option<ClockReading> {
+        match self.then(&Question::Clock { calendar: calendar.into(), at }) {
+            Some(Answer::Clock(reading)) => reading.clone(),
+            _ => self.today.clock(calendar, at),
+        }
+    }
+
+    fn closes_at(&self, calendar: &str, at: UnixMillis) -> Option<UnixMillis> {
+        match self.then(&Question::ClosesAt { calendar: calendar.into(), at }) {
+            Some(Answer::Moment(moment)) => *moment,
+            _ => self.today.closes_at(calendar, at),
         }
     }
 

@@ -441,6 +441,7 @@ fn deployment_of(called: &str, component: Digest, image: Digest) -> Document {
         image,
         snapshotted: true,
         deadline_ms: 50,
+        grants: None,
         message: String::new(),
         created_by: "test".into(),
         created_at: UnixMillis(0),

@@ -264,6 +264,7 @@ fn kind_byte(kind: DocumentKind) -> u8 {
         DocumentKind::CallbackRules => 18,
         DocumentKind::Statistic => 19,
         DocumentKind::Replay => 20,
+        DocumentKind::SigningKey => 21,
     }
 }
 

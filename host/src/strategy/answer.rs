@@ -3,7 +3,7 @@
 //! Invariant: a decision that leaves here keeps every bound of `wit/strategy.wit`, so nobody behind needs to check again.
 
 use signalbox_engine::{
-    Action, Category, Decision, Destination, Entry, Failure, Manifest, Reply, Skill, Target, limits,
+    Action, Category, Decision, Destination, Entry, Failure, Manifest, Reply, Scope, Skill, Target, limits,
 };
 
 use super::bindings::types;
@@ -18,8 +18,32 @@ const LINE_BYTES_MAX: usize = 2 * 1024;
 const LANGUAGE_BYTES_MAX: usize = 35;
 
 /// The decision, or why it is refused.
-pub(super) fn decision(answered: types::Decision, manifest: &Manifest) -> Result<Decision, Failure> {
-    checked(answered, manifest).map_err(Failure::Refused)
+pub(super) fn decision(
+    answered: types::Decision,
+    manifest: &Manifest,
+    scope: Option<&Scope>,
+) -> Result<Decision, Failure> {
+    let decision = checked(answered, manifest).map_err(Failure::Refused)?;
+    if let Some(scope) = scope {
+        within(&decision, scope).map_err(Failure::Refused)?;
+    }
+    Ok(decision)
+}
+
+/// Whether it sends nothing to a queue that the deployment is not granted.
+fn within(decision: &Decision, scope: &Scope) -> Result<(), String> {
+    for (n, action) in decision.actions.iter().enumerate() {
+        let queue = match action {
+            Action::RouteTo(Target::Queue(queue))
+            | Action::Forward(Destination::Queue(queue))
+            | Action::Redirect(Destination::Queue(queue)) => queue,
+            _ => continue,
+        };
+        if !scope.allows_queue(queue) {
+            return Err(format!("action {}: the queue {queue}, which the deployment's grants do not name", n + 1));
+        }
+    }
+    Ok(())
 }
 
 /// The failure that the strategy itself gave, its text cut.
@@ -177,7 +201,7 @@ mod tests {
             settings_schema: "{}".into(),
             assets: vec![],
         };
-        decision(types::Decision { outcome: outcome.into(), actions, reason: reason.into() }, &manifest)
+        decision(types::Decision { outcome: outcome.into(), actions, reason: reason.into() }, &manifest, None)
     }
 
     fn refusal(action: types::Action) -> String {

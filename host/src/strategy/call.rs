@@ -90,7 +90,7 @@ impl Deployment {
     }
 
     fn store(&self, source: Source, moment: Moment) -> Store<Sandbox> {
-        Sandbox::store(self.pre.engine(), source, moment, self.bounds)
+        Sandbox::store(self.pre.engine(), source, moment, self.bounds, self.scope.clone())
     }
 
     /// An instance that is configured.
@@ -112,7 +112,7 @@ impl Deployment {
 
     fn route(&self, strategy: &Strategy, store: &mut Store<Sandbox>, request: &Request) -> Result<Decision, Failure> {
         match request::lowered(request, |lowered| strategy.call_route(&mut *store, lowered)) {
-            Ok(Ok(decision)) => answer::decision(decision, &self.manifest),
+            Ok(Ok(decision)) => answer::decision(decision, &self.manifest, self.scope.as_deref()),
             Ok(Err(failure)) => Err(answer::failure(failure)),
             Err(error) => Err(trap::failure(&error, store.data())),
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use signalbox_engine::{Manifest, Name};
+use signalbox_engine::{Manifest, Name, Scope};
 use wasmtime::component::Component;
 
 use super::bindings::StrategyPre;
@@ -35,6 +35,8 @@ pub struct Package<'a> {
     pub configuration: Option<(String, Vec<Asset>)>,
     /// Time of a call on a processor. At least 1 ms, at most [`DEADLINE_MAX`]; cut to that.
     pub deadline: Duration,
+    /// What its calls may use; none for all that they are answered.
+    pub scope: Option<Arc<Scope>>,
 }
 
 /// Why a deployment cannot be loaded.
@@ -56,6 +58,7 @@ pub struct Deployment {
     pub(super) pre: StrategyPre<Sandbox>,
     pub(super) configuration: Option<(String, Vec<Asset>)>,
     pub(super) bounds: Bounds,
+    pub(super) scope: Option<Arc<Scope>>,
     recompiled: Option<Vec<u8>>,
     /// How long its calls take, in nanoseconds; 0 until the first has ended. The pool goes by it.
     typical_ns: AtomicU64,
@@ -88,6 +91,7 @@ impl Runtime {
                 .configuration
                 .map(|(settings, assets)| (if settings.trim().is_empty() { "{}".into() } else { settings }, assets)),
             bounds: self.bounds(package.deadline.clamp(Duration::from_millis(1), DEADLINE_MAX)),
+            scope: package.scope,
             recompiled,
             typical_ns: AtomicU64::new(0),
         }))

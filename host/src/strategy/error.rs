@@ -2,7 +2,7 @@
 
 use signalbox_engine::Failure;
 
-use super::bindings::VERSION_SERVED;
+use super::bindings::VERSIONS_SERVED;
 use super::inspect::{COMPONENT_BYTES_MAX, FUNCTIONS_MAX};
 use super::manifest::ASSET_BYTES_MAX;
 
@@ -31,8 +31,8 @@ pub enum InstallError {
     TooComplex(String),
     /// It was built against a version of the interface that this server does not serve.
     #[error(
-        "the component is built against signalbox:strategy@{version}, and this server serves {VERSION_SERVED}.x: build it \
-         against that, or update the server"
+        "the component is built against signalbox:strategy@{version}, and this server serves {VERSIONS_SERVED}: build \
+         it against one of these, or update the server"
     )]
     VersionUnserved {
         /// The version that it names.
@@ -47,9 +47,17 @@ pub enum InstallError {
         /// Name of the import.
         import: String,
     },
+    /// It wants what its deployment is not granted.
+    #[error("the component imports `{import}`, which the deployment is not granted (granted: {})", or_nothing(.granted))]
+    ImportBeyondGrants {
+        /// The interface that it imports.
+        import: &'static str,
+        /// Those that are granted.
+        granted: Vec<String>,
+    },
     /// It is a component of another world.
     #[error(
-        "the component does not export `{export}`, so it is no strategy: the world is signalbox:strategy/strategy@1.0.0 \
+        "the component does not export `{export}`, so it is no strategy: the world is signalbox:strategy/strategy \
          (it exports: {})", or_nothing(.exports)
     )]
     ExportMissing {
@@ -59,7 +67,7 @@ pub enum InstallError {
         exports: Vec<String>,
     },
     /// Its imports or exports have the right names and other types.
-    #[error("the component does not fit the world signalbox:strategy/strategy@1.0.0: {0}")]
+    #[error("the component does not fit the world signalbox:strategy/strategy: {0}")]
     WorldMismatch(String),
     /// `describe` failed.
     #[error("`describe` gave no manifest: {0}")]
@@ -123,6 +131,7 @@ impl InstallError {
             Self::TooComplex(_) => "strategy-too-complex",
             Self::VersionUnserved { .. } => "strategy-version-unserved",
             Self::ImportNotGranted { .. } => "strategy-import-not-granted",
+            Self::ImportBeyondGrants { .. } => "deployment-import-not-granted",
             Self::ExportMissing { .. } => "strategy-export-missing",
             Self::WorldMismatch(_) => "strategy-world-mismatch",
             Self::Describe(_) => "strategy-describe-failed",

@@ -3,7 +3,7 @@
 //! Whoever calls a strategy brings the answers. They are recorded, so a repeated call asks nobody.
 
 use serde::{Deserialize, Serialize};
-use signalbox_engine::{Entry, Request, UnixMillis};
+use signalbox_engine::{ClockReading, Entry, Request, UnixMillis};
 
 /// What a statistic is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -44,6 +44,12 @@ pub trait Grants: Send + Sync {
     /// The first moment at or after `after` when it is open; `None` where there is none within 400 days.
     fn next_opening(&self, calendar: &str, after: UnixMillis) -> Option<UnixMillis>;
 
+    /// What the clock where a calendar is kept shows; `None` where there is no such calendar.
+    fn clock(&self, calendar: &str, at: UnixMillis) -> Option<ClockReading>;
+
+    /// When a calendar that is open at that moment closes; `None` where it is not, or stays open for 7 days.
+    fn closes_at(&self, calendar: &str, at: UnixMillis) -> Option<UnixMillis>;
+
     /// A standard response; `None` where it is missing, expired or not approved. `fields` come before the server's own.
     fn render(&self, name: &str, language: Option<&str>, fields: &[Entry], request: &Request) -> Option<RenderedText>;
 }
@@ -66,6 +72,14 @@ impl Grants for Nothing {
     }
 
     fn next_opening(&self, _: &str, _: UnixMillis) -> Option<UnixMillis> {
+        None
+    }
+
+    fn clock(&self, _: &str, _: UnixMillis) -> Option<ClockReading> {
+        None
+    }
+
+    fn closes_at(&self, _: &str, _: UnixMillis) -> Option<UnixMillis> {
         None
     }
 

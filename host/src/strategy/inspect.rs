@@ -2,6 +2,7 @@
 //!
 //! Compilation cannot be interrupted, so what would take it long is refused here.
 
+use signalbox_engine::Scope;
 use wasmparser::{ComponentTypeRef, Encoding, Parser, Payload, TypeBounds};
 
 use super::error::InstallError;
@@ -32,6 +33,28 @@ pub struct Shape {
     pub bytes: usize,
 }
 
+/// Names of the interfaces of `signalbox:strategy` that may be granted.
+pub fn interfaces() -> impl Iterator<Item = &'static str> {
+    bindings::interfaces()
+}
+
+/// Whether a component imports nothing but what its deployment is granted. `log` needs no grant, for nothing comes in by
+/// it, and neither does WASI, behind which is nothing.
+///
+/// # Errors
+/// [`InstallError::ImportBeyondGrants`], and what [`Runtime::install`](super::Runtime::install) says of the bytes.
+pub fn check_imports(component: &[u8], scope: &Scope) -> Result<(), InstallError> {
+    let shape = shape(component)?;
+    let needed = shape.imports.iter().filter_map(|import| bindings::interface(import));
+    let mut needed = needed.filter(|interface| !matches!(*interface, "types" | "log"));
+    match needed.find(|interface| !scope.allows_import(interface)) {
+        None => Ok(()),
+        Some(import) => {
+            Err(InstallError::ImportBeyondGrants { import, granted: scope.imports.iter().cloned().collect() })
+        }
+    }
+}
+
 /// The shape of a component that can be a strategy.
 pub(super) fn shape(component: &[u8]) -> Result<Shape, InstallError> {
     if component.len() > COMPONENT_BYTES_MAX {
@@ -50,7 +73,9 @@ pub(super) fn shape(component: &[u8]) -> Result<Shape, InstallError> {
     if let Some(version) = shape.imports.iter().find_map(|import| bindings::version_unserved(import)) {
         return Err(InstallError::VersionUnserved { version: version.to_owned() });
     }
-    if let Some(import) = shape.imports.iter().find(|import| !bindings::is_granted(import) && !wasi::is_wasi(import)) {
+    if let Some(import) =
+        shape.imports.iter().find(|import| bindings::interface(import).is_none() && !wasi::is_wasi(import))
+    {
         return Err(InstallError::ImportNotGranted { import: import.clone() });
     }
     if let Some(export) = bindings::EXPORTS.iter().find(|export| !shape.exports.iter().any(|has| has == *export)) {

@@ -143,7 +143,7 @@ impl Bound {
 
     fn instantiate(&self, runtime: &Runtime, deadline: Duration) -> Result<Live, signalbox_engine::Failure> {
         let bounds = runtime.bounds(deadline);
-        let mut store = Sandbox::store(&runtime.machine.engine, Source::Nobody, Moment::default(), bounds);
+        let mut store = Sandbox::store(&runtime.machine.engine, Source::Nobody, Moment::default(), bounds, None);
         let made = self.0.instance_pre().instantiate(&mut store).and_then(|instance| {
             let strategy = Strategy::new(&mut store, &instance)?;
             Ok((instance, strategy))

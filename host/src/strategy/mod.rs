@@ -32,6 +32,7 @@ mod record;
 mod request;
 mod sandbox;
 mod settings;
+mod signature;
 mod snapshot;
 mod thread;
 mod trap;
@@ -52,7 +53,7 @@ pub use debug::without_lines;
 pub use deployment::{DEADLINE, DEADLINE_MAX, Deployment, LoadError, Package};
 pub use error::InstallError;
 pub use grants::{Grants, Nothing, ObjectKind, RenderedText};
-pub use inspect::{COMPONENT_BYTES_MAX, FUNCTION_BYTES_MAX, FUNCTIONS_MAX, Shape};
+pub use inspect::{COMPONENT_BYTES_MAX, FUNCTION_BYTES_MAX, FUNCTIONS_MAX, Shape, check_imports, interfaces};
 pub use install::{CONFIGURE_DEADLINE, Inspection, Installed};
 pub use machine::{STACK_BYTES, Unfit};
 pub use manifest::{ASSET_BYTES_MAX, Asset};
@@ -60,6 +61,7 @@ pub use pool::{Full, Job, Pool};
 pub use record::{Answer, Granted, Level, LogLine, Question, Recorded, Unreadable};
 use sandbox::{Bounds, Sandbox};
 pub use sandbox::{LOG_BYTES_MAX, QUESTION_BYTES_MAX, QUESTIONS_MAX};
+pub use signature::{KeyError, PublicKey, SIGNATURE_BYTES, SecretKey};
 pub use thread::{REPLAYING, lower_priority};
 
 /// Memory of a call where nobody says otherwise.

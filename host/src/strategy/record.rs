@@ -7,7 +7,7 @@
 //! field is never reordered within one.
 
 use serde::{Deserialize, Serialize};
-use signalbox_engine::{Entry, UnixMillis};
+use signalbox_engine::{ClockReading, Entry, UnixMillis};
 
 use super::grants::{ObjectKind, RenderedText};
 
@@ -53,6 +53,20 @@ pub enum Question {
         /// Values for field codes.
         fields: Vec<Entry>,
     },
+    /// `clocks.read`.
+    Clock {
+        /// Name of the calendar.
+        calendar: String,
+        /// The moment asked about.
+        at: UnixMillis,
+    },
+    /// `clocks.closes-at`.
+    ClosesAt {
+        /// Name of the calendar.
+        calendar: String,
+        /// The moment asked about.
+        at: UnixMillis,
+    },
 }
 
 impl std::fmt::Display for Question {
@@ -63,6 +77,8 @@ impl std::fmt::Display for Question {
             Self::IsOpen { calendar, at } => write!(f, "whether calendar {calendar} is open at {}", at.0),
             Self::NextOpening { calendar, after } => write!(f, "when calendar {calendar} opens after {}", after.0),
             Self::Render { name, .. } => write!(f, "standard response {name}"),
+            Self::Clock { calendar, at } => write!(f, "the clock of calendar {calendar} at {}", at.0),
+            Self::ClosesAt { calendar, at } => write!(f, "when calendar {calendar}, open at {}, closes", at.0),
         }
     }
 }
@@ -80,6 +96,8 @@ pub enum Answer {
     Moment(Option<UnixMillis>),
     /// A standard response.
     Rendered(Option<RenderedText>),
+    /// What a clock shows.
+    Clock(Option<ClockReading>),
 }
 
 /// A question and its answer, in the order in which they were asked.
@@ -171,6 +189,8 @@ pub enum Unreadable {
 
 #[cfg(test)]
 mod tests {
+    use signalbox_engine::Weekday;
+
     use super::*;
 
     fn recorded() -> Recorded {
@@ -213,6 +233,30 @@ mod tests {
         let bytes: Vec<u8> =
             (0..golden.len() / 2).map(|i| u8::from_str_radix(&golden[2 * i..2 * i + 2], 16).unwrap()).collect();
         assert_eq!(recorded().encode(), bytes);
+    }
+
+    #[test]
+    fn answers_of_a_later_version_of_the_interface_come_back() {
+        let reading = ClockReading {
+            time_zone: "Europe/Berlin".into(),
+            offset_minutes: -210,
+            year: 2026,
+            month: 10,
+            day: 25,
+            weekday: Weekday::Sun,
+            hour: 2,
+            minute: 30,
+        };
+        let (calendar, at) = ("office".to_owned(), UnixMillis(7));
+        let granted = vec![
+            Granted {
+                question: Question::Clock { calendar: calendar.clone(), at },
+                answer: Answer::Clock(Some(reading)),
+            },
+            Granted { question: Question::ClosesAt { calendar, at }, answer: Answer::Moment(Some(UnixMillis(9))) },
+        ];
+        let recorded = Recorded { granted, ..recorded() };
+        assert_eq!(Recorded::decode(&recorded.encode()), Ok(recorded));
     }
 
     #[test]

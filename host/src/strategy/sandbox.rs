@@ -7,11 +7,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use signalbox_engine::{Entry, Request, UnixMillis, limits};
+use signalbox_engine::{ClockReading, Entry, Request, Scope, UnixMillis, Weekday, limits};
 use wasmtime::component::{HasSelf, Linker};
 use wasmtime::{Engine, ResourceLimiter, Store, StoreContextMut, UpdateDeadline};
 
-use super::bindings::{Strategy, calendars, log, responses, statistics, tables, types};
+use super::bindings::{Strategy, calendars, clocks, log, responses, statistics, tables, types};
 use super::grants::{Grants, ObjectKind, RenderedText};
 use super::machine::{CORE_INSTANCES_MAX, MEMORIES_MAX, TABLE_ELEMENTS_MAX, TICK};
 use super::record::{Answer, Granted, Level, LogLine, Question};
@@ -57,6 +57,9 @@ pub(super) enum Stop {
     /// A repeated call asked for something that the first did not.
     #[error("{0}")]
     Mismatch(String),
+    /// It asked for something that its deployment is not granted.
+    #[error("{0}")]
+    Beyond(String),
 }
 
 /// Who answers the imports.
@@ -83,6 +86,7 @@ pub(super) struct Bounds {
 /// What the store of one call holds.
 pub(super) struct Sandbox {
     source: Source,
+    scope: Option<Arc<Scope>>,
     pub(super) moment: Moment,
     pub(super) memory: Memory,
     time: Time,
@@ -96,10 +100,17 @@ pub(super) struct Sandbox {
 
 impl Sandbox {
     /// A store ready to be instantiated in. Its time begins now.
-    pub(super) fn store(engine: &Engine, source: Source, moment: Moment, bounds: Bounds) -> Store<Self> {
+    pub(super) fn store(
+        engine: &Engine,
+        source: Source,
+        moment: Moment,
+        bounds: Bounds,
+        scope: Option<Arc<Scope>>,
+    ) -> Store<Self> {
         let Bounds { deadline, memory_bytes_max, counts } = bounds;
         let sandbox = Self {
             source,
+            scope,
             moment,
             memory: Memory { bytes: 0, bytes_max: memory_bytes_max, refused: false },
             time: Time { deadline, began: Instant::now(), processor: None },
@@ -168,6 +179,11 @@ impl Sandbox {
             let why = format!("it asked the server more than {QUESTIONS_MAX} times in one call");
             return Err(Stop::Limit(why).into());
         }
+        // Before whoever answers: a call that is made again from its record is refused the same.
+        if self.scope.as_deref().is_some_and(|scope| !question.is_within(scope)) {
+            let why = format!("it asked for {question}, which the deployment's grants do not name");
+            return Err(Stop::Beyond(why).into());
+        }
         let answer = match &mut self.source {
             Source::Nobody => {
                 let why = format!("it asked for {question}, and only `log` may be called before it is deployed");
@@ -226,6 +242,8 @@ fn asked(grants: &dyn Grants, request: &Request, question: &Question) -> Answer 
         Question::Render { name, language, fields } => {
             Answer::Rendered(grants.render(name, language.as_deref(), fields, request))
         }
+        Question::Clock { calendar, at } => Answer::Clock(grants.clock(calendar, *at)),
+        Question::ClosesAt { calendar, at } => Answer::Moment(grants.closes_at(calendar, *at)),
     }
 }
 
@@ -296,11 +314,27 @@ impl Time {
 }
 
 impl Question {
+    fn is_within(&self, scope: &Scope) -> bool {
+        match self {
+            Self::Lookup { table, .. } => scope.allows_table(table),
+            Self::Statistic { kind: ObjectKind::Queue, name, .. } => scope.allows_queue(name),
+            Self::Statistic { .. }
+            | Self::IsOpen { .. }
+            | Self::NextOpening { .. }
+            | Self::Render { .. }
+            | Self::Clock { .. }
+            | Self::ClosesAt { .. } => true,
+        }
+    }
+
     fn bytes(&self) -> usize {
         let text = match self {
             Self::Statistic { name, statistic, .. } => name.len() + statistic.len(),
             Self::Lookup { table, key } => table.len() + key.len(),
-            Self::IsOpen { calendar, .. } | Self::NextOpening { calendar, .. } => calendar.len(),
+            Self::IsOpen { calendar, .. }
+            | Self::NextOpening { calendar, .. }
+            | Self::Clock { calendar, .. }
+            | Self::ClosesAt { calendar, .. } => calendar.len(),
             Self::Render { name, language, fields } => {
                 let cost = |field: &Entry| QUESTION_COST_BYTES + field.key.len() + field.value.len();
                 name.len() + language.as_ref().map_or(0, String::len) + fields.iter().map(cost).sum::<usize>()
@@ -315,6 +349,7 @@ impl Answer {
         match self {
             Self::Number(_) | Self::Open(_) | Self::Moment(_) => 8,
             Self::Text(text) => text.as_ref().map_or(0, String::len),
+            Self::Clock(reading) => reading.as_ref().map_or(0, |reading| reading.time_zone.len()) + 16,
             Self::Rendered(text) => {
                 text.as_ref().map_or(0, |(subject, body)| subject.as_ref().map_or(0, String::len) + body.len())
             }
@@ -375,6 +410,38 @@ impl calendars::Host for Sandbox {
             Answer::Moment(moment) => Ok(moment.map(|moment| moment.0)),
             _ => wrong_kind("a calendar"),
         }
+    }
+}
+
+impl clocks::Host for Sandbox {
+    fn read(&mut self, calendar: String, at: u64) -> wasmtime::Result<Option<clocks::Reading>> {
+        match self.ask(Question::Clock { calendar, at: UnixMillis(at) })? {
+            Answer::Clock(reading) => Ok(reading.map(clocks::Reading::from)),
+            _ => wrong_kind("a clock"),
+        }
+    }
+
+    fn closes_at(&mut self, calendar: String, at: u64) -> wasmtime::Result<Option<u64>> {
+        match self.ask(Question::ClosesAt { calendar, at: UnixMillis(at) })? {
+            Answer::Moment(moment) => Ok(moment.map(|moment| moment.0)),
+            _ => wrong_kind("a clock"),
+        }
+    }
+}
+
+impl From<ClockReading> for clocks::Reading {
+    fn from(reading: ClockReading) -> Self {
+        let ClockReading { time_zone, offset_minutes, year, month, day, weekday, hour, minute } = reading;
+        let weekday = match weekday {
+            Weekday::Mon => clocks::Weekday::Monday,
+            Weekday::Tue => clocks::Weekday::Tuesday,
+            Weekday::Wed => clocks::Weekday::Wednesday,
+            Weekday::Thu => clocks::Weekday::Thursday,
+            Weekday::Fri => clocks::Weekday::Friday,
+            Weekday::Sat => clocks::Weekday::Saturday,
+            Weekday::Sun => clocks::Weekday::Sunday,
+        };
+        Self { time_zone, offset_minutes, year, month, day, weekday, hour, minute }
     }
 }
 

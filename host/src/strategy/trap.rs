@@ -21,6 +21,7 @@ pub(super) fn failure(error: &Error, sandbox: &Sandbox) -> Failure {
             return Failure::Overrun { deadline_ms };
         }
         Some(Stop::Mismatch(why)) => return Failure::Unavailable(why.clone()),
+        Some(Stop::Beyond(why)) => return Failure::Refused(answer::cut(why.clone(), MESSAGE_BYTES_MAX)),
         Some(Stop::Limit(why)) => return Failure::Trap(why.clone()),
         None => {}
     }

@@ -7,11 +7,14 @@ mod bad_input;
 mod callbacks;
 mod documents;
 mod flow;
+#[path = "../guest/mod.rs"]
+mod guest;
 mod left_out;
 mod openapi;
 mod roles;
 mod socket;
 mod statistics;
+mod strategies;
 
 use std::num::NonZero;
 use std::sync::Arc;

@@ -68,7 +68,7 @@ impl<S: Strategy> Bench<S> {
 
     /// Makes a calendar that is open in these spans of time, each from a moment until just before another.
     ///
-    /// No spans make a calendar that never opens.
+    /// No spans make a calendar that never opens. Its clock is UTC's.
     pub fn calendar(self, name: &str, open: &[(UnixMillis, UnixMillis)]) -> Self {
         let mut open = open.to_vec();
         open.sort_unstable();

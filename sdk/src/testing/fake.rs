@@ -93,6 +93,64 @@ pub(crate) mod calendars {
     }
 }
 
+pub(crate) mod clocks {
+    use super::{UnixMillis, ask};
+    use crate::clocks::{Reading, Weekday};
+
+    const DAY_MS: u64 = 24 * 3_600_000;
+    /// 1970-01-01 was a Thursday.
+    const DAYS: [Weekday; 7] = [
+        Weekday::Thursday,
+        Weekday::Friday,
+        Weekday::Saturday,
+        Weekday::Sunday,
+        Weekday::Monday,
+        Weekday::Tuesday,
+        Weekday::Wednesday,
+    ];
+
+    /// A calendar of a bench is kept in UTC.
+    pub(crate) fn read(calendar: &str, at: UnixMillis) -> Option<Reading> {
+        ask(|server| server.calendars.contains_key(calendar).then_some(()))?;
+        let (days, minutes) = (at / DAY_MS, at % DAY_MS / 60_000);
+        let (year, month, day) = date(days);
+        Some(Reading {
+            time_zone: "UTC".to_owned(),
+            offset_minutes: 0,
+            year: u16::try_from(year).ok().filter(|year| *year <= 9999)?,
+            month: u8::try_from(month).ok()?,
+            day: u8::try_from(day).ok()?,
+            weekday: DAYS[usize::try_from(days % 7).ok()?],
+            hour: u8::try_from(minutes / 60).ok()?,
+            minute: u8::try_from(minutes % 60).ok()?,
+        })
+    }
+
+    pub(crate) fn closes_at(calendar: &str, at: UnixMillis) -> Option<UnixMillis> {
+        ask(|server| {
+            let mut end = None;
+            for &(from, until) in server.calendars.get(calendar)? {
+                if until > at && from <= end.unwrap_or(at) {
+                    end = end.max(Some(until));
+                }
+            }
+            end.filter(|end| end - at <= 7 * DAY_MS)
+        })
+    }
+
+    /// Year, month and day of a day since 1970 (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms").
+    fn date(days: u64) -> (u64, u64, u64) {
+        let days = days + 719_468;
+        let (era, of_era) = (days / 146_097, days % 146_097);
+        let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+        let of_year = of_era - (365 * year + year / 4 - year / 100);
+        let month = (5 * of_year + 2) / 153;
+        let day = of_year - (153 * month + 2) / 5 + 1;
+        let month = if month < 10 { month + 3 } else { month - 9 };
+        (era * 400 + year + u64::from(month <= 2), month, day)
+    }
+}
+
 pub(crate) mod responses {
     use super::ask;
     use crate::{Entry, responses::Rendered};

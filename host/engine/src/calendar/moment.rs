@@ -3,9 +3,31 @@
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::AmbiguousOffset;
+use serde::{Deserialize, Serialize};
 
-use super::Calendar;
+use super::{Calendar, Weekday};
 use crate::id::UnixMillis;
+
+/// What the clock on the wall shows, in the parts that a program asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClockReading {
+    /// The time zone, as the calendar names it.
+    pub time_zone: String,
+    /// What it is ahead of UTC, in minutes.
+    pub offset_minutes: i16,
+    /// 1970 to 9999.
+    pub year: u16,
+    /// 1 to 12.
+    pub month: u8,
+    /// 1 to 31.
+    pub day: u8,
+    /// Of that date.
+    pub weekday: Weekday,
+    /// 0 to 23.
+    pub hour: u8,
+    /// 0 to 59.
+    pub minute: u8,
+}
 
 /// Why a text says no moment.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -39,6 +61,22 @@ pub enum MomentError {
 }
 
 impl Calendar {
+    /// What the clock of the time zone shows at a moment, in parts; none beyond the year 9999.
+    #[must_use]
+    pub fn clock(&self, at: UnixMillis) -> Option<ClockReading> {
+        let at = super::timestamp(at)?.to_zoned(self.zone.clone());
+        Some(ClockReading {
+            time_zone: self.time_zone.clone(),
+            offset_minutes: i16::try_from(at.offset().seconds() / 60).ok()?,
+            year: u16::try_from(at.year()).ok()?,
+            month: at.month().unsigned_abs(),
+            day: at.day().unsigned_abs(),
+            weekday: at.weekday().into(),
+            hour: at.hour().unsigned_abs(),
+            minute: at.minute().unsigned_abs(),
+        })
+    }
+
     /// What the clock of the time zone shows at a moment, with its offset: `2026-03-29T14:30:00+02:00`.
     #[must_use]
     pub fn shown(&self, at: UnixMillis) -> Option<String> {
@@ -80,6 +118,27 @@ impl Calendar {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clock_shows_what_hangs_on_the_wall_there() {
+        let table = [
+            ("Europe/Berlin", "2026-07-01T22:30:00Z", "Europe/Berlin 2026-7-2 Thu 0:30 +120"),
+            // The hour that comes twice.
+            ("Europe/Berlin", "2026-10-25T00:30:00Z", "Europe/Berlin 2026-10-25 Sun 2:30 +120"),
+            ("Europe/Berlin", "2026-10-25T01:30:00Z", "Europe/Berlin 2026-10-25 Sun 2:30 +60"),
+            ("America/St_Johns", "2026-01-01T00:00:00Z", "America/St_Johns 2025-12-31 Wed 20:30 -210"),
+            ("UTC", "1970-01-01T00:00:00Z", "UTC 1970-1-1 Thu 0:0 +0"),
+        ];
+        for (zone, at, expected) in table {
+            let calendar: Calendar = serde_json::from_str(&format!(r#"{{"time_zone": "{zone}"}}"#)).unwrap();
+            let ClockReading { time_zone, offset_minutes, year, month, day, weekday, hour, minute } =
+                calendar.clock(calendar.moment(at).unwrap()).unwrap();
+            let shown = format!("{time_zone} {year}-{month}-{day} {weekday:?} {hour}:{minute} {offset_minutes:+}");
+            assert_eq!(shown, expected, "{at}");
+        }
+        let utc: Calendar = serde_json::from_str(r#"{"time_zone": "UTC"}"#).unwrap();
+        assert_eq!(utc.clock(UnixMillis(u64::MAX)), None);
+    }
 
     #[test]
     fn a_text_means_one_moment_or_is_refused() {

@@ -27,7 +27,25 @@ pub struct Opening {
 /// clock is put back.
 const DAYS_BACK: i64 = 3;
 
+/// How far ahead [`Calendar::closes_at`] looks, in milliseconds.
+const CLOSES_WITHIN_MS: u64 = 7 * 24 * 3_600_000;
+
 impl Calendar {
+    /// The moment at which it closes, where it is open at `at`; none where it is closed then, or stays open for 7 days.
+    #[must_use]
+    pub fn closes_at(&self, at: UnixMillis) -> Option<UnixMillis> {
+        let until = at.plus(CLOSES_WITHIN_MS);
+        let mut end = None;
+        // An opening ends where other hours begin, too: it is open on and on then.
+        for opening in self.openings(at, until) {
+            if opening.begins_at > end.unwrap_or(at) {
+                break;
+            }
+            end = Some(opening.ends_at);
+        }
+        end.filter(|end| *end <= until)
+    }
+
     /// Openings that are open at any moment from `from` up to and without `until`, whole, in the order of time. They
     /// are found one by one, so it is well to stop asking for more.
     pub fn openings(&self, from: UnixMillis, until: UnixMillis) -> impl Iterator<Item = Opening> + '_ {
@@ -134,6 +152,20 @@ mod tests {
         let text = |at| timestamp(at).unwrap().strftime("%dT%H:%M").to_string();
         let openings = calendar.openings(from, from.plus(48 * 3_600_000));
         openings.map(|o| format!("{}/{}", text(o.begins_at), text(o.ends_at))).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn it_closes_where_no_hours_go_on() {
+        let closes = |hours: &[(&str, &str)], at: &str| {
+            let at = calendar("Europe/Berlin", hours).closes_at(ms(at));
+            at.map(|at| timestamp(at).unwrap().to_string())
+        };
+        let office = &[("09:00", "12:00"), ("12:00", "18:00")];
+        assert_eq!(closes(office, "2026-07-01T08:00:00Z").as_deref(), Some("2026-07-01T16:00:00Z"));
+        assert_eq!(closes(office, "2026-07-01T16:00:00Z"), None);
+        assert_eq!(closes(office, "2026-07-01T05:00:00Z"), None);
+        assert_eq!(closes(&[("22:00", "06:00")], "2026-07-01T21:00:00Z").as_deref(), Some("2026-07-02T04:00:00Z"));
+        assert_eq!(closes(&[("00:00", "24:00")], "2026-07-01T21:00:00Z"), None);
     }
 
     #[test]

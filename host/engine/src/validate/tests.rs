@@ -64,6 +64,7 @@ fn deployment(called: &str, outcomes: &[&str]) -> Document {
         image: digest(),
         snapshotted: true,
         deadline_ms: 100,
+        grants: None,
         message: String::new(),
         created_by: "ana".to_owned(),
         created_at: UnixMillis(0),

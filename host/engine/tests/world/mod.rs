@@ -588,6 +588,7 @@ fn deployment_document(deployment: &str, outcomes: &[&str]) -> Document {
         image: zero,
         snapshotted: true,
         deadline_ms: 50,
+        grants: None,
         message: String::new(),
         created_by: "test".into(),
         created_at: UnixMillis(0),

@@ -19,10 +19,14 @@ use crate::strategy::{ASSET_BYTES_MAX, COMPONENT_BYTES_MAX};
 #[command(after_help = "\
 Examples:
   signalbox strategy deploy screening/screening.wasm --settings rules.json --name rules-7 --bind support/screen
+  signalbox strategy deploy theirs.wasm --grant-import tables --grant-table vips --grant-queue billing
   signalbox strategy deploy content-analysis.wasm --asset model=support.model --name analysis-3 -m 'with March data'
 
 A deployment's name is never used again, so that every decision tells what made it. Nothing stops for a deployment: the
-next call after --bind goes to it.")]
+next call after --bind goes to it.
+
+Without a --grant a deployment may use everything of its account. With one it may use what is named and nothing else, '*'
+for all of a kind: a component that imports more is refused here, and a call that asks for another table or queue fails.")]
 pub(super) struct Deploy {
     /// The component.
     file: PathBuf,
@@ -32,6 +36,9 @@ pub(super) struct Deploy {
     /// A file that the strategy takes, such as a model; may be repeated.
     #[arg(long = "asset", value_name = "NAME=FILE", value_parser = asset)]
     assets: Vec<(String, PathBuf)>,
+    /// Its signature, which `strategy sign` makes. Left out: FILE.sig, where that is there.
+    #[arg(long, value_name = "FILE")]
+    signature: Option<PathBuf>,
     /// Name of the deployment. Left out: the server makes one.
     #[arg(long)]
     name: Option<String>,
@@ -43,6 +50,15 @@ pub(super) struct Deploy {
     /// Wall-clock limit of one call.
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..=5000))]
     deadline_ms: Option<u64>,
+    /// An interface that it may import, such as tables, or '*'; may be repeated. `log` needs none.
+    #[arg(long = "grant-import", value_name = "INTERFACE")]
+    imports: Vec<String>,
+    /// A table that it may look something up in, or '*'; may be repeated.
+    #[arg(long = "grant-table", value_name = "TABLE")]
+    tables: Vec<String>,
+    /// A queue that it may ask about and send to, or '*'; may be repeated.
+    #[arg(long = "grant-queue", value_name = "QUEUE")]
+    queues: Vec<String>,
     /// Why it is deployed.
     #[arg(short, long, value_name = "TEXT")]
     message: Option<String>,
@@ -59,11 +75,10 @@ impl Deploy {
         for place in &self.bind {
             can_be_bound(client, place).await?;
         }
-        let strategy =
-            upload(client, "strategies", "application/wasm", COMPONENT_BYTES_MAX, &self.file, output).await?;
+        let strategy = upload_strategy(client, &self.file, self.signature()?, output).await?;
         let mut assets = serde_json::Map::new();
         for (name, file) in &self.assets {
-            let digest = upload(client, "assets", "application/octet-stream", ASSET_BYTES_MAX, file, output).await?;
+            let digest = upload_asset(client, file, output).await?;
             assets.insert(name.clone(), json!(digest));
         }
 
@@ -72,6 +87,9 @@ impl Deploy {
             [("name", json!(self.name)), ("deadline_ms", json!(self.deadline_ms)), ("message", json!(self.message))];
         for (name, value) in optional.into_iter().filter(|(_, value)| !value.is_null()) {
             body[name] = value;
+        }
+        if let Some(grants) = self.grants() {
+            body["grants"] = grants;
         }
         let began = Instant::now();
         let deployment = client.send_long(Method::POST, &["deployments"], Body::Json(&body)).await;
@@ -83,6 +101,9 @@ impl Deploy {
                 ("name", "--name"),
                 ("deadline_ms", "--deadline-ms"),
                 ("message", "--message"),
+                ("grants.imports", "--grant-import"),
+                ("grants.tables", "--grant-table"),
+                ("grants.queues", "--grant-queue"),
             ])
         })?;
         let name = cell(&deployment, "name");
@@ -98,6 +119,22 @@ impl Deploy {
             output.timed(&format!("bound {}", described(place, &share)), began.elapsed());
         }
         output.result(&deployment, |_| name.clone())
+    }
+
+    /// The signature to hand over, if there is one.
+    fn signature(&self) -> Result<Option<String>, Error> {
+        let mut beside = self.file.clone().into_os_string();
+        beside.push(".sig");
+        let beside = PathBuf::from(beside);
+        let file = self.signature.clone().or_else(|| beside.is_file().then_some(beside));
+        file.map(|file| Ok(read_text(&file)?.trim().to_owned())).transpose()
+    }
+
+    /// What it may use; none for everything.
+    fn grants(&self) -> Option<Value> {
+        let Self { imports, tables, queues, .. } = self;
+        let is_limited = [imports, tables, queues].iter().any(|names| !names.is_empty());
+        is_limited.then(|| json!({ "imports": imports, "tables": tables, "queues": queues }))
     }
 
     /// The deployment is there, and what serves the element is what served it before.
@@ -137,21 +174,54 @@ pub(super) async fn can_be_bound(client: &Client, (workflow, element): &(String,
     }
 }
 
-/// Uploads a file; answers with its digest.
-pub(super) async fn upload(
+/// Uploads a component, with its signature where there is one; answers with its digest.
+pub(super) async fn upload_strategy(
     client: &Client,
-    to: &str,
-    media_type: &'static str,
-    bytes_max: usize,
     file: &Path,
+    signature: Option<String>,
     output: &Output,
 ) -> Result<String, Error> {
+    let content = read_within(file, COMPONENT_BYTES_MAX)?;
+    uploaded(file, output, content, |content| async move {
+        let header = signature.as_deref().map(|signature| ("signalbox-strategy-signature", signature));
+        client.send_binary(&["strategies"], "application/wasm", content, header).await
+    })
+    .await
+}
+
+/// Uploads an asset; answers with its digest.
+async fn upload_asset(client: &Client, file: &Path, output: &Output) -> Result<String, Error> {
+    let content = read_within(file, ASSET_BYTES_MAX)?;
+    uploaded(file, output, content, |content| {
+        client.send_binary(&["assets"], "application/octet-stream", content, None)
+    })
+    .await
+}
+
+fn read_within(file: &Path, bytes_max: usize) -> Result<Vec<u8>, Error> {
     let content = std::fs::read(file).map_err(|error| Error::file("read", file, &error))?;
     fits(&file.display().to_string(), content.len(), bytes_max)?;
+    Ok(content)
+}
+
+async fn uploaded<F: Future<Output = Result<Value, Error>>>(
+    file: &Path,
+    output: &Output,
+    content: Vec<u8>,
+    send: impl FnOnce(Vec<u8>) -> F,
+) -> Result<String, Error> {
     let size = content.len() as u64;
     let began = Instant::now();
-    let uploaded = client.send_long(Method::POST, &[to], Body::Bytes(media_type, content)).await;
-    let uploaded = uploaded.map_err(|error| error.at(file.display().to_string()))?;
+    let uploaded = send(content).await.map_err(|error| {
+        let error = error.named(&[("signalbox-strategy-signature", "--signature")]).at(file.display().to_string());
+        match error.code.as_deref() {
+            Some("strategy-unsigned") => error.fix(format!(
+                "run `signalbox strategy sign {} --key KEYFILE` with a key of the account, and deploy again",
+                file.display()
+            )),
+            _ => error,
+        }
+    })?;
     let digest = cell(&uploaded, "digest");
     let short: String = digest.chars().take(12).collect();
     output.timed(&format!("uploaded {} ({}) as {short}", file.display(), bytes(size)), began.elapsed());

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde::de::Error as _;
 use serde_json::{Map, Value};
-use signalbox_engine::{Calendar, Entry, Request, Response, UnixMillis};
+use signalbox_engine::{Calendar, ClockReading, Entry, Request, Response, UnixMillis};
 
 use crate::strategy::{Grants, ObjectKind, RenderedText};
 
@@ -53,6 +53,14 @@ impl Grants for Given {
 
     fn next_opening(&self, calendar: &str, after: UnixMillis) -> Option<UnixMillis> {
         self.calendars.get(calendar)?.next_opening(after)
+    }
+
+    fn clock(&self, calendar: &str, at: UnixMillis) -> Option<ClockReading> {
+        self.calendars.get(calendar)?.clock(at)
+    }
+
+    fn closes_at(&self, calendar: &str, at: UnixMillis) -> Option<UnixMillis> {
+        self.calendars.get(calendar)?.closes_at(at)
     }
 
     fn render(&self, name: &str, language: Option<&str>, fields: &[Entry], request: &Request) -> Option<RenderedText> {

@@ -77,6 +77,7 @@ impl Trial {
             component: &installed.component,
             configuration,
             deadline: DEADLINE,
+            scope: None,
         };
         self.runtime.load(package).map_err(|error| Error::new("it cannot be loaded").because(&error))
     }

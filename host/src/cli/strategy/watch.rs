@@ -9,14 +9,13 @@ use clap::Args;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::deploy::{can_be_bound, upload};
+use super::deploy::{can_be_bound, upload_strategy};
 use super::project::Project;
 use super::{OnFailure, With, element, put_binding, test};
 use crate::cli::client::{Body, Client};
 use crate::cli::document::read_json;
 use crate::cli::error::Error;
 use crate::cli::output::{Output, cell};
-use crate::strategy::COMPONENT_BYTES_MAX;
 
 /// How often files are looked at: less than anybody notices, and nothing beside a build.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -100,8 +99,7 @@ impl Watch {
             Some(file) => read_json(file)?,
             None => test::settings(&project.directory)?,
         };
-        let strategy =
-            upload(client, "strategies", "application/wasm", COMPONENT_BYTES_MAX, &made.file, output).await?;
+        let strategy = upload_strategy(client, &made.file, None, output).await?;
         let body = json!({ "strategy": strategy, "settings": settings, "message": "saved" });
         let deployment: Value = client.send_long(Method::POST, &["deployments"], Body::Json(&body)).await?;
         let name = cell(&deployment, "name");

@@ -5,9 +5,9 @@
 //
 // Names are those of wit/strategy.wit in camelCase; an option that is empty is null, a variant is { tag, val }.
 
-import log from "signalbox:strategy/log@1.0.0";
-import statistics from "signalbox:strategy/statistics@1.0.0";
-import tables from "signalbox:strategy/tables@1.0.0";
+import log from "signalbox:strategy/log@1.1.0";
+import statistics from "signalbox:strategy/statistics@1.1.0";
+import tables from "signalbox:strategy/tables@1.1.0";
 
 import { settingsSchema } from "./settings.js";
 

@@ -15,9 +15,10 @@ use std::hint::black_box;
 
 use bindings::Guest;
 use bindings::signalbox::strategy::types::{
-    Action, Asset, AssetNeed, Category, Decision, Entry, Failure, Manifest, Outcome, Reply, Request, TextReply,
+    Action, Asset, AssetNeed, Category, Decision, Destination, Entry, Failure, Manifest, Outcome, Reply, Request,
+    Target, TextReply,
 };
-use bindings::signalbox::strategy::{calendars, log, responses, statistics, tables};
+use bindings::signalbox::strategy::{calendars, clocks, log, responses, statistics, tables};
 
 struct Hostile;
 
@@ -113,6 +114,14 @@ impl Guest for Hostile {
             }
             "long-question" => reason = tables::lookup(&"x".repeat(n), "key").unwrap_or_default(),
             "questions" => reason = questions(&request),
+            "clocks" => reason = clock(request.now),
+            "lookup" => reason = format!("{:?}", tables::lookup(argument, "ana@example.com")),
+            "waiting" => {
+                let waiting = statistics::value(statistics::ObjectKind::Queue, argument, "waiting");
+                reason = format!("{waiting:?}");
+            }
+            "route-to" => actions.push(Action::RouteTo(Target::Queue(argument.into()))),
+            "forward" => actions.push(Action::Forward(Destination::Queue(argument.into()))),
             "unsuitable" => return Err(Failure::Unsuitable(argument.into())),
             "missing" => return Err(Failure::Missing(argument.into())),
             "settings" => reason = SETTINGS.with_borrow(String::clone),
@@ -154,6 +163,17 @@ impl Guest for Hostile {
 }
 
 /// Asks everything that can be asked, and tells the answers.
+/// What the office's clock shows, and what one that is not there does.
+fn clock(now: u64) -> String {
+    let closes_at = clocks::closes_at("office", now);
+    let shown = clocks::read("office", now).map_or_else(String::new, |reading| {
+        let clocks::Reading { year, month, day, weekday, hour, minute, time_zone, offset_minutes } = reading;
+        format!("{year}-{month}-{day} {weekday:?} {hour}:{minute} {time_zone} {offset_minutes:+}")
+    });
+    let nowhere = (clocks::read("nowhere", now).map(|reading| reading.day), clocks::closes_at("nowhere", now));
+    format!("{shown}, closes {closes_at:?}; {:?} {:?}", nowhere.0, nowhere.1)
+}
+
 fn questions(request: &Request) -> String {
     let field = Entry { key: "name".into(), value: "Ana".into() };
     let rendered = responses::render("hello", Some("pt-BR"), &[field]);
