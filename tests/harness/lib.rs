@@ -9,6 +9,7 @@ mod paced;
 mod report;
 mod server;
 mod support;
+mod traffic;
 mod workflows;
 
 pub use agent::{AgentSession, offers_in};
@@ -20,4 +21,5 @@ pub use paced::{Paced, decided_after};
 pub use report::{Report, Row};
 pub use server::{Server, signalbox, strategy_file};
 pub use support::{screening, set_up, small_model, train};
+pub use traffic::Traffic;
 pub use workflows::{put_desk, put_one_strategy, submit_to_desk};

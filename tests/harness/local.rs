@@ -43,9 +43,8 @@ impl Local {
     /// Where it is refused.
     pub fn deploy(&self, component: &Path, settings: &Value, assets: &[(&str, &Path)]) -> Result<Arc<Deployment>> {
         let bytes = std::fs::read(component).with_context(|| component.display().to_string())?;
-        let asset = |(name, file): &(&str, &Path)| {
-            Ok(Asset { name: (*name).to_owned(), content: std::fs::read(file)? })
-        };
+        let asset =
+            |(name, file): &(&str, &Path)| Ok(Asset { name: (*name).to_owned(), content: std::fs::read(file)? });
         let assets = assets.iter().map(asset).collect::<Result<Vec<_>>>()?;
         let installed = self.runtime.install(&bytes, &settings.to_string(), &assets)?;
         Ok(self.runtime.load(Package {
@@ -81,7 +80,12 @@ impl Nanos {
 
     /// A quantile between 0 and 1, in microseconds.
     #[must_use]
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "an index")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "an index"
+    )]
     pub fn quantile_us(&mut self, quantile: f64) -> f64 {
         self.0.sort_unstable();
         let at = (self.0.len().saturating_sub(1) as f64 * quantile) as usize;

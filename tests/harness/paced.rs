@@ -22,10 +22,7 @@ impl Paced {
     pub fn new(server: &Server, bodies: impl IntoIterator<Item = String>) -> Self {
         let path = "/v1/accounts/main/interactions";
         let request = |body: String| post_bytes(server.url(), server.token(), path, &body);
-        Self {
-            address: address_of(server.url()).to_owned(),
-            requests: bodies.into_iter().map(request).collect(),
-        }
+        Self { address: address_of(server.url()).to_owned(), requests: bodies.into_iter().map(request).collect() }
     }
 
     /// Sends so many, as fast as they are answered; gives their identifiers.
