@@ -284,6 +284,33 @@ async fn a_component_that_takes_long_to_compile_holds_up_no_traffic() -> Result<
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "a compilation cannot be ended yet: others wait until it is done, which takes minutes"]
+async fn a_component_that_takes_minutes_to_compile_is_refused_and_holds_up_no_deployment() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let server = Server::start(&directory.path().join("store"))?;
+    let client = server.client();
+    let component = std::fs::read(strategy_file("hostile")?)?;
+    let before = server.resident_bytes()?;
+    let uploading = {
+        let (client, module) = (client.clone(), nested(1000, 10_000));
+        let bomb = with_module(&component, &module);
+        tokio::spawn(async move { upload(&client, bomb).await })
+    };
+    // It has begun before the other comes.
+    while server.resident_bytes()? < before + (64 << 20) && !uploading.is_finished() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let waiting = tokio::time::timeout(Duration::from_secs(120), upload(&client, component));
+    let (status, answer) = waiting.await.context("another upload waits for it")??;
+    assert_eq!(status, 201, "{answer}");
+    let grown = server.resident_bytes()?.saturating_sub(before);
+    assert!(grown < 1 << 30, "it takes {grown} bytes");
+    let (status, problem) = uploading.await??;
+    assert_eq!((status, problem["code"].as_str()), (422, Some("strategy-too-complex")), "{problem}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_component_that_imports_all_of_wasi_finds_nothing_behind_it() -> Result<()> {
     let directory = tempfile::tempdir()?;
     let server = Server::start(&directory.path().join("store"))?;
@@ -394,11 +421,26 @@ fn with_module(component: &[u8], module: &[u8]) -> Vec<u8> {
 
 /// A module of so many functions, each of so many conditional branches: much to compile, and within all bounds.
 fn functions(count: usize, branches: usize) -> Vec<u8> {
-    let section = |id: u8, content: Vec<u8>| [&[id][..], &leb128(content.len()), &content].concat();
     // block, local.get 0, br_if 0, local.get 0, i32.const 3, i32.mul, local.set 0, end
     let branch = [0x02, 0x40, 0x20, 0x00, 0x0d, 0x00, 0x20, 0x00, 0x41, 0x03, 0x6c, 0x21, 0x00, 0x0b];
     let body = [&[0][..], &branch.repeat(branches), &[0x0b]].concat();
-    let body = [&leb128(body.len())[..], &body].concat();
+    module(count, &body)
+}
+
+/// A module of one small function that takes a compiler long: each of its variables changes in each of its loops.
+fn nested(loops: usize, locals: usize) -> Vec<u8> {
+    // local.get n, i32.const 1, i32.add, local.set n
+    let add = |n: usize| [&[0x20][..], &leb128(n), &[0x41, 0x01, 0x6a, 0x21], &leb128(n)].concat();
+    // loop …, local.get 0, br_if 0, end
+    let (open, close) = ([0x03, 0x40].repeat(loops), [0x20, 0x00, 0x0d, 0x00, 0x0b].repeat(loops));
+    let added: Vec<u8> = (1..=locals).flat_map(add).collect();
+    module(1, &[&[1][..], &leb128(locals), &[0x7f], &open, &added, &close, &[0x0b]].concat())
+}
+
+/// A module with a function of this body so many times; each takes an `i32`.
+fn module(count: usize, body: &[u8]) -> Vec<u8> {
+    let section = |id: u8, content: Vec<u8>| [&[id][..], &leb128(content.len()), &content].concat();
+    let body = [&leb128(body.len())[..], body].concat();
     let kinds = section(1, vec![1, 0x60, 1, 0x7f, 0]);
     let declared = section(3, [leb128(count), vec![0; count]].concat());
     let code = section(10, [leb128(count), body.repeat(count)].concat());

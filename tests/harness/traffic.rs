@@ -1,6 +1,7 @@
 //! Clients that submit without a pause beside whatever a test does, and what became of theirs.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -10,7 +11,6 @@ use serde_json::json;
 use tokio::task::JoinHandle;
 
 use crate::client::Client;
-use crate::server::strategy_file;
 use crate::workflows::put_one_strategy;
 
 /// What a client does between two submits: a browser's pace rather than a flood's.
@@ -26,13 +26,14 @@ pub struct Traffic {
 }
 
 impl Traffic {
-    /// Deploys screening as `good`, binds it to the workflow `good`, and begins.
+    /// Deploys the C starter as `good`, which is there in no time, binds it to the workflow `good`, and begins.
     ///
     /// # Errors
     /// Where a part is refused.
     pub async fn start(client: &Client, clients: usize) -> Result<Self> {
-        let rules = json!({"rules": [{"name": "order", "outcome": "order", "when": {"words": ["order"]}}]});
-        client.deploy("good", &strategy_file("screening")?, &rules, &[]).await?;
+        let component = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/starters/c.wasm");
+        let rules = json!({"rules": [{"words": ["order"], "outcome": "order", "priority": 600}]});
+        client.deploy("good", &component, &rules, &[]).await?;
         put_one_strategy(client, "good", "good").await?;
         let (stop, submitted) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         let one = || {
