@@ -383,30 +383,35 @@ async fn a_decision_cannot_name_what_is_another_accounts() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn deployments_that_are_swapped_a_hundred_times_a_second_lose_nothing() -> Result<()> {
     const SWAPS: u32 = 300;
+    const DEPLOYMENTS: u32 = 20;
     let directory = tempfile::tempdir()?;
     let server = Server::start(&directory.path().join("store"))?;
     let client = server.client();
     let traffic = Traffic::start(&client, CLIENTS).await?;
     let strategy = client.upload("/strategies", "application/wasm", &strategy_file("hostile")?).await?;
-    for n in 0..100 {
+    for n in 0..DEPLOYMENTS {
         client.post("/deployments", &json!({"name": format!("h-{n}"), "strategy": strategy})).await?;
     }
     put_one_strategy(&client, "swapped", "h-0").await?;
     let began = Instant::now();
     let mut ids = Vec::new();
     for n in 0..SWAPS {
-        client.bind("swapped", "ask", &format!("h-{}", n % 100)).await?;
+        client.bind("swapped", "ask", &format!("h-{}", n % DEPLOYMENTS)).await?;
         ids.push(submit(&client, "swapped", "count").await?);
         // No faster than it says; on a busy machine it is slower.
         tokio::time::sleep_until((began + Duration::from_millis(10) * n).into()).await;
     }
     println!("{:.0} swaps a second", f64::from(SWAPS) / began.elapsed().as_secs_f64());
     client.until_decided(2400).await?;
-    for (n, id) in ids.iter().enumerate() {
+    for (n, id) in (0..).zip(&ids) {
         let decisions = client.get(&format!("/interactions/{id}/decisions")).await?;
         let items = decisions["items"].as_array().context("decisions")?;
         assert_eq!(items.len(), 1, "{id}");
-        assert_eq!(items[0]["deployment"], format!("h-{}", n % 100), "submit {n} was asked of the one that was bound");
+        assert_eq!(
+            items[0]["deployment"],
+            format!("h-{}", n % DEPLOYMENTS),
+            "submit {n} was asked of the one that was bound"
+        );
         assert_eq!(items[0]["reason"], "1", "nothing of another call is there");
     }
     assert_eq!(client.get("/queues/swapped").await?["length"], ids.len());
