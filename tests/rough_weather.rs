@@ -9,20 +9,7 @@ use std::sync::mpsc;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use signalbox::store::{self, Store};
-use signalbox_tests::{Client, Server, signalbox, strategy_file};
-
-/// A workflow `name` of one strategy and a queue of the same name.
-async fn one_strategy(client: &Client, name: &str, deployment: &str) -> Result<()> {
-    let workflow = json!({"name": name,
-        "elements": [{"id": "start", "kind": "start"}, {"id": "ask", "kind": "strategy"},
-                     {"id": "desk", "kind": "queue", "queue": name}, {"id": "done", "kind": "end"}],
-        "connectors": [{"from": "start", "outcome": "next", "to": "ask"},
-                       {"from": "ask", "outcome": "default", "to": "desk"},
-                       {"from": "desk", "outcome": "completed", "to": "done"}]});
-    client.put(&format!("/workflows/{name}"), &workflow).await?;
-    client.bind(name, "ask", deployment).await?;
-    Ok(())
-}
+use signalbox_tests::{Client, Server, put_one_strategy, signalbox, strategy_file};
 
 async fn submit(client: &Client, workflow: &str, body: &str) -> Result<String> {
     client.submit(&json!({"workflow": workflow, "media_type": "chat", "body": body})).await
@@ -38,8 +25,8 @@ async fn hostile_calls_are_parked_with_their_reason_while_good_ones_go_on_and_ca
     // Time enough to run into the limit of memory first, however slowly pages come on a busy machine.
     let hostile = client.upload("/strategies", "application/wasm", &strategy_file("hostile")?).await?;
     client.post("/deployments", &json!({"name": "bad", "strategy": hostile, "deadline_ms": 1000})).await?;
-    one_strategy(&client, "good", "good").await?;
-    one_strategy(&client, "bad", "bad").await?;
+    put_one_strategy(&client, "good", "good").await?;
+    put_one_strategy(&client, "bad", "bad").await?;
 
     let misbehaviours = [
         ("trap", "trapped"),

@@ -1,12 +1,13 @@
-//! A binding is swapped under traffic: nothing fails, nothing is lost, and each decision names the deployment that made it.
+//! Bindings change under traffic: swapped, split, shadowed, rolled back. Nothing fails, nothing is lost, and each decision
+//! names the deployment that made it, which is one that the binding allowed at that moment.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use anyhow::{Context, Result};
-use serde_json::json;
-use signalbox_tests::{Server, strategy_file};
+use serde_json::{Value, json};
+use signalbox_tests::{Client, Server, put_one_strategy, strategy_file};
 
 const CLIENTS: usize = 64;
 const SWAPS: usize = 100;
@@ -75,5 +76,166 @@ async fn a_hundred_swaps_under_64_clients_lose_nothing_and_every_decision_names_
     println!("{} interactions, {SWAPS} swaps: {colours:?}", ids.len());
     assert_eq!(colours.len(), 2, "both deployments served");
     assert_eq!(client.get("/queues/desk").await?["length"], ids.len());
+    Ok(())
+}
+
+/// A binding: when it was asked for, when the answer said that it stands, and whom it lets decide.
+struct Stood {
+    asked_ms: u64,
+    answered_ms: u64,
+    deployments: Vec<String>,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn splits_shadows_and_rollbacks_under_64_clients_agree_with_every_decision() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let server = Server::start(&directory.path().join("store"))?;
+    let client = server.client();
+    for name in ["red", "blue", "green"] {
+        let rule = json!({"rules": [{"name": name, "outcome": "marked", "when": {"words": ["order"]}, "attach": {"colour": name}}]});
+        client.deploy(name, &strategy_file("screening")?, &rule, &[]).await?;
+    }
+    put_one_strategy(&client, "points", "red").await?;
+    let path = "/workflows/points/elements/ask/binding";
+    let mut history = vec![stood(0, &client.get(path).await?)?];
+
+    let stop = Arc::new(AtomicBool::new(false));
+    let submitted = Arc::new(AtomicUsize::new(0));
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|_| {
+            let (client, stop, submitted) = (client.clone(), Arc::clone(&stop), Arc::clone(&submitted));
+            tokio::spawn(async move {
+                let body = json!({"workflow": "points", "media_type": "chat", "body": "where is my order?"});
+                let mut ids = Vec::new();
+                while !stop.load(Ordering::Relaxed) {
+                    ids.push(client.submit(&body).await?);
+                    submitted.fetch_add(1, Ordering::Relaxed);
+                }
+                anyhow::Ok(ids)
+            })
+        })
+        .collect();
+    let share = |deployment: &str, weight: u64| json!({"deployment": deployment, "weight": weight});
+    for round in 0..2 {
+        let changes = [
+            Some(json!({"shares": [share("red", 70), share("blue", 30)]})),
+            Some(json!({"shares": [share("blue", 1)], "shadows": ["green", "red"]})),
+            None,
+            Some(json!({"shares": [share("red", 1), share("blue", 1), share("green", 2)], "shadows": []})),
+            Some(json!({"shares": [share("green", 1)]})),
+            None,
+            None,
+        ];
+        for change in changes {
+            let asked_ms = now_ms()?;
+            let binding = match change {
+                Some(binding) => client.put(path, &binding).await?,
+                None => client.post(&format!("{path}/rollback"), &json!({"message": format!("round {round}")})).await?,
+            };
+            history.push(stood(asked_ms, &binding)?);
+            // Each serves some interactions before the next takes its place.
+            let before = submitted.load(Ordering::Relaxed);
+            while submitted.load(Ordering::Relaxed) < before + 2 * CLIENTS {
+                anyhow::ensure!(!clients.iter().any(tokio::task::JoinHandle::is_finished), "a client has ended");
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+    stop.store(true, Ordering::Relaxed);
+    let mut ids = Vec::new();
+    for client in clients {
+        ids.extend(client.await?.context("no submit failed")?);
+    }
+    client.until_decided(2400).await?;
+
+    let queued = client.interactions("queue=points").await?;
+    let queued: BTreeSet<_> = queued.iter().filter_map(|one| one["id"].as_str()).collect();
+    assert_eq!(queued, ids.iter().map(String::as_str).collect(), "all that were taken wait in the queue");
+    for (n, id) in ids.iter().enumerate() {
+        let decisions = client.get(&format!("/interactions/{id}/decisions")).await?;
+        let decisions = decisions["items"].as_array().context("decisions")?;
+        assert_eq!(decisions.len(), 1, "{id}: shadows leave no decision");
+        let (deployment, decided_ms) = (decisions[0]["deployment"].as_str().context("who")?, moment(&decisions[0])?);
+        // What the decision did is that of the one it names; some of them, for each is a request.
+        if n % 10 == 0 {
+            let data = client.get(&format!("/interactions/{id}/user-data")).await?;
+            assert_eq!(data.get("user_data").unwrap_or(&data)["colour"], deployment, "{id}");
+        }
+        // It took the place of the one before at some moment between the request and its answer. The server's clock is this
+        // one, in whole milliseconds, read once for a batch.
+        let allowed = history.iter().enumerate().any(|(n, stood)| {
+            let until = history.get(n + 1).map_or(u64::MAX, |next| next.answered_ms);
+            stood.deployments.iter().any(|name| name == deployment) && (stood.asked_ms..=until).contains(&decided_ms)
+        });
+        assert!(allowed, "{id} was decided by {deployment} at {decided_ms}, when it was not bound");
+    }
+    println!("{} interactions, {} bindings", ids.len(), history.len());
+    Ok(())
+}
+
+fn stood(asked_ms: u64, binding: &Value) -> Result<Stood> {
+    let answered_ms = now_ms()?;
+    let put_ms = binding["put_at"].as_u64().context("since when")?;
+    anyhow::ensure!((asked_ms..=answered_ms).contains(&put_ms), "it says when it was put: {binding}");
+    let shares = binding["shares"].as_array().context("shares")?;
+    let deployment = |share: &Value| share["deployment"].as_str().map(str::to_owned).context("a share");
+    Ok(Stood { asked_ms, answered_ms, deployments: shares.iter().map(deployment).collect::<Result<_>>()? })
+}
+
+fn now_ms() -> Result<u64> {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
+    Ok(u64::try_from(since.as_millis())?)
+}
+
+fn moment(decision: &Value) -> Result<u64> {
+    decision["now_ms"].as_u64().context("when it was asked")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_split_gives_each_its_share_and_an_interaction_stays_with_its_own() -> Result<()> {
+    const CALLS: usize = 4000;
+    let directory = tempfile::tempdir()?;
+    let server = Server::start(&directory.path().join("store"))?;
+    let client = server.client();
+    let strategy = client.upload("/strategies", "application/wasm", &strategy_file("hostile")?).await?;
+    for name in ["most", "some"] {
+        client.post("/deployments", &json!({"name": name, "strategy": strategy})).await?;
+    }
+    put_one_strategy(&client, "split", "most").await?;
+    let shares = json!([{"deployment": "most", "weight": 80}, {"deployment": "some", "weight": 20}]);
+    client
+        .put("/workflows/split/elements/ask/binding", &json!({"shares": shares, "on_failure": {"retries": 2}}))
+        .await?;
+    // A few fail each time that they are asked: the second and third call must go the way of the first.
+    let submits = (0..CLIENTS).map(|n| {
+        let client: Client = client.clone();
+        tokio::spawn(async move {
+            let mut ids = Vec::new();
+            for m in (n..CALLS).step_by(CLIENTS) {
+                let body = if m % 400 == 0 { "trap" } else { "count" };
+                ids.push(client.submit(&json!({"workflow": "split", "media_type": "chat", "body": body})).await?);
+            }
+            anyhow::Ok(ids)
+        })
+    });
+    let mut ids = Vec::new();
+    for submits in submits.collect::<Vec<_>>() {
+        ids.extend(submits.await??);
+    }
+    client.until_decided(2400).await?;
+    let (mut some, mut retried) = (0_usize, 0_usize);
+    for id in &ids {
+        let decisions = client.get(&format!("/interactions/{id}/decisions")).await?;
+        let decisions = decisions["items"].as_array().context("decisions")?;
+        let who = decisions[0]["deployment"].clone();
+        assert!(decisions.iter().all(|decision| decision["deployment"] == who), "{id} stays with {who}");
+        retried += usize::from(decisions.len() > 1);
+        some += usize::from(who == "some");
+    }
+    // Five standard deviations of a binomial distribution: once in two million runs by chance.
+    let (expected, bound) = (CALLS as f64 * 0.2, 5.0 * (CALLS as f64 * 0.2 * 0.8).sqrt());
+    assert!((some as f64 - expected).abs() < bound, "{some} of {CALLS}, and {expected} ± {bound:.0} were expected");
+    assert_eq!(retried, CALLS / 400, "those that failed were asked again");
+    println!("{some} of {CALLS} went to the one with a fifth of the weight");
     Ok(())
 }

@@ -16,7 +16,7 @@ use std::hint::black_box;
 use bindings::Guest;
 use bindings::signalbox::strategy::types::{
     Action, Asset, AssetNeed, Category, Decision, Destination, Entry, Failure, Manifest, Outcome, Reply, Request,
-    Target, TextReply,
+    Skill, StandardReply, Target, TextReply,
 };
 use bindings::signalbox::strategy::{calendars, clocks, log, responses, statistics, tables};
 
@@ -29,7 +29,8 @@ thread_local! {
 
 impl Guest for Hostile {
     fn describe() -> Manifest {
-        let settings = SETTINGS.with_borrow(String::clone);
+        let settings = SETTINGS.with_borrow(|settings| ordered(settings).to_owned());
+        let mut name = String::from("hostile");
         let outcome = |name: &str| Outcome { name: name.into(), description: String::new() };
         let mut outcomes = vec![outcome("ok")];
         match settings.as_str() {
@@ -38,10 +39,13 @@ impl Guest for Hostile {
             r#""describe: bad outcome""# => outcomes.push(outcome("Not OK")),
             r#""describe: loop""# => forever(),
             r#""describe: one more""# => outcomes.push(outcome("more")),
+            r#""describe: another's name""# => name = "../screening".into(),
+            r#""describe: a million outcomes""# => outcomes = vec![outcome("ok"); 1_000_000],
+            r#""describe: a name of 1 MB""# => name = "x".repeat(1 << 20),
             _ => {}
         }
         Manifest {
-            name: "hostile".into(),
+            name,
             version: "1.0.0".into(),
             description: "Misbehaves.".into(),
             outcomes,
@@ -53,7 +57,7 @@ impl Guest for Hostile {
     }
 
     fn configure(settings: String, assets: Vec<Asset>) -> Result<(), String> {
-        match settings.as_str() {
+        match ordered(&settings) {
             r#""refuse""# => return Err("rule 3 has no pattern".into()),
             r#""trap""# => std::process::abort(),
             r#""loop""# => forever(),
@@ -78,6 +82,17 @@ impl Guest for Hostile {
         let mut actions = Vec::new();
         match order {
             "trap" => core::arch::wasm32::unreachable(),
+            "chance" if request.interaction.id.ends_with(['0', '1', '2']) => core::arch::wasm32::unreachable(),
+            "spin" => {
+                for i in 0..n {
+                    black_box(i);
+                }
+            }
+            "route-to" => actions.push(Action::RouteTo(Target::Queue(argument.into()))),
+            "string" => match argument.split_once(' ') {
+                Some((field, n)) => actions.push(long(field, &"x".repeat(n.parse().unwrap_or(0)))),
+                None => reason = "which?".into(),
+            },
             "panic" => panic!("{argument}"),
             "sdk-panic" => {
                 log::write(log::Level::Error, &format!("panicked at src/lib.rs:7: {argument}"));
@@ -162,7 +177,31 @@ impl Guest for Hostile {
     }
 }
 
-/// Asks everything that can be asked, and tells the answers.
+/// What settings order: `"…"`, or `{"do":"…"}`, for over HTTP they are an object.
+fn ordered(settings: &str) -> &str {
+    settings.strip_prefix(r#"{"do":"#).and_then(|rest| rest.strip_suffix('}')).unwrap_or(settings)
+}
+
+/// An action with a text in the field that is named.
+fn long(field: &str, text: &str) -> Action {
+    let text = text.to_owned();
+    match field {
+        "key" => Action::Attach(Entry { key: text, value: "v".into() }),
+        "value" => Action::Attach(Entry { key: "k".into(), value: text }),
+        "category" => Action::Categorize(Category { name: text, relevancy: 1 }),
+        "language" => Action::SetLanguage(text),
+        "skill" => Action::RequireSkill(Skill { name: text, level: 1 }),
+        "skills" => Action::RouteTo(Target::Skills(text)),
+        "agent" => Action::RouteTo(Target::Agent(text)),
+        "response" => Action::Acknowledge(Reply::Standard(StandardReply { name: text, fields: Vec::new() })),
+        "subject" => Action::Respond(Reply::Text(TextReply { subject: Some(text), body: "b".into() })),
+        "reply" => Action::Respond(Reply::Text(TextReply { subject: None, body: text })),
+        "address" => Action::Forward(Destination::Address(text)),
+        "url" => Action::Forward(Destination::Url(text)),
+        _ => Action::End(text),
+    }
+}
+
 /// What the office's clock shows, and what one that is not there does.
 fn clock(now: u64) -> String {
     let closes_at = clocks::closes_at("office", now);
@@ -174,6 +213,7 @@ fn clock(now: u64) -> String {
     format!("{shown}, closes {closes_at:?}; {:?} {:?}", nowhere.0, nowhere.1)
 }
 
+/// Asks everything that can be asked, and tells the answers.
 fn questions(request: &Request) -> String {
     let field = Entry { key: "name".into(), value: "Ana".into() };
     let rendered = responses::render("hello", Some("pt-BR"), &[field]);

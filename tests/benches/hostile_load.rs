@@ -1,0 +1,147 @@
+//! What hostile strategies cost good ones: the p99 of good calls beside each kind of them against the p99 just before, when
+//! it was quiet, and the memory before and after all of them.
+//!
+//! A call's time is from the question to its durable answer, as the journal has both, in whole milliseconds.
+//! `SIGNALBOX_ROUNDS` makes the rounds fewer or more than 3.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::Result;
+use serde_json::json;
+use signalbox_tests::{Client, Paced, Report, Server, decided_after, put_one_strategy, screening, strategy_file};
+
+const TIME: Duration = Duration::from_secs(3);
+const RATE: f64 = 400.0;
+const CONNECTIONS: usize = 8;
+/// Hostile interactions that are under way at a time.
+const HOSTILE: usize = 4;
+
+/// What goes on beside the good calls.
+#[derive(Clone, Copy)]
+enum Beside {
+    /// Interactions of this body, at a deployment with this deadline.
+    Bodies(&'static str, u64),
+    /// Deployments with these settings, one after the other.
+    Deployments(&'static str),
+    /// Bindings to one deployment and another, a hundred a second.
+    Swaps,
+}
+
+fn main() -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(run())
+}
+
+async fn run() -> Result<()> {
+    let rounds: usize = std::env::var("SIGNALBOX_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(3);
+    let directory = tempfile::tempdir()?;
+    let server = Server::start(&directory.path().join("store"))?;
+    let client = server.client();
+    client.deploy("good", &strategy_file("screening")?, &screening(), &[]).await?;
+    put_one_strategy(&client, "good", "good").await?;
+    let body = json!({"workflow": "good", "media_type": "chat", "body": "Where is my order?"}).to_string();
+    let good = Paced::new(&server, [body]);
+    let kinds = [
+        ("loop", Beside::Bodies("loop", 50)),
+        ("allocation", Beside::Bodies("memory", 500)),
+        ("recursion", Beside::Bodies("recurse", 50)),
+        ("log", Beside::Bodies("log 10000000", 500)),
+        ("actions", Beside::Bodies("actions 1000000", 500)),
+        ("traps-at-random", Beside::Bodies("chance", 50)),
+        ("slow", Beside::Bodies("spin 30000000", 500)),
+        ("configure", Beside::Deployments("loop")),
+        ("swaps", Beside::Swaps),
+    ];
+    for (name, beside) in kinds {
+        let deadline_ms = if let Beside::Bodies(_, deadline_ms) = beside { deadline_ms } else { 50 };
+        let strategy = client.upload("/strategies", "application/wasm", &strategy_file("hostile")?).await?;
+        client.post("/deployments", &json!({"name": name, "strategy": strategy, "deadline_ms": deadline_ms})).await?;
+        put_one_strategy(&client, name, name).await?;
+    }
+    // Loads what serves, and lets the store and the pool come to their size.
+    p99(&client, &good).await?;
+    let before = server.resident_bytes()?;
+
+    let mut report = Report::new(&format!("{RATE} good calls/s for {} s, {rounds} rounds of each", TIME.as_secs()));
+    for (name, beside) in kinds {
+        let (mut quiet, mut hostile) = (Vec::new(), Vec::new());
+        for _ in 0..rounds {
+            quiet.push(p99(&client, &good).await?);
+            let stop = Arc::new(AtomicBool::new(false));
+            let tasks: Vec<_> = (0..HOSTILE)
+                .map(|_| tokio::spawn(misbehave(client.clone(), name, beside, Arc::clone(&stop))))
+                .collect();
+            hostile.push(p99(&client, &good).await?);
+            stop.store(true, Ordering::Relaxed);
+            for task in tasks {
+                task.await??;
+            }
+            client.until_decided(2400).await?;
+        }
+        // Less than a millisecond cannot be told from one.
+        let (quiet, hostile) = (median(&mut quiet).max(1.0), median(&mut hostile).max(1.0));
+        report.at_most(&format!("p99 of good calls beside {name} against quiet"), hostile / quiet, "ratio", 2.0);
+        report.figure(&format!("p99 of good calls beside {name}"), hostile, "ms");
+        report.figure(&format!("p99 of good calls, quiet before {name}"), quiet, "ms");
+    }
+    p99(&client, &good).await?;
+    let after = server.resident_bytes()?;
+    #[expect(clippy::cast_precision_loss, reason = "bytes")]
+    let megabytes = |bytes: u64| bytes as f64 / 1e6;
+    report.figure("resident memory before", megabytes(before), "MB");
+    report.figure("resident memory after", megabytes(after), "MB");
+    report.write()
+}
+
+/// Does harm until it is told to stop.
+async fn misbehave(client: Client, name: &'static str, beside: Beside, stop: Arc<AtomicBool>) -> Result<()> {
+    let strategy = client.get(&format!("/deployments/{name}")).await?["strategy"].clone();
+    let mut ticks = tokio::time::interval(Duration::from_millis(1000 * HOSTILE as u64 / 100));
+    let mut swapped = 0_u32;
+    while !stop.load(Ordering::Relaxed) {
+        match beside {
+            Beside::Bodies(body, _) => {
+                let id = client.submit(&json!({"workflow": name, "media_type": "chat", "body": body})).await?;
+                // One at a time, or they would pile up for as long as they take.
+                while client.get(&format!("/interactions/{id}")).await?["state"] == "routing" {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            }
+            Beside::Deployments(order) => {
+                let body = json!({"name": "never", "strategy": strategy, "settings": {"do": order}});
+                // Refused, and as busy where others wait: both are what is wanted.
+                client.send(client.request(reqwest::Method::POST, "/deployments").json(&body)).await?;
+            }
+            Beside::Swaps => {
+                ticks.tick().await;
+                swapped += 1;
+                client.bind(name, "ask", if swapped.is_multiple_of(2) { "loop" } else { name }).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn p99(client: &Client, good: &Paced) -> Result<f64> {
+    // A part of them, or reading would take as long as the round.
+    let ids: Vec<_> = good.paced(CONNECTIONS, TIME, RATE).await?.into_iter().step_by(4).collect();
+    let mut latencies = decided(client, &ids).await?;
+    Ok(latencies.quantile_ms(0.99))
+}
+
+/// Waits for the good ones alone: hostile ones may still be under way.
+async fn decided(client: &Client, ids: &[String]) -> Result<signalbox_tests::Latencies> {
+    for id in ids {
+        while client.get(&format!("/interactions/{id}")).await?["state"] == "routing" {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+    decided_after(client, ids).await
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(0.0)
+}
