@@ -9,7 +9,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use signalbox::strategy::{Grants, ObjectKind, RenderedText};
-use signalbox_engine::{Entry, Request, UnixMillis};
+use signalbox_engine::{ClockReading, Entry, Request, UnixMillis};
 use signalbox_tests::{
     Local, Report, banking77, email_of_1_kb, fresh_and_warm, screening, small_model, strategy_file, train,
 };
@@ -36,6 +36,14 @@ impl Grants for Account {
     }
 
     fn next_opening(&self, _: &str, after: UnixMillis) -> Option<UnixMillis> {
+        Some(after)
+    }
+
+    fn clock(&self, _: &str, _: UnixMillis) -> Option<ClockReading> {
+        None
+    }
+
+    fn closes_at(&self, _: &str, after: UnixMillis) -> Option<UnixMillis> {
         Some(after)
     }
 

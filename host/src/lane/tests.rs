@@ -811,6 +811,7 @@ fn a_command_sees_what_the_one_before_it_in_the_same_batch_has_written() {
     assert!(replies.into_iter().all(|mut reply| reply.try_recv().unwrap().is_ok()));
     let content = rig.store.content(rig.number, interaction).unwrap().unwrap();
     assert_eq!(content.facts.user_data.keys().map(String::as_str).collect::<Vec<_>>(), ["a", "b", "c"]);
+}
 
 impl Rig {
     fn canary(&self) -> Option<engine::Canary> {
