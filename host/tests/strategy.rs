@@ -6,13 +6,15 @@ mod guest;
 
 use std::collections::BTreeMap;
 use std::num::NonZero;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use signalbox::strategy::{
     Answer, Asset, CallResult, DEADLINE, Deployment, Full, Grants, InstallError, Installed, Job, Level, Nothing,
-    ObjectKind, Options, Package, Pool, QUESTIONS_MAX, Recorded, RenderedText, Runtime, componentize,
+    ObjectKind, Options, Package, Pool, QUESTIONS_MAX, REPLAYING, Recorded, RenderedText, Runtime, componentize,
+    lower_priority,
 };
 use signalbox_engine::{
     Calendar, Category, ClockReading, Content, Entry, Facts, Failure, InteractionId, Message, Name, Request, UnixMillis,
@@ -530,6 +532,34 @@ fn slow_deployments_together_never_take_the_last_thread() {
     for answer in loops {
         assert_eq!(answer.recv().unwrap().outcome, Err(Failure::Overrun { deadline_ms: 500 }));
     }
+}
+
+#[test]
+fn a_quick_deployment_stays_quick_where_others_keep_the_processors_busy() {
+    let deployment = deployment("{}");
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+        for _ in 0..2 * cores {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            });
+        }
+        let calls = scope.spawn(|| {
+            lower_priority(REPLAYING);
+            let calls = (0..1000).map(|_| {
+                assert_eq!(reason(deployment.call(&request("count"), &nothing())), "1");
+                deployment.typical().unwrap()
+            });
+            calls.max().unwrap()
+        });
+        let slowest = calls.join();
+        stop.store(true, Ordering::Relaxed);
+        let slowest = slowest.unwrap();
+        assert!(slowest < Duration::from_millis(1), "{slowest:?}");
+    });
 }
 
 #[test]

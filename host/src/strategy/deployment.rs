@@ -60,7 +60,7 @@ pub struct Deployment {
     pub(super) bounds: Bounds,
     pub(super) scope: Option<Arc<Scope>>,
     recompiled: Option<Vec<u8>>,
-    /// How long its calls take, in nanoseconds; 0 until the first has ended. The pool goes by it.
+    /// How long its calls keep a processor, in nanoseconds; 0 until the first has ended. The pool goes by it.
     typical_ns: AtomicU64,
 }
 
@@ -134,14 +134,14 @@ impl Deployment {
         self.recompiled.as_deref()
     }
 
-    /// How long its calls take of late; `None` until the first has ended.
+    /// How long its calls keep a processor of late; `None` until the first has ended.
     #[must_use]
     pub fn typical(&self) -> Option<Duration> {
         let typical = self.typical_ns.load(Ordering::Relaxed);
         (typical != 0).then(|| Duration::from_nanos(typical))
     }
 
-    /// Counts a call that took so long: an eighth of the new, the rest of the old.
+    /// Counts a call that kept a processor so long: an eighth of the new, the rest of the old.
     pub(super) fn took(&self, ns: u64) {
         let typical = self.typical_ns.load(Ordering::Relaxed);
         let next = if typical == 0 { ns } else { typical - typical / 8 + ns / 8 };

@@ -25,7 +25,7 @@ use super::record::Recorded;
 use super::thread;
 
 /// Calls that take longer than this make a deployment slow. Others then wait no longer for a thread than this.
-const SLOW: Duration = Duration::from_millis(1);
+pub(super) const SLOW: Duration = Duration::from_millis(1);
 
 /// One call to make.
 pub struct Job {
