@@ -154,6 +154,7 @@ async fn a_call_that_goes_beyond_its_grants_fails_says_so_and_replays_alike() {
         let put = format!("PUT /tables/{table}");
         server.expect("operator", &put, json!({"entries": {"ana@example.com": "gold"}}), 201).await;
     }
+    server.expect("operator", "PUT /queues/billing", json!({}), 201).await;
     let grants = json!({"imports": ["*"], "tables": ["vips"], "queues": ["billing"]});
     let deployed = deploy(&server, &OBEDIENT, json!({"name": "held", "grants": grants})).await;
     assert_eq!(deployed.status.as_u16(), 201, "{deployed:#?}");
