@@ -229,7 +229,7 @@ fn journal(path: &std::path::Path, account: &str) -> Result<Vec<Record>> {
     let mut all = BTreeMap::new();
     let mut cursor: Option<Vec<u8>> = None;
     loop {
-        let page = store.interactions(row.number, Which::All, cursor.as_deref(), 10_000, 10_000, |_, _| true)?;
+        let page = store.interactions(row.number, Which::All, cursor.as_deref(), 10_000, 10_000, |_, _| Ok(true))?;
         for (id, _) in &page.items {
             for record in store.timeline(row.number, *id, Sequence(0), 1000)? {
                 all.insert(record.sequence, record);

@@ -74,6 +74,9 @@ fn counted(world: &mut World, canary: Served, since: u64, now: u64) -> Result<Ve
     world.try_at(Command::CanaryCounted { workflow, element, deployment, figures }, UnixMillis(now))
 }
 
+/// What is done to a binding to make it wrong.
+type Change<'a> = &'a dyn Fn(&mut Value);
+
 fn shares(binding: &Binding) -> Vec<&str> {
     binding.shares.iter().map(|share| share.deployment.as_str()).collect()
 }
@@ -209,7 +212,7 @@ fn a_canary_that_makes_no_sense_is_refused_with_the_field_at_fault() {
         change(&mut wanted);
         put(&mut world, wanted, 0).unwrap_err().to_string()
     };
-    let cases: [(&dyn Fn(&mut Value), &str); 9] = [
+    let cases: [(Change<'_>, &str); 9] = [
         (&|b| b["canary"]["steps"] = json!([]), "canary.steps: 1 to 20 steps"),
         (&|b| b["canary"]["steps"][1]["percent"] = json!(5), "canary.steps: each step has a greater"),
         (&|b| b["canary"]["steps"][1]["percent"] = json!(101), "canary.steps: a step's `percent`"),

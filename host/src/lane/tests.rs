@@ -895,10 +895,13 @@ fn a_canary_goes_on_when_its_time_is_over_and_waits_without_looking() {
     rig.check();
 }
 
+/// How a call ends.
+type Ends<'a> = &'a dyn Fn() -> super::shadows::Outcome;
+
 #[test]
 fn no_failure_of_a_canary_is_missed_and_each_is_made_good_by_the_shares() {
     let undeclared = || Ok(Decision { outcome: "nowhere".into(), actions: Vec::new(), reason: String::new() });
-    let kinds: [(&str, &dyn Fn() -> super::shadows::Outcome); 5] = [
+    let kinds: [(&str, Ends<'_>); 5] = [
         ("refused", &undeclared),
         ("trap", &|| Err(Failure::Trap("unreachable".into()))),
         ("overrun", &|| Err(Failure::Overrun { deadline_ms: 50 })),
