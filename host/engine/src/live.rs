@@ -343,6 +343,8 @@ pub struct Ended {
     pub submitted_at: UnixMillis,
     /// When it ended.
     pub ended_at: UnixMillis,
+    /// What made it a callback, and what came of it.
+    pub callback: Option<Box<Callback>>,
 }
 
 impl Live {
@@ -457,6 +459,7 @@ impl Live {
             hops: self.hops,
             submitted_at: self.submitted_at,
             ended_at: at,
+            callback: self.callback.clone(),
         })
     }
 

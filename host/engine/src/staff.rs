@@ -65,7 +65,7 @@ pub struct AgentGroup {
     /// What it is for.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub description: String,
-    /// Those in it by name.
+    /// Those in it by name. Without anybody, and without an expression, it is empty: what wants it waits.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     #[schema(value_type = Vec<String>)]
     pub agents: BTreeSet<Name>,

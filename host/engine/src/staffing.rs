@@ -29,9 +29,6 @@ pub(crate) fn check_agent(configuration: &Configuration, agent: &Agent) -> Resul
 
 /// Checks an agent group.
 pub(crate) fn check_agent_group(configuration: &Configuration, group: &AgentGroup) -> Result<(), Rejection> {
-    if group.agents.is_empty() && group.expression.is_none() {
-        return Err(invalid("agents", "name agents, or give an expression over their skills"));
-    }
     if let Some(agent) = group.agents.iter().find(|agent| !configuration.agents.contains_key(*agent)) {
         return Err(Rejection::AgentUnknown(agent.clone()));
     }

@@ -219,7 +219,7 @@ impl Filter {
     fn takes(&self, summary: &Summary) -> bool {
         let (state, is_callback) = match summary {
             Summary::Live(live) => (live.state.kind(), live.callback.is_some() || live.media_type == "callback"),
-            Summary::Ended(ended) => (ended.state, ended.media_type == "callback"),
+            Summary::Ended(ended) => (ended.state, ended.callback.is_some() || ended.media_type == "callback"),
         };
         is_callback && self.state.is_none_or(|wanted| wanted == state)
     }
@@ -246,9 +246,11 @@ async fn callbacks(caller: Caller<Follow>, Query(filter): Query<Filter>) -> Resu
             let Some(wanted) = wanted.as_ref().filter(|_| filter.takes(summary)) else {
                 return Ok(filter.takes(summary));
             };
-            if let Summary::Live(live) = summary
-                && let Some(callback) = &live.callback
-            {
+            let callback = match summary {
+                Summary::Live(live) => &live.callback,
+                Summary::Ended(ended) => &ended.callback,
+            };
+            if let Some(callback) = callback {
                 return Ok(callback.number == *wanted);
             }
             let content = store.content(account, id)?;

@@ -70,7 +70,7 @@ pub(super) struct Interaction {
     /// The application outside whose answer it waits for.
     #[serde(skip_serializing_if = "Option::is_none")]
     endpoint_call: Option<AwaitedEndpoint>,
-    /// What makes it a callback, while it is live.
+    /// What makes it a callback.
     #[serde(skip_serializing_if = "Option::is_none")]
     callback: Option<CallbackView>,
     /// Why it cannot go on.
@@ -312,7 +312,7 @@ impl Interaction {
                     waiting_until_ms: None,
                     call: None,
                     endpoint_call: None,
-                    callback: None,
+                    callback: ended.callback.map(|callback| CallbackView::from(*callback)),
                     parked: None,
                     target: None,
                     disposition: Some(ended.disposition),
@@ -401,7 +401,7 @@ impl Interaction {
 }
 
 impl InteractionDetail {
-    /// Whether it is a callback, or was one while it was live.
+    /// Whether it is a callback, or was one.
     pub(super) fn is_callback(&self) -> bool {
         self.interaction.callback.is_some() || self.interaction.media_type == "callback"
     }

@@ -146,7 +146,6 @@ async fn what_is_not_there_is_named_with_its_field_and_what_to_do() {
         ("agent", "POST /agents/agent/offers/7/accept".to_owned(), Value::Null, 400, "path-invalid"),
         ("agent", format!("POST /agents/agent/offers/{id}:1/accept"), Value::Null, 404, "offer-unknown"),
         ("agent", format!("POST /agents/agent/offers/{gone}:1/accept"), Value::Null, 404, "offer-unknown"),
-        ("operator", "PUT /agent-groups/x".to_owned(), json!({"agents": []}), 422, "invalid"),
         ("operator", "PUT /agents/x".to_owned(), json!({"skills": {"english": 11}}), 422, "invalid"),
         ("agent", "POST /agents/agent/login".to_owned(), json!({}), 409, "agent-logged-in"),
     ];

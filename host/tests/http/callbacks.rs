@@ -152,6 +152,11 @@ async fn a_callback_is_tried_again_and_ends_as_not_reached() {
     server.expect("agent", "POST /queues/calls/take", Value::Null, 200).await;
     let ended = server.expect("agent", &attempt, json!({"outcome": "no-answer"}), 200).await;
     assert_eq!((&ended["state"], &ended["disposition"]), (&json!("completed"), &json!("not-reached")));
+    assert_eq!(
+        (&ended["callback"]["attempts"], &ended["callback"]["outcome"]),
+        (&json!(2), &json!("busy")),
+        "{ended:#}"
+    );
     server.expect("client", &format!("GET /callbacks/{id}"), Value::Null, 200).await;
 
     server.put_workflow("chats", "chats").await;

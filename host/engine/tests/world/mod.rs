@@ -12,8 +12,7 @@ use signalbox_engine::{
     Connection, Content, Decision, DeliveryKey, DeliveryState, Deployment, Destination, Digest, Document, DocumentKey,
     DocumentKind, EndpointFailure, EndpointReply, EndpointRequest, Entry, Event, Facts, Failure, FigureName, Figures,
     InteractionId, Manifest, Message, Name, OfferAnswer, OfferEnd, OfferId, OnFailure, Outcome, Pending, Queue,
-    Rejection, Reply, Share, Skill, SkillExpression, Speaker, Submission, Target, UnixMillis, Webhook, Workflow,
-    decide, reads,
+    Rejection, Reply, Share, Skill, Speaker, Submission, Target, UnixMillis, Webhook, Workflow, decide, reads,
 };
 use uuid::Uuid;
 
@@ -375,8 +374,7 @@ impl World {
             }
             ["group", group, agents] => {
                 let agents: BTreeSet<Name> = agents.split('+').filter(|agent| *agent != "none").map(name).collect();
-                let expression = agents.is_empty().then(|| SkillExpression::new("false").unwrap());
-                let (description, capacity) = (String::new(), None);
+                let (description, expression, capacity) = (String::new(), None, None);
                 let group = AgentGroup { name: name(group), description, agents, expression, capacity };
                 Command::Put { document: Document::AgentGroup(Arc::new(group)), by: by() }
             }
