@@ -267,6 +267,7 @@ fn a_strategy_that_was_not_snapshotted_is_configured_on_every_call() {
 fn a_component_that_cannot_be_snapshotted_is_installed_all_the_same() {
     let installed = RUNTIME.install(&nest(&HOSTILE), r#""nested""#, &[]).unwrap();
     assert!(!installed.snapshotted);
+    assert!(installed.unsnapshotted_because.as_ref().is_some_and(|why| !why.is_empty()));
     let deployment = RUNTIME
         .load(Package { configuration: Some((r#""nested""#.into(), vec![])), ..package(&installed, "nested") })
         .unwrap();
@@ -469,6 +470,29 @@ fn a_warm_instance_keeps_what_a_fresh_one_forgets() {
 }
 
 #[test]
+fn an_instance_that_may_answer_several_calls_is_thrown_away_after_them_and_after_any_trap() {
+    let installed = install("{}").unwrap();
+    let configuration = Some((r#""warm""#.into(), vec![]));
+    let raw = Package { component: &HOSTILE, image: b"", configuration, ..package(&installed, "warm") };
+    let deployment = RUNTIME.load(raw).unwrap();
+    let call = |body| deployment.call_warm(&request(body), &nothing(), NonZero::new(3).unwrap());
+    let count = || reason(call("count"));
+    assert_eq!([count(), count(), count(), count()], ["1", "2", "3", "1"], "three calls, then a fresh one");
+    assert!(matches!(call("trap").outcome, Err(Failure::Trap(_))));
+    assert_eq!([count(), count()], ["1", "2"]);
+    assert_eq!(call("missing it").outcome, Err(Failure::Missing("it".into())), "which is an answer");
+    assert_eq!(count(), "1", "that was the third call");
+    assert!(matches!(call("outcome").outcome, Err(Failure::Refused(_))));
+    assert_eq!(count(), "1");
+    assert_eq!(reason(deployment.call(&request("count"), &nothing())), "1", "unless asked for, a call is alone");
+    assert_eq!(reason(call("settings")), r#""warm""#);
+
+    let snapshotted = RUNTIME.load(package(&installed, "fresh")).unwrap();
+    let warm = || reason(snapshotted.call_warm(&request("count"), &nothing(), NonZero::new(3).unwrap()));
+    assert_eq!([warm(), warm()], ["1", "1"], "what was snapshotted is fresh at no cost");
+}
+
+#[test]
 fn memory_and_time_of_a_call_are_measured() {
     let record = call("echo").record;
     assert!(record.memory_bytes >= 64 << 10 && record.memory_bytes <= 64 << 20, "{}", record.memory_bytes);
@@ -487,6 +511,7 @@ fn submit(pool: &Pool, deployment: &Arc<Deployment>, body: &str) -> Result<Recei
         deployment: Arc::clone(deployment),
         request: request(body),
         grants: nothing(),
+        warm_calls: None,
         done: Box::new(move |result| drop(sender.send(result))),
     };
     pool.submit(job).map(|()| receiver)
@@ -602,6 +627,7 @@ fn a_result_that_panics_its_taker_harms_no_other_call() {
             deployment: Arc::clone(&PLAIN),
             request: request(""),
             grants: nothing(),
+            warm_calls: None,
             done: Box::new(|_| panic!("the taker fails")),
         };
         pool.submit(job).unwrap();

@@ -331,6 +331,7 @@ impl Binding {
                 shares: standing.shares.clone(),
                 on_failure: standing.on_failure.clone(),
                 shadows: standing.shadows.clone(),
+                warm_calls: standing.warm_calls,
                 message: standing.message.clone(),
                 put_by: standing.put_by.clone(),
                 put_at: standing.put_at,
@@ -349,14 +350,15 @@ impl Binding {
             return Some(self.without_canary(message, by, at));
         }
         let mut earlier = self.earlier.clone();
-        let (shares, on_failure, mut shadows) = loop {
-            let EarlierBinding { shares, on_failure, shadows, .. } = earlier.pop()?;
+        let (shares, on_failure, mut shadows, warm_calls) = loop {
+            let EarlierBinding { shares, on_failure, shadows, warm_calls, .. } = earlier.pop()?;
             if shares.iter().all(|share| exists(&share.deployment)) {
-                break (shares, on_failure, shadows);
+                break (shares, on_failure, shadows, warm_calls);
             }
         };
         shadows.retain(exists);
-        Some(Self { shares, on_failure, shadows, message, put_by: by, put_at: at, earlier, ..self.clone() })
+        let put = Self { shares, on_failure, shadows, warm_calls, message, put_by: by, put_at: at, ..self.clone() };
+        Some(Self { earlier, ..put })
     }
 
     fn without_canary(&self, message: String, by: String, at: UnixMillis) -> Self {
@@ -370,7 +372,8 @@ impl Binding {
     /// Whether it serves as what stood before it, but for a canary.
     fn is_as_before(&self) -> bool {
         self.earlier.last().is_some_and(|earlier| {
-            (&earlier.shares, &earlier.on_failure, &earlier.shadows) == (&self.shares, &self.on_failure, &self.shadows)
+            (&earlier.shares, &earlier.on_failure, &earlier.shadows, earlier.warm_calls)
+                == (&self.shares, &self.on_failure, &self.shadows, self.warm_calls)
         })
     }
 

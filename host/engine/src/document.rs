@@ -1,6 +1,7 @@
 //! What an account is configured with: documents that operators and designers put, by kind and name.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZero;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -93,6 +94,9 @@ pub struct Deployment {
     pub image: Digest,
     /// Whether the memory was snapshotted after `configure`; otherwise every fresh instance is configured.
     pub snapshotted: bool,
+    /// Why not, where it was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unsnapshotted_because: Option<String>,
     /// Wall-clock limit of one call, 1 to 5,000 ms.
     #[schema(minimum = 1, maximum = 5000)]
     pub deadline_ms: u64,
@@ -128,6 +132,13 @@ pub struct Binding {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Vec<String>)]
     pub shadows: Vec<Name>,
+    /// Calls that one instance may answer, 1 to 10,000, of a deployment that was not snapshotted. Left out: each call
+    /// gets an instance of its own, which is configured for it. With it a call finds what others left behind, its decision
+    /// may depend on them, and a replay, which begins afresh, may decide otherwise. An instance that failed answers none
+    /// any more. Deployments that were snapshotted, and those that are asked without effect, always get fresh ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u32>, minimum = 1, maximum = 10_000)]
+    pub warm_calls: Option<NonZero<u32>>,
     /// A deployment that takes a growing part of the calls for as long as its guards hold.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub canary: Option<Canary>,
@@ -161,6 +172,10 @@ pub struct EarlierBinding {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Vec<String>)]
     pub shadows: Vec<Name>,
+    /// Calls that one instance might answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u32>)]
+    pub warm_calls: Option<NonZero<u32>>,
     /// Why it was put.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
@@ -181,6 +196,7 @@ impl Binding {
             shares,
             on_failure,
             shadows: Vec::new(),
+            warm_calls: None,
             canary: None,
             gate: None,
             message: String::new(),

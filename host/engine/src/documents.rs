@@ -218,6 +218,9 @@ fn check_binding(configuration: &Configuration, binding: &Binding) -> Result<(),
             connected(flow, index, binding, name.as_str(), &outcome.name)?;
         }
     }
+    if binding.warm_calls.is_some_and(|calls| calls.get() > limits::WARM_CALLS_MAX) {
+        return Err(invalid("warm_calls", format!("1 to {}", limits::WARM_CALLS_MAX)));
+    }
     check_shadows(configuration, binding)?;
     check_gate(configuration, binding)?;
     if binding.message.len() > 4096 {

@@ -170,6 +170,8 @@ pub mod limits {
     pub const SIGNING_KEYS_MAX: usize = 16;
     /// Reports of replays that are kept.
     pub const REPLAYS_MAX: usize = 200;
+    /// Calls that one instance of a strategy may answer: what it leaks, it leaks so often.
+    pub const WARM_CALLS_MAX: u32 = 10_000;
     /// Deployments that are asked without effect, of one binding.
     pub const SHADOWS_MAX: usize = 4;
     /// What is kept of a binding's past.

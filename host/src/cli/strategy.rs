@@ -46,6 +46,7 @@ Examples:
   signalbox strategy bind support/screen rules-7 --canary rules-8 --steps 5%:10m,25%:10m,100%:10m \\
       --error-share-max 0.02 --p99-max 2ms --outcome-shift-max 0.1 --calls-min 200   # goes back by itself, or takes over
   signalbox strategy canary support/screen                       # how far it is
+  signalbox strategy bind support/screen triage-3 --warm-calls 1000   # one in JavaScript: not configured on every call
   signalbox strategy rollback support/screen --message 'too many in urgent'
   signalbox strategy history support/screen
   signalbox strategy diff rules-7 rules-8
@@ -141,6 +142,10 @@ struct Bind {
     /// A deployment that is asked the same, without effect; more than once for several.
     #[arg(long = "shadow", value_name = "DEPLOYMENT")]
     shadows: Vec<String>,
+    /// Calls that one instance may answer, 1 to 10,000, where the deployment could not be snapshotted, as those in JavaScript
+    /// cannot. Left out: every call is configured in an instance of its own. With it a call finds what others left behind.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    warm_calls: Option<u32>,
     #[command(flatten)]
     canary: canary::Plan,
     /// Lets nobody new in before a replay of N decisions of those that serve, of which at most PERCENT % changed and none
@@ -203,7 +208,8 @@ impl Strategy {
                     None => Keep::Standing,
                 };
                 let shadows = Keep::Other(json!(bind.shadows));
-                let with = With { shadows, gate, canary: canary.as_ref(), message: &bind.message };
+                let warm_calls = Keep::Other(json!(bind.warm_calls));
+                let with = With { shadows, gate, warm_calls, canary: canary.as_ref(), message: &bind.message };
                 let bound = put_binding(&client, &bind.place, &bind.shares, &bind.on_failure, with).await?;
                 output.result(&bound, |bound| {
                     let canary = canary::beside(bound).map(|canary| format!(", {canary}")).unwrap_or_default();
@@ -302,8 +308,11 @@ fn deployed(deployment: &Value) -> String {
     let field = |name| cell(deployment, name);
     let made = deployment.get("created_at").and_then(Value::as_u64).map(ago).unwrap_or_default();
     let prepared = match deployment.get("snapshotted").and_then(Value::as_bool) {
-        Some(true) => "configured once, at deployment",
-        _ => "configured on every call",
+        Some(true) => "configured once, at deployment".to_owned(),
+        _ => match deployment.get("unsnapshotted_because").map(text) {
+            Some(why) => format!("configured on every call, unless bound with --warm-calls: {why}"),
+            None => "configured on every call, unless bound with --warm-calls".into(),
+        },
     };
     let mut lines = vec![
         format!("{}: {} {}", field("name"), field("manifest.name"), field("manifest.version")),
@@ -346,6 +355,7 @@ enum Keep {
 struct With<'a> {
     shadows: Keep,
     gate: Keep,
+    warm_calls: Keep,
     canary: Option<&'a Value>,
     message: &'a str,
 }
@@ -355,7 +365,7 @@ async fn put_binding(
     (workflow, element): &(String, String),
     shares: &[(String, u32)],
     on_failure: &OnFailure,
-    With { shadows, gate, canary, message }: With<'_>,
+    With { shadows, gate, warm_calls, canary, message }: With<'_>,
 ) -> Result<Value, Error> {
     let shares: Vec<_> =
         shares.iter().map(|(deployment, weight)| json!({ "deployment": deployment, "weight": weight })).collect();
@@ -363,7 +373,7 @@ async fn put_binding(
     let bindings = client.list(&["bindings"]).await?;
     let is_it = |binding: &&Value| binding["workflow"] == workflow.as_str() && binding["element"] == element.as_str();
     let standing = bindings.iter().find(is_it);
-    for (part, keep) in [("shadows", shadows), ("gate", gate)] {
+    for (part, keep) in [("shadows", shadows), ("gate", gate), ("warm_calls", warm_calls)] {
         let value = match keep {
             Keep::Standing => standing.and_then(|standing| standing.get(part)).cloned().unwrap_or_default(),
             Keep::Other(value) => value,

@@ -84,6 +84,9 @@ struct DeploymentView {
     manifest: Manifest,
     /// Whether its memory was snapshotted after `configure`; otherwise every call configures anew.
     snapshotted: bool,
+    /// Why it was not, where it was not. A binding may let one instance answer several calls: `warm_calls`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unsnapshotted_because: Option<String>,
     /// Wall-clock limit of one call.
     deadline_ms: u64,
     /// What it may use; left out where that is everything of its account.
@@ -108,6 +111,7 @@ impl From<&Deployment> for DeploymentView {
             assets: deployment.assets.clone(),
             manifest: deployment.manifest.clone(),
             snapshotted: deployment.snapshotted,
+            unsnapshotted_because: deployment.unsnapshotted_because.clone(),
             deadline_ms: deployment.deadline_ms,
             grants: deployment.grants.clone(),
             message: deployment.message.clone(),
@@ -193,6 +197,7 @@ async fn deploy(
         component: installed.component.0,
         image: installed.image.0,
         snapshotted: installed.snapshotted,
+        unsnapshotted_because: installed.unsnapshotted_because,
         deadline_ms,
         grants: new.grants,
         message: new.message,
@@ -215,6 +220,7 @@ fn unknown_import(grants: &Scope) -> Option<&str> {
 struct Prepared {
     manifest: Manifest,
     snapshotted: bool,
+    unsnapshotted_because: Option<String>,
     component: (Digest, Bytes),
     image: (Digest, Bytes),
 }
@@ -226,6 +232,7 @@ impl Prepared {
         Ok(Self {
             manifest: installed.manifest,
             snapshotted: installed.snapshotted,
+            unsnapshotted_because: installed.unsnapshotted_because,
             component: hashed(installed.component),
             image: hashed(installed.image),
         })

@@ -3,6 +3,7 @@
 //! A trait, so that a lane can be driven step by step without a world.
 
 use std::collections::BTreeMap;
+use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,11 +27,12 @@ const LOADED_MAX: usize = 1024;
 
 /// What a lane does to the world. Each effect ends in an [`Answer`] in the lane's mailbox.
 pub(super) trait Effects: Send {
-    /// Calls a strategy.
+    /// Calls a strategy; by an instance that answers so many calls, where the binding says so.
     fn call(
         &mut self,
         call: CallId,
         deployment: &Arc<Deployment>,
+        warm_calls: Option<NonZero<u32>>,
         request: Request,
         grants: &Arc<dyn Grants>,
     ) -> Handed;
@@ -87,6 +89,7 @@ impl Effects for World {
         &mut self,
         call: CallId,
         deployment: &Arc<Deployment>,
+        warm_calls: Option<NonZero<u32>>,
         request: Request,
         grants: &Arc<dyn Grants>,
     ) -> Handed {
@@ -102,7 +105,7 @@ impl Effects for World {
         let done = move |result| {
             shared.mailbox.answer(Answer::Called { call, request: kept, deployment: name, result });
         };
-        let job = Job { deployment: loaded, request, grants: Arc::clone(grants), done: Box::new(done) };
+        let job = Job { deployment: loaded, request, grants: Arc::clone(grants), warm_calls, done: Box::new(done) };
         match self.pool.submit(job) {
             Ok(()) => Handed::InFlight,
             Err(strategy::Full) => Handed::Full,
@@ -127,7 +130,8 @@ impl Effects for World {
             shared.shadows.end();
             shared.shadows.compared(of, about, &decided, &result.outcome);
         };
-        let job = Job { deployment: loaded, request, grants: Arc::clone(grants), done: Box::new(done) };
+        let (grants, warm_calls) = (Arc::clone(grants), None);
+        let job = Job { deployment: loaded, request, grants, warm_calls, done: Box::new(done) };
         if let Err(strategy::Full) = self.pool.submit(job) {
             self.shared.shadows.end();
             self.shared.shadows.skipped(place);

@@ -1,6 +1,7 @@
 //! A lane driven step by step with a real store and no world: random commands from a seed, loaded anew at every step.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZero;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -64,7 +65,14 @@ struct InFlight {
 struct Held(Arc<Mutex<InFlight>>);
 
 impl Effects for Held {
-    fn call(&mut self, call: CallId, deployment: &Arc<Deployment>, request: Asked, _: &Arc<dyn Grants>) -> Handed {
+    fn call(
+        &mut self,
+        call: CallId,
+        deployment: &Arc<Deployment>,
+        _: Option<NonZero<u32>>,
+        request: Asked,
+        _: &Arc<dyn Grants>,
+    ) -> Handed {
         let mut held = self.0.lock().unwrap();
         if held.full {
             return Handed::Full;
@@ -440,6 +448,7 @@ fn deployment_of(called: &str, component: Digest, image: Digest) -> Document {
         component,
         image,
         snapshotted: true,
+        unsnapshotted_because: None,
         deadline_ms: 50,
         grants: None,
         message: String::new(),

@@ -799,8 +799,14 @@ impl Writer {
         let (effects, now) = (&mut self.effects, self.now);
         let breakers = RefCell::new(&mut self.breakers);
         let out = |call, deployment: &Name| breakers.borrow_mut().refusal(deployment, call, now);
-        let hand = |call, deployment: &Arc<Deployment>, request| {
-            let handed = effects.call(call, deployment, request, &grants);
+        let configuration = self.account.configuration();
+        let warm_calls = |deployment: &Deployment, request: &engine::Request| {
+            let binding =
+                configuration.binding(&request.workflow, &request.element).filter(|_| !deployment.snapshotted);
+            binding.and_then(|binding| binding.warm_calls)
+        };
+        let hand = |call, deployment: &Arc<Deployment>, request: engine::Request| {
+            let handed = effects.call(call, deployment, warm_calls(deployment, &request), request, &grants);
             if handed != Handed::InFlight {
                 breakers.borrow_mut().untried(&deployment.name, call);
             }

@@ -3,6 +3,7 @@
 //! A fresh sandbox each time: nothing of one interaction is there when the next is decided, and whatever a call breaks
 //! is thrown away with it. A call never fails as such; what went wrong is its outcome.
 
+use std::num::NonZero;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,7 @@ use wasmtime::Store;
 use super::bindings::{Strategy, types};
 use super::deployment::Deployment;
 use super::grants::Grants;
+use super::idle::Kept;
 use super::pool::SLOW;
 use super::record::Recorded;
 use super::sandbox::{Sandbox, Source};
@@ -44,6 +46,44 @@ impl Deployment {
     #[must_use]
     pub fn call(&self, request: &Request, grants: &Arc<dyn Grants>) -> CallResult {
         self.run(request, Source::Live(Arc::clone(grants), request.clone()))
+    }
+
+    /// As [`call`](Self::call), by an instance that answers up to so many calls, one after another. For strategies that
+    /// could not be snapshotted, which else configure themselves in every call; of others a fresh one costs nothing, and
+    /// they get it. An instance that failed answers none any more.
+    ///
+    /// What one call leaves behind, the next one finds. [`replay`](Self::replay) begins afresh, and may then decide
+    /// otherwise.
+    #[must_use]
+    pub fn call_warm(
+        self: &Arc<Self>,
+        request: &Request,
+        grants: &Arc<dyn Grants>,
+        calls_max: NonZero<u32>,
+    ) -> CallResult {
+        let idle = self.idle.upgrade().filter(|_| self.configuration.is_some());
+        let Some(idle) = idle else { return self.call(request, grants) };
+        let began = Instant::now();
+        let waiting = idle.take(self.id).map_or_else(|| self.warm().map(|warm| Kept { warm, calls: 0 }), Ok);
+        let made = began.elapsed();
+        let mut kept = match waiting {
+            Ok(kept) => kept,
+            Err(failure) => {
+                let record = Recorded { instantiate_ns: nanoseconds(made), ..Recorded::default() };
+                return CallResult { outcome: Err(failure), record };
+            }
+        };
+        let mut result = kept.warm.call(request, grants);
+        result.record.instantiate_ns = result.record.instantiate_ns.saturating_add(nanoseconds(made));
+        kept.calls = kept.calls.saturating_add(1);
+        let is_sound =
+            matches!(result.outcome, Ok(_) | Err(Failure::Unsuitable(_) | Failure::Missing(_) | Failure::Other(_)));
+        if is_sound && kept.calls < calls_max.get() {
+            kept.warm.rest();
+            idle.keep(kept);
+        }
+        self.took(nanoseconds(began.elapsed()));
+        result
     }
 
     /// Runs a call again as it was: its imports are answered by the record. A call that asks for something else than was
@@ -140,6 +180,16 @@ impl Warm {
         let renewed = Instant::now();
         let outcome = self.deployment.route(&self.strategy, &mut self.store, request);
         finished(outcome, &mut self.store, renewed - began, renewed.elapsed())
+    }
+
+    /// Whether it is of this deployment.
+    pub(super) fn is_of(&self, deployment: u64) -> bool {
+        self.deployment.id == deployment
+    }
+
+    /// Lets go of what the last call was answered from.
+    fn rest(&mut self) {
+        Sandbox::renew(&mut self.store, Source::Nobody, Moment::default());
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! Immutable and shared: calls in flight finish on the deployment that they began with, whatever replaces it meanwhile.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use signalbox_engine::{Manifest, Name, Scope};
@@ -12,7 +12,7 @@ use wasmtime::component::Component;
 use super::bindings::StrategyPre;
 use super::manifest::Asset;
 use super::sandbox::{Bounds, Sandbox};
-use super::{Runtime, image};
+use super::{Runtime, idle, image};
 
 /// Time that a call has where nobody says otherwise.
 pub const DEADLINE: Duration = Duration::from_millis(50);
@@ -59,6 +59,8 @@ pub struct Deployment {
     pub(super) configuration: Option<(String, Vec<Asset>)>,
     pub(super) bounds: Bounds,
     pub(super) scope: Option<Arc<Scope>>,
+    /// Where its instances wait. Of the runtime, for they hold on to the deployment.
+    pub(super) idle: Weak<idle::Idle>,
     recompiled: Option<Vec<u8>>,
     /// How long its calls keep a processor, in nanoseconds; 0 until the first has ended. The pool goes by it.
     typical_ns: AtomicU64,
@@ -92,6 +94,7 @@ impl Runtime {
                 .map(|(settings, assets)| (if settings.trim().is_empty() { "{}".into() } else { settings }, assets)),
             bounds: self.bounds(package.deadline.clamp(Duration::from_millis(1), DEADLINE_MAX)),
             scope: package.scope,
+            idle: Arc::downgrade(&self.idle),
             recompiled,
             typical_ns: AtomicU64::new(0),
         }))

@@ -35,6 +35,8 @@ pub struct Installed {
     pub manifest: Manifest,
     /// Settings and assets are baked into `component`. Otherwise every call configures anew, and loading needs them.
     pub snapshotted: bool,
+    /// Why they are not, where they are not.
+    pub unsnapshotted_because: Option<String>,
     /// The component to compile again when Wasmtime or the processor changes.
     pub component: Vec<u8>,
     /// Native code of `component` for this Wasmtime and this processor.
@@ -89,10 +91,14 @@ impl Runtime {
 
         let mut configured = bound.configure(self, settings, assets)?;
         let log = std::mem::take(&mut configured.store.data_mut().log);
-        let Some(instrumented) = instrumented else {
-            let (manifest, _) = configured.describe()?;
-            let image = serialized(&compiled)?;
-            return Ok(Installed { manifest, snapshotted: false, component: component.to_vec(), image, log });
+        let instrumented = match instrumented {
+            Ok(instrumented) => instrumented,
+            Err(why) => {
+                let (manifest, _) = configured.describe()?;
+                let (component, image) = (component.to_vec(), serialized(&compiled)?);
+                let unsnapshotted_because = Some(why);
+                return Ok(Installed { manifest, snapshotted: false, unsnapshotted_because, component, image, log });
+            }
         };
         let snapshot = instrumented
             .snapshot(&mut configured.store, configured.instance)
@@ -100,7 +106,8 @@ impl Runtime {
         drop(configured);
         let compiled = self.compile(&snapshot)?;
         let (manifest, _) = self.bind(&compiled, &shape)?.describe(self)?;
-        Ok(Installed { manifest, snapshotted: true, image: serialized(&compiled)?, component: snapshot, log })
+        let image = serialized(&compiled)?;
+        Ok(Installed { manifest, snapshotted: true, unsnapshotted_because: None, component: snapshot, image, log })
     }
 
     fn compile(&self, component: &[u8]) -> Result<Component, InstallError> {

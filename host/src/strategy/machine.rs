@@ -56,6 +56,7 @@ pub(super) struct Machine {
     pub(super) engine: Engine,
     compilers: rayon::ThreadPool,
     description: String,
+    sandboxes: u32,
 }
 
 impl Machine {
@@ -85,12 +86,17 @@ impl Machine {
         if let Some(note) = note {
             let _ = write!(description, "; {note}");
         }
-        Ok(Self { engine, compilers, description })
+        Ok(Self { engine, compilers, description, sandboxes: size.slots })
     }
 
     /// One line for the start-up log.
     pub(super) fn description(&self) -> &str {
         &self.description
+    }
+
+    /// How many sandboxes there are.
+    pub(super) fn sandboxes(&self) -> u32 {
+        self.sandboxes
     }
 
     /// Compiles on threads of low priority; the caller waits.

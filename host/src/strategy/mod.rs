@@ -22,6 +22,7 @@ mod debug;
 mod deployment;
 mod error;
 mod grants;
+mod idle;
 mod image;
 mod inspect;
 mod install;
@@ -41,6 +42,7 @@ mod wasi;
 use std::collections::BTreeSet;
 use std::num::NonZero;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use signalbox_engine::Digest;
@@ -106,6 +108,7 @@ pub struct Runtime {
     linker: Linker<Sandbox>,
     images: image::Images,
     options: Options,
+    idle: Arc<idle::Idle>,
 }
 
 impl Runtime {
@@ -119,7 +122,8 @@ impl Runtime {
         let linker = sandbox::linker(&machine.engine).map_err(Unfit::Engine)?;
         let images =
             image::Images::open(&options.images).map_err(|error| Unfit::Images(options.images.clone(), error))?;
-        Ok(Self { machine, linker, images, options: options.clone() })
+        let idle = Arc::new(idle::Idle::new(machine.sandboxes()));
+        Ok(Self { machine, linker, images, options: options.clone(), idle })
     }
 
     /// A component with all that it imports.

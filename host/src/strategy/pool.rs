@@ -35,6 +35,8 @@ pub struct Job {
     pub request: Request,
     /// Who answers the strategy's imports.
     pub grants: Arc<dyn Grants>,
+    /// Calls that one instance may answer; none for a fresh one. See [`Deployment::call_warm`].
+    pub warm_calls: Option<NonZero<u32>>,
     /// Gets the result, on the thread that made the call: it must be brief. Dropped uncalled where the pool shuts down
     /// before the call's turn.
     pub done: Box<dyn FnOnce(CallResult) + Send>,
@@ -170,8 +172,12 @@ impl Shared {
 
 /// Makes the call and hands on its result. A bug of the server in it costs this one call.
 fn run(job: Job) {
-    let Job { deployment, request, grants, done } = job;
-    let result = catch_unwind(AssertUnwindSafe(|| deployment.call(&request, &grants))).unwrap_or_else(|panic| {
+    let Job { deployment, request, grants, warm_calls, done } = job;
+    let call = || match warm_calls {
+        Some(calls_max) => deployment.call_warm(&request, &grants, calls_max),
+        None => deployment.call(&request, &grants),
+    };
+    let result = catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| {
         let why = format!("a bug in the server: {}", said(&*panic));
         tracing::error!(deployment = %deployment.name(), interaction = %request.interaction, why, "a call panicked");
         CallResult { outcome: Err(Failure::Unavailable(why)), record: Recorded::default() }

@@ -10,7 +10,11 @@ use wasmtime::component::Instance;
 use wasmtime::{Store, UpdateDeadline};
 use wasmtime_wizer::{ComponentContext, WasmtimeWizerComponent, Wizer};
 
+use super::answer;
 use super::sandbox::Sandbox;
+
+/// Bytes of why a component cannot be snapshotted.
+const WHY_BYTES_MAX: usize = 1000;
 
 /// A component that its own state can be read out of.
 pub(super) struct Instrumented<'a> {
@@ -20,15 +24,12 @@ pub(super) struct Instrumented<'a> {
 }
 
 impl<'a> Instrumented<'a> {
-    /// `None` where the component cannot be snapshotted, with the reason in the log.
-    pub(super) fn new(component: &'a [u8]) -> Option<Self> {
-        match Wizer::new().instrument_component(component) {
-            Ok((context, component)) => Some(Self { context, component }),
-            Err(error) => {
-                tracing::debug!(error = %format_args!("{error:#}"), "the strategy cannot be snapshotted");
-                None
-            }
-        }
+    /// # Errors
+    /// In words, why the component cannot be snapshotted.
+    pub(super) fn new(component: &'a [u8]) -> Result<Self, String> {
+        let instrumented = Wizer::new().instrument_component(component);
+        let (context, component) = instrumented.map_err(|error| answer::cut(format!("{error:#}"), WHY_BYTES_MAX))?;
+        Ok(Self { context, component })
     }
 
     /// The component as `instance` is now.

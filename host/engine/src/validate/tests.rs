@@ -63,6 +63,7 @@ fn deployment(called: &str, outcomes: &[&str]) -> Document {
         component: digest(),
         image: digest(),
         snapshotted: true,
+        unsnapshotted_because: None,
         deadline_ms: 100,
         grants: None,
         message: String::new(),

@@ -585,6 +585,7 @@ fn deployment_document(deployment: &str, outcomes: &[&str]) -> Document {
         component: zero,
         image: zero,
         snapshotted: true,
+        unsnapshotted_because: None,
         deadline_ms: 50,
         grants: None,
         message: String::new(),

@@ -108,6 +108,12 @@ impl Deploy {
         })?;
         let name = cell(&deployment, "name");
         output.timed(&format!("deployed as {name}"), began.elapsed());
+        if deployment["snapshotted"] == false {
+            let why = cell(&deployment, "unsnapshotted_because");
+            output
+                .step(&format!("its memory cannot be kept after `configure`, so every call configures it anew: {why}"));
+            output.step("`signalbox strategy bind --warm-calls N` lets an instance answer several calls instead");
+        }
 
         for place in &self.bind {
             let began = Instant::now();
