@@ -69,7 +69,7 @@ fn to_queue(path: &std::path::Path) -> Result<Latencies> {
     let mut latencies = Latencies::default();
     let mut cursor: Option<Vec<u8>> = None;
     loop {
-        let page = store.interactions(row.number, Which::All, cursor.as_deref(), 10_000, 10_000, |_, _| true)?;
+        let page = store.interactions(row.number, Which::All, cursor.as_deref(), 10_000, 10_000, |_, _| Ok(true))?;
         for (_, summary) in &page.items {
             if let Summary::Live(live) = summary
                 && let State::Queued(position) = &live.state
