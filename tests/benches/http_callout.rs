@@ -50,7 +50,7 @@ fn main() -> Result<()> {
             let (sender, receiver) = mpsc::channel();
             let (deployment, request, grants) = (Arc::clone(&deployment), request.clone(), Arc::clone(&grants));
             let done = Box::new(move |result| drop(sender.send(result)));
-            pool.submit(Job { deployment, request, grants, done })?;
+            pool.submit(Job { deployment, request, grants, warm_calls: None, done })?;
             ensure!(receiver.recv()?.outcome.is_ok_and(|decision| decision.outcome == "clean"), "it decides");
             turn[1].add(began.elapsed());
         }
