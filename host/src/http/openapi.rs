@@ -17,7 +17,7 @@ use utoipa_axum::router::OpenApiRouter;
 use super::{State, problem};
 
 /// What stands in paths.
-const PARAMETERS: [(&str, &str); 25] = [
+const PARAMETERS: [(&str, &str); 26] = [
     ("account", "Name of the account."),
     ("agent", "Name of the agent."),
     ("agent-group", "Name of the agent group."),
@@ -36,6 +36,7 @@ const PARAMETERS: [(&str, &str); 25] = [
     ("queue", "Name of the queue."),
     ("replay", "Name of the replay."),
     ("response", "Name of the standard response."),
+    ("signing-key", "Name of the signing key."),
     ("skill", "Name of the skill."),
     ("statistic", "Name of the statistic."),
     ("table", "Name of the table."),

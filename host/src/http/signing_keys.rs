@@ -47,7 +47,7 @@ async fn list(caller: Caller<Review>) -> Answer<Page<SigningKey>> {
 /// before goes on serving.
 #[utoipa::path(
     put,
-    path = "/v1/accounts/{account}/signing-keys/{signing_key}",
+    path = "/v1/accounts/{account}/signing-keys/{signing-key}",
     security(("token" = ["administrator"])),
     request_body = NewSigningKey,
     responses(
@@ -61,7 +61,7 @@ async fn put(
     condition: Condition,
     Json(new): Json<NewSigningKey>,
 ) -> Result<Response, Problem> {
-    let name: Name = parameters.get("signing_key")?;
+    let name: Name = parameters.get("signing-key")?;
     let key = new.public_key.parse::<PublicKey>();
     let key = key.map_err(|error| Problem::value_invalid("public_key", error.to_string()))?;
     let _held = caller.state.documents(&caller.lane).await;
@@ -78,10 +78,10 @@ async fn put(
 /// With the last one, uploads need no signature any more.
 #[utoipa::path(
     delete,
-    path = "/v1/accounts/{account}/signing-keys/{signing_key}",
+    path = "/v1/accounts/{account}/signing-keys/{signing-key}",
     security(("token" = ["administrator"])),
     responses((status = 204, description = "It is gone."))
 )]
 async fn delete(caller: Caller<Administer>, parameters: Parameters) -> Result<StatusCode, Problem> {
-    caller.remove_named(DocumentKind::SigningKey, &parameters, "signing_key").await
+    caller.remove_named(DocumentKind::SigningKey, &parameters, "signing-key").await
 }

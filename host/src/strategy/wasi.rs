@@ -10,7 +10,7 @@
 use signalbox_engine::{Request, UnixMillis};
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, ComponentType, Lift, Linker, LinkerInstance, Lower, Resource, ResourceType};
-use wasmtime::{Result, StoreContextMut};
+use wasmtime::{Result, StoreContextMut, bail};
 
 use super::record::Level;
 use super::sandbox::{Sandbox, Stop};
@@ -93,20 +93,27 @@ pub(super) fn linker(
         return Ok(None);
     }
     let mut linker = plain.clone();
+    // What is there takes the place of a function that says that it is not. Only of WASI: an interface of our own in an older
+    // version is met by the newest, which a stand-in under its name would hide.
+    linker.allow_shadowing(true);
     let engine = component.engine();
     for (import, item) in component.component_type().imports(engine).filter(|(import, _)| is_wasi(import)) {
         let mut instance = linker.instance(import)?;
         if let ComponentItem::ComponentInstance(exports) = item.ty {
-            // An interface names the resources of others that it uses too, and each must be one type throughout.
             for (name, export) in exports.exports(engine) {
-                if matches!(export.ty, ComponentItem::Resource(_)) {
-                    instance.resource(name, resource(name), |_, _| Ok(()))?;
+                match export.ty {
+                    // An interface names the resources of others that it uses too, and each must be one type throughout.
+                    ComponentItem::Resource(_) => instance.resource(name, resource(name), |_, _| Ok(()))?,
+                    ComponentItem::ComponentFunc(_) => {
+                        let asked = format!("{import}#{name}");
+                        instance.func_new(name, move |_, _, _, _| bail!("there is no `{asked}` here"))?;
+                    }
+                    _ => {}
                 }
             }
         }
         define(import.split('@').next().unwrap_or_default(), &mut instance)?;
     }
-    linker.define_unknown_imports_as_traps(component)?;
     Ok(Some(linker))
 }
 

@@ -154,7 +154,7 @@ async fn a_callback_is_tried_again_and_ends_as_not_reached() {
     assert_eq!((&ended["state"], &ended["disposition"]), (&json!("completed"), &json!("not-reached")));
     assert_eq!(
         (&ended["callback"]["attempts"], &ended["callback"]["outcome"]),
-        (&json!(2), &json!("busy")),
+        (&json!(2), &json!("no-answer")),
         "{ended:#}"
     );
     server.expect("client", &format!("GET /callbacks/{id}"), Value::Null, 200).await;
