@@ -20,13 +20,12 @@ pub(crate) fn is_to_be_looked_at(account: &Account, id: InteractionId) -> bool {
     queue.is_some_and(|queue| is_behind(position, queue)) || way_out(account, live).is_some()
 }
 
-/// Whether it may wait for others than its queue says now. Who the last agent is stands in its content.
+/// Whether it may wait for others than its queue says now. Who the last agent is stands in its content: where the queue names
+/// that one, a look at the content is needed each time.
 pub(crate) fn is_behind(position: &QueuePosition, queue: &Queue) -> bool {
     let differs = |wants: &Wants| wants.choice != queue.choice || wants.offers_max != queue.offers_max;
     match (position.wants.as_deref(), queue.target.as_ref()) {
         (Some(wants), _) if differs(wants) => true,
-        // Whoever that was is in `wants` already.
-        (Some(Wants { target: Target::Agent(_), .. }), Some(Target::LastAgent)) => false,
         (Some(wants), Some(target)) => position.follows && wants.target != *target,
         (wants, target) => position.follows && wants.is_some() != target.is_some(),
     }
