@@ -124,7 +124,8 @@ pub(crate) struct Matching {
     /// Agents who take offers and have room for anything at all.
     available: BTreeSet<Name>,
     agents_due: BTreeSet<Name>,
-    /// Agents who no longer serve a pool: what of it is held out to them is taken back.
+    /// Agents who no longer serve a pool: what of it is held out to them is taken back. Not known any more after a restart: an
+    /// offer that was not taken back before stands until it ends.
     misfits: BTreeMap<Name, BTreeSet<Arc<PoolKey>>>,
     interactions_due: BTreeSet<InteractionId>,
 }

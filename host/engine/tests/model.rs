@@ -199,6 +199,7 @@ impl Both {
     /// The engine starts anew from its rows.
     fn restart(&mut self) {
         self.seen.restarts += 1;
+        self.model.restarted();
         self.last = "restart".into();
         let old = &self.world.account;
         let mut new = Account::loading(old.sequence());

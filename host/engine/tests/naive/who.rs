@@ -191,6 +191,11 @@ impl Model {
         found
     }
 
+    /// What was still to be taken back because its agent is no longer meant stands: nobody knows it any more.
+    pub fn restarted(&mut self) {
+        self.misfits.clear();
+    }
+
     /// Takes back what an agent may no longer have.
     pub fn take_back(&mut self, agent: &Name, now: UnixMillis) {
         self.now = now;
