@@ -1,7 +1,7 @@
 //! Request bodies and what comes with them: read within bounds, parsed, and refused with a code for each way to be wrong.
 //!
 //! The bounds are on bytes, on time, and on what all requests together hold in memory. Parsing is `serde_json`'s; only
-//! where that fails is the body looked at again, to say why.
+//! where that fails is the body looked at again, to say why. What is left of a refused body is `unread.rs`'s.
 
 use std::time::Duration;
 
@@ -18,8 +18,6 @@ use super::{Problem, State};
 
 /// Bytes of a JSON body: 1 MiB of text still fits where most of its characters are escaped, as `\u0442`.
 pub const JSON_BYTES_MAX: usize = 4 << 20;
-/// Bytes of a body that is too large and still read to its end: a client that is busy sending sees no answer before.
-const DISCARDED_BYTES_MAX: usize = 128 << 20;
 /// Bytes of a body that needs no leave from the common budget.
 const SMALL_BYTES_MAX: usize = 64 << 10;
 /// What `serde_json` nests at most.
@@ -39,10 +37,7 @@ pub(super) struct Raw {
 
 async fn read(request: Request, state: &State, bytes_max: usize, seconds_max: u64) -> Result<Raw, Problem> {
     let declared = request.headers().get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
-    if let Some(bytes) = declared.filter(|bytes| *bytes > bytes_max) {
-        if bytes <= DISCARDED_BYTES_MAX {
-            discard(request, seconds_max).await;
-        }
+    if declared.is_some_and(|bytes| bytes > bytes_max) {
         return Err(Problem::body_too_large(bytes_max));
     }
     let bytes = declared.unwrap_or(bytes_max);
@@ -57,14 +52,6 @@ async fn read(request: Request, state: &State, bytes_max: usize, seconds_max: u6
         Ok(Err(_)) => Err(Problem::body_broken()),
         Err(_) => Err(Problem::body_slow(seconds_max)),
     }
-}
-
-/// Reads a body and keeps nothing of it.
-async fn discard(request: Request, seconds_max: u64) {
-    let mut body = request.into_body();
-    let rest = async { while body.frame().await.is_some_and(|frame| frame.is_ok()) {} };
-    // Whoever is slower than that gets the answer now.
-    let _ = tokio::time::timeout(Duration::from_secs(seconds_max), rest).await;
 }
 
 fn is_too_long(error: &(dyn std::error::Error + 'static)) -> bool {

@@ -43,6 +43,7 @@ mod submit;
 mod tables;
 mod timeline;
 mod tokens;
+mod unread;
 mod webhooks;
 mod work;
 mod workflows;

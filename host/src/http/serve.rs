@@ -1,19 +1,23 @@
 //! Connections: accepted within a bound, cut where a client is too slow, finished when the server stops.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
 use super::files::open_files_max;
-use super::{State, router};
+use super::{State, router, unread};
 
 /// Connections at the same time. More wait in the system's queue.
 const CONNECTIONS_MAX: usize = 10_000;
@@ -83,11 +87,16 @@ async fn connection(stream: TcpStream, router: Router, mut stopped: watch::Recei
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection stays with Nagle's algorithm");
     }
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(move |request: Request<Incoming>| {
+        let answer = unread::answer(router.clone(), request);
+        async { Ok::<_, Infallible>(answer.await) }
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(if stay == Stay::Long { HEADERS_TIMEOUT } else { HEADERS_TIMEOUT_CROWDED })
         .keep_alive(stay == Stay::Long)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+        .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     let mut connection = pin!(connection);
     let ended = tokio::select! {

@@ -3,6 +3,9 @@
 use axum::body::Body;
 use axum::http::Request;
 use serde_json::{Value, json};
+use signalbox::http::{State, serve};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
 
 use super::{Answer, Server, into_queue};
 
@@ -259,5 +262,47 @@ async fn a_deployment_of_what_is_not_there_is_refused() {
         let answer = server.call("operator", "POST /deployments", body.clone()).await;
         let found = answer.body["field"].as_str().unwrap_or_default();
         assert_eq!((answer.status.as_u16(), answer.code(), found), (status, code, field), "{body}: {answer:#?}");
+    }
+}
+
+/// Reads one answer off a connection: its head, in lower case, and what its body begins with.
+async fn answered(stream: &mut TcpStream) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.expect("an answer"));
+    }
+    let head = String::from_utf8(head).unwrap().to_lowercase();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).map_or(0, |n| n.parse().unwrap());
+    stream.read_exact(&mut vec![0; length]).await.expect("its body");
+    head
+}
+
+#[tokio::test]
+async fn a_connection_goes_on_after_a_body_that_nobody_read() {
+    const HEAD: &str = "POST /v1/accounts/acme/nowhere HTTP/1.1\r\nhost: here\r\n";
+    let server = Server::start().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(serve(listener, State::new(server.accounts.clone()), std::future::pending()));
+
+    // What is sent late is read all the same, however it is framed, and the next request on the connection is answered.
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let chunks = format!("{}0\r\n\r\n", format!("10000\r\n{}\r\n", "x".repeat(0x1_0000)).repeat(16));
+    for (framing, body) in [("content-length: 1048576", "x".repeat(1 << 20)), ("transfer-encoding: chunked", chunks)] {
+        stream.write_all(format!("{HEAD}{framing}\r\n\r\n").as_bytes()).await.unwrap();
+        stream.write_all(body.as_bytes()).await.unwrap();
+        let head = answered(&mut stream).await;
+        assert!(head.starts_with("http/1.1 404") && !head.contains("connection: close"), "{framing}: {head}");
+        stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: here\r\n\r\n").await.unwrap();
+        assert!(answered(&mut stream).await.starts_with("http/1.1 200"), "{framing}");
+    }
+
+    // What is too much to read, or was never asked for, is refused at once, and with it the connection.
+    for framing in ["content-length: 99999999999", "content-length: 1000\r\nexpect: 100-continue"] {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(format!("{HEAD}{framing}\r\n\r\n").as_bytes()).await.unwrap();
+        let head = answered(&mut stream).await;
+        assert!(head.starts_with("http/1.1 404") && head.contains("connection: close"), "{framing}: {head}");
+        assert_eq!(stream.read(&mut [0]).await.unwrap(), 0, "{framing}: closed");
     }
 }
