@@ -443,8 +443,11 @@ impl Writer {
                 let facts = Facts { transcript: Transcript::default(), ..request.content.facts.clone() };
                 let interaction = request.interaction;
                 let recorded = result.record.encode();
-                let place = (request.workflow.clone(), request.element.clone());
-                let end = result.outcome.as_ref().map(drop).map_err(engine::Failure::code);
+                // Where nobody counts, a call costs nothing more.
+                let counted = (!self.shared.canaries.is_empty()).then(|| {
+                    let failed = result.outcome.as_ref().err().map(engine::Failure::code);
+                    ((request.workflow.clone(), request.element.clone()), failed)
+                });
                 let row = DecisionRow {
                     call,
                     deployment: deployment.clone(),
@@ -459,17 +462,18 @@ impl Writer {
                 };
                 let answer = engine::Answer { result: result.outcome };
                 let command = Command::StrategyAnswered { call, interaction, answer };
-                if self.effect(work, command) {
+                let awaited = self.effect(work, command);
+                if awaited {
                     work.batch.decision(&self.store, interaction, &row);
-                } else if let Err(code) = end {
-                    // Its interaction has gone on, or ended: the call failed all the same.
-                    self.shared.canaries.count(&place, &deployment, 0, End::Failed(code));
                 }
-                self.shared.canaries.took(
-                    &place,
-                    &deployment,
-                    result.record.instantiate_ns.saturating_add(result.record.guest_ns),
-                );
+                if let Some((place, failed)) = counted {
+                    // Where its interaction has gone on, or ended, the call failed all the same.
+                    if let Some(code) = failed.filter(|_| !awaited) {
+                        self.shared.canaries.count(&place, &deployment, 0, End::Failed(code));
+                    }
+                    let ns = result.record.instantiate_ns.saturating_add(result.record.guest_ns);
+                    self.shared.canaries.took(&place, &deployment, ns);
+                }
                 self.note(&deployment, interaction, call, &result.record);
             }
             Answer::Loaded { deployment, result, image } => {
