@@ -17,8 +17,8 @@ use signalbox_tests::{Client, Connection, Latencies, Report, Server, address_of,
 
 const QUEUES: usize = 200;
 const CONNECTIONS: usize = 16;
-const TURN: Duration = Duration::from_secs(5);
-const TURNS: usize = 6;
+const TURN: Duration = Duration::from_secs(2);
+const TURNS: usize = 15;
 /// Rounds a second; each is at least eight events.
 const ROUNDS_PER_SECOND: f64 = 700.0;
 const LAST: usize = 100;

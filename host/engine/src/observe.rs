@@ -396,7 +396,8 @@ struct Walk<'a> {
     asked: &'a Asked,
     at: UnixMillis,
     observed: &'a mut Observed,
-    lives: BTreeMap<InteractionId, Followed>,
+    /// Boxed, for they are large, and there is mostly one.
+    lives: BTreeMap<InteractionId, Box<Followed>>,
     agents: BTreeMap<Name, Option<AgentStand>>,
 }
 
@@ -464,7 +465,7 @@ impl Walk<'_> {
             let live = self.account.live(id).cloned();
             let stands = live.as_ref().filter(|_| self.asked.counts_standing());
             let was = stands.map(|live| standing(self.account, live, self.observed));
-            Followed { live, was, begins: false, frames: None }
+            Box::new(Followed { live, was, begins: false, frames: None })
         });
         if let Event::Submitted { media_type, priority, hops, .. } = event {
             let mut live = Live::new(media_type.clone(), *priority, *hops, self.at);
@@ -550,27 +551,18 @@ impl Walk<'_> {
 
     /// An event by which an interaction may come into other hands, or to another place.
     fn moved(&mut self, mut live: Live, followed: &mut Followed, event: &Event) -> Live {
-        let before = followed.subject(self.account, &live);
         let (held, since) = (hold(&live), live.since);
-        match event {
-            Event::Entered { by, .. } if !followed.begins => {
-                if let Some(frame) = live.frame() {
-                    let outcome = by.as_ref().map(Name::as_str);
-                    self.happened(&before, Happening::ElementLeft, self.since(frame.entered_at), outcome);
-                }
-            }
-            Event::WorkflowLeft { outcome, .. } => {
-                let depth = live.frames.len().saturating_sub(1);
-                self.left_workflows(&live, &before, depth, Some(outcome.as_str()));
-            }
-            Event::WorkflowsLeft { .. } => self.left_workflows(&live, &before, 0, None),
-            Event::Answered { outcome, .. } => {
-                self.happened(&before, Happening::CallAnswered, self.since(since), Some(outcome));
-            }
-            Event::Failed { failure, .. } => {
-                self.happened(&before, Happening::CallFailed, self.since(since), Some(failure.code()));
-            }
-            _ => {}
+        let parts = match event {
+            Event::Entered { .. } => !followed.begins && self.asked.looks_at(Happening::ElementLeft),
+            Event::WorkflowLeft { .. } | Event::WorkflowsLeft { .. } => self.asks_of_workflows_left(),
+            Event::Answered { .. } => self.asked.looks_at(Happening::CallAnswered),
+            Event::Failed { .. } => self.asked.looks_at(Happening::CallFailed),
+            _ => false,
+        };
+        // Found out only where somebody asks: most events are steps that nobody counts.
+        let before = (parts || held != Hold::Nobody).then(|| followed.subject(self.account, &live));
+        if let Some(before) = before.as_ref().filter(|_| parts) {
+            self.parted(&live, before, event, since);
         }
         live.apply(event, self.at);
         match event {
@@ -600,7 +592,9 @@ impl Walk<'_> {
                 Event::WorkDone { disposition, .. } | Event::WrapUpStarted { disposition, .. } => Some(&**disposition),
                 _ => None,
             };
-            self.released(&before, &held, Some((&after, &is)), Parting { abandoned: false, disposition });
+            if let Some(before) = &before {
+                self.released(before, &held, Some((&after, &is)), Parting { abandoned: false, disposition });
+            }
             self.taken(&after, &held, &is, matches!(event, Event::Released { .. }));
         }
         let what = match event {
@@ -624,6 +618,30 @@ impl Walk<'_> {
             self.happened(&followed.subject(self.account, &live), what, None, outcome);
         }
         live
+    }
+
+    /// An event by which it leaves where it was.
+    fn parted(&mut self, live: &Live, before: &Subject, event: &Event, since: UnixMillis) {
+        match event {
+            Event::Entered { by, .. } => {
+                if let Some(frame) = live.frame() {
+                    let outcome = by.as_ref().map(Name::as_str);
+                    self.happened(before, Happening::ElementLeft, self.since(frame.entered_at), outcome);
+                }
+            }
+            Event::WorkflowLeft { outcome, .. } => {
+                let depth = live.frames.len().saturating_sub(1);
+                self.left_workflows(live, before, depth, Some(outcome.as_str()));
+            }
+            Event::WorkflowsLeft { .. } => self.left_workflows(live, before, 0, None),
+            Event::Answered { outcome, .. } => {
+                self.happened(before, Happening::CallAnswered, self.since(since), Some(outcome));
+            }
+            Event::Failed { failure, .. } => {
+                self.happened(before, Happening::CallFailed, self.since(since), Some(failure.code()));
+            }
+            _ => {}
+        }
     }
 
     /// Whoever had it has it no more.
@@ -683,11 +701,14 @@ impl Walk<'_> {
         }
     }
 
+    fn asks_of_workflows_left(&self) -> bool {
+        self.asked.looks_at(Happening::ElementLeft) || self.asked.looks_at(Happening::WorkflowLeft)
+    }
+
     /// Leaves the workflows from a depth on, the innermost first, each with its element.
     fn left_workflows(&mut self, live: &Live, before: &Subject, depth: usize, outcome: Option<&str>) {
         // Where a version is gone, which nothing that is in it allows, there would be no names.
-        let asked = self.asked.looks_at(Happening::ElementLeft) || self.asked.looks_at(Happening::WorkflowLeft);
-        if before.frames.len() != live.frames.len() || !asked {
+        if before.frames.len() != live.frames.len() || !self.asks_of_workflows_left() {
             return;
         }
         for within in (depth..live.frames.len()).rev() {
@@ -702,7 +723,8 @@ impl Walk<'_> {
     /// How interactions stand after the record.
     fn finish(mut self) -> BTreeMap<Name, Option<AgentStand>> {
         if self.asked.counts_standing() {
-            for (id, Followed { live, was, .. }) in std::mem::take(&mut self.lives) {
+            for (id, followed) in std::mem::take(&mut self.lives) {
+                let Followed { live, was, .. } = *followed;
                 let to = live.map(|live| standing(self.account, &live, self.observed));
                 let same = |(a, b): (Standing, Standing)| {
                     (a.state, a.since) == (b.state, b.since)

@@ -100,6 +100,7 @@ async fn list(caller: Caller<Look>, Query(query): Query<Listed>) -> Result<Answe
     let configuration = Arc::clone(&caller.lane.published().configuration);
     let from = after.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded);
     let mut all = configuration.statistics.range((from, std::ops::Bound::Unbounded));
+    caller.lane.stats().settle().await;
     let now = now();
     let items: Vec<StatisticView> = all
         .by_ref()
@@ -126,6 +127,7 @@ async fn get(caller: Caller<Look>, parameters: Parameters) -> Result<Response, P
     let configuration = Arc::clone(&caller.lane.published().configuration);
     let statistic = configuration.statistics.get(&name).ok_or_else(|| Problem::unknown("statistic", &name))?;
     let tag = tag(&**statistic);
+    caller.lane.stats().settle().await;
     let figure = caller.lane.stats().figure(name.as_str(), now());
     let view = StatisticView { statistic: Statistic::clone(statistic), figure };
     Ok(with_tag(StatusCode::OK, &view, &tag))

@@ -753,7 +753,7 @@ fn statistics_survive_a_restart_at_every_moment() {
         rig.command(Command::Put { document, by: "test".into() });
     }
     let figures = |rig: &Rig| {
-        rig.writer.stats().settle();
+        rig.writer.stats().settle_blocking();
         rig.writer.stats().list(None, 100, rig.now)
     };
     let mut moved = BTreeSet::new();

@@ -1,21 +1,26 @@
 //! The thread on which an account's statistics are folded, and what leads there and back.
 //!
-//! The lane hands on what it observed after each commit and goes on: the thread folds it, and whoever reads waits for the
-//! thread at most, never for the lane. Nothing is lost where the thread lags: what was observed is in the store, and the
+//! The lane hands on what it observed after each commit and goes on: the thread folds it 20 ms later at most while it keeps
+//! up, or when somebody asks, and whoever reads waits for the thread at most, never for the lane. Nothing is lost where the thread lags: what was observed is in the store, and the
 //! way to the thread is bounded, so that the lane waits once [`LAG_MAX`] commits lie on it.
 //!
 //! A checkpoint is made here when enough was folded, and is written by the lane, a part with each commit.
 
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::Thread;
+use std::time::Duration;
 
 use signalbox_engine::{Observed, Sequence};
+use tokio::sync::oneshot;
 
 use super::definition::wants_census;
 use super::fold::{Checkpoint, Fold};
 
 /// Commits that wait to be folded.
 const LAG_MAX: usize = 1024;
+/// Rest of the thread once all is folded: what is committed meanwhile is folded together, and wakes nobody.
+const PAUSE: Duration = Duration::from_millis(20);
 /// Facts that are folded without letting readers in between.
 const FACTS_AT_ONCE: usize = 256;
 /// Facts after which a checkpoint is made: what a start has to fold again.
@@ -49,7 +54,7 @@ pub struct CheckpointPart {
 pub(super) struct Folder {
     shared: Arc<Shared>,
     /// Made with the thread, when there is something to fold.
-    way: Mutex<Option<SyncSender<Work>>>,
+    way: OnceLock<Way>,
     /// What the thread does first.
     prepare: fn(),
 }
@@ -58,6 +63,13 @@ pub(super) struct Folder {
 struct Shared {
     fold: Mutex<Fold>,
     checkpoint: Mutex<Option<Writing>>,
+}
+
+/// To the thread.
+struct Way {
+    sender: SyncSender<Work>,
+    /// None where it could not be made.
+    thread: Option<Thread>,
 }
 
 /// A checkpoint on its way into the store.
@@ -75,8 +87,7 @@ enum Work {
     /// Everything anew, and how it would begin where that is lost.
     Restore(Box<Saved>, Box<Observed>),
     /// Tells when all before it is folded.
-    #[cfg(test)]
-    Done(SyncSender<()>),
+    Done(oneshot::Sender<()>),
 }
 
 enum CensusPart {
@@ -103,7 +114,7 @@ impl std::fmt::Debug for Folder {
 
 impl Folder {
     pub(super) fn new(prepare: fn()) -> Self {
-        Self { shared: Arc::default(), way: Mutex::default(), prepare }
+        Self { shared: Arc::default(), way: OnceLock::new(), prepare }
     }
 
     /// The statistics, to be looked at shortly.
@@ -135,23 +146,38 @@ impl Folder {
     }
 
     fn send(&self, work: Work) {
-        let mut way = lock(&self.way);
-        let sender = way.get_or_insert_with(|| {
-            let (sender, receiver) = sync_channel(LAG_MAX);
-            let (shared, prepare) = (Arc::clone(&self.shared), self.prepare);
-            let run = move || {
-                prepare();
-                shared.run(&receiver);
-            };
-            if let Err(error) = std::thread::Builder::new().name("stats".into()).spawn(run) {
-                // Then the receiver is gone, and so is what is sent.
-                tracing::error!(error = &error as &dyn std::error::Error, "statistics stand still: there is no thread");
-            }
-            sender
-        });
-        if sender.send(work).is_err() {
+        let way = self.way.get_or_init(|| self.thread());
+        if way.sender.send(work).is_err() {
             tracing::error!("statistics stand still until the next start: their thread has ended");
         }
+    }
+
+    fn thread(&self) -> Way {
+        let (sender, receiver) = sync_channel(LAG_MAX);
+        let (shared, prepare) = (Arc::clone(&self.shared), self.prepare);
+        let run = move || {
+            prepare();
+            shared.run(&receiver);
+        };
+        let thread = match std::thread::Builder::new().name("stats".into()).spawn(run) {
+            Ok(handle) => Some(handle.thread().clone()),
+            Err(error) => {
+                // Then the receiver is gone, and so is what is sent.
+                tracing::error!(error = &error as &dyn std::error::Error, "statistics stand still: there is no thread");
+                None
+            }
+        };
+        Way { sender, thread }
+    }
+
+    /// Has all folded at once that was handed on until now; the receiver hears when it is. None where there is no thread,
+    /// or too much lies on the way to wait for it.
+    pub(super) fn settle(&self) -> Option<oneshot::Receiver<()>> {
+        let Way { sender, thread } = self.way.get()?;
+        let (done, settled) = oneshot::channel();
+        sender.try_send(Work::Done(done)).ok()?;
+        thread.as_ref()?.unpark();
+        Some(settled)
     }
 
     /// The next part of a checkpoint that is to be written, until [`Folder::written`] says that it was.
@@ -173,20 +199,23 @@ impl Folder {
             None => {}
         }
     }
-
-    /// Waits until all that was handed on is folded.
-    #[cfg(test)]
-    pub(super) fn settle(&self) {
-        let (sender, receiver) = sync_channel(1);
-        self.send(Work::Done(sender));
-        receiver.recv().unwrap();
-    }
 }
 
 impl Shared {
     fn run(&self, receiver: &Receiver<Work>) {
         let mut facts = 0;
-        while let Ok(work) = receiver.recv() {
+        loop {
+            let work = match receiver.try_recv() {
+                Ok(work) => work,
+                Err(TryRecvError::Empty) => {
+                    std::thread::park_timeout(PAUSE);
+                    match receiver.recv() {
+                        Ok(work) => work,
+                        Err(_) => return,
+                    }
+                }
+                Err(TryRecvError::Disconnected) => return,
+            };
             match work {
                 Work::Observed(sequence, observed) => {
                     self.observed(sequence, &observed);
@@ -200,8 +229,8 @@ impl Shared {
                     *lock(&self.checkpoint) = None;
                     facts = self.restore(*saved, &begin);
                 }
-                #[cfg(test)]
-                Work::Done(sender) => drop(sender.send(())),
+                // Whoever waited may have gone.
+                Work::Done(done) => drop(done.send(())),
             }
             if facts >= CHECKPOINT_FACTS && lock(&self.checkpoint).is_none() {
                 self.checkpoint();
@@ -303,7 +332,7 @@ mod tests {
     }
 
     fn value(folder: &Folder) -> Option<f64> {
-        folder.settle();
+        folder.settle().unwrap().blocking_recv().unwrap();
         folder.fold().figure("count", UnixMillis(1_000_000)).and_then(|figure| figure.value)
     }
 
@@ -333,7 +362,7 @@ mod tests {
             rows.push((sequence, observed.clone()));
             let _ = folder.observe(sequence, observed);
         }
-        folder.settle();
+        folder.settle().unwrap().blocking_recv().unwrap();
         let mut checkpoint = Vec::new();
         let mut parts = 0;
         let until = loop {

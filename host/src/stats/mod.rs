@@ -27,7 +27,7 @@ pub use times::Times;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use signalbox_engine::{
     self as engine, Account, CallId, CallTimes, Ended, Event, FigureName, InteractionId, Name, Observed, Profile,
@@ -57,6 +57,9 @@ Anything else, and an object of which nothing is known yet, has none.";
 
 /// Over which time the server itself counts who leaves a queue.
 const DEPARTURES: Profile = Profile::Sliding { window_ms: 15 * 60_000, step_ms: 60_000 };
+
+/// How long a reader waits for figures to be folded.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Lines of strategies' logs that are kept for each deployment.
 const LOG_LINES_MAX: usize = 500;
@@ -222,10 +225,18 @@ impl Stats {
         self.folder.written(part);
     }
 
-    /// Waits until all that was observed is folded.
+    /// Waits until all that was observed is folded, so that a caller finds what it has just done; not for ever, where the
+    /// thread lags far behind.
+    pub(crate) async fn settle(&self) {
+        if let Some(settled) = self.folder.settle() {
+            let _ = tokio::time::timeout(SETTLE_TIMEOUT, settled).await;
+        }
+    }
+
+    /// The same, for tests that are not asynchronous.
     #[cfg(test)]
-    pub(crate) fn settle(&self) {
-        self.folder.settle();
+    pub(crate) fn settle_blocking(&self) {
+        self.folder.settle().map(tokio::sync::oneshot::Receiver::blocking_recv);
     }
 
     /// A statistic at a moment; none where there is none of that name.
