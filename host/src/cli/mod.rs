@@ -9,6 +9,7 @@ mod backup;
 mod callback;
 mod classifier;
 mod client;
+mod compile;
 mod document;
 mod endpoint;
 mod error;
@@ -91,6 +92,8 @@ enum Command {
     Endpoint(endpoint::Endpoint),
     Backup(backup::Backup),
     Restore(backup::Restore),
+    #[command(hide = true)]
+    Compile(compile::Compile),
 }
 
 /// Reads the arguments, does what they say, prints what came of it.
@@ -100,7 +103,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::from_arg_matches(&command().get_matches()).unwrap_or_else(|error| error.exit());
     let output = Output::new(cli.json);
     match run(cli.command, &output) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             output.error(&error);
             error.exit()
@@ -126,8 +129,9 @@ fn command() -> clap::Command {
     command
 }
 
-fn run(command: Command, output: &Output) -> Result<(), Error> {
-    match command {
+fn run(command: Command, output: &Output) -> Result<ExitCode, Error> {
+    let done = match command {
+        Command::Compile(command) => return command.run(),
         Command::Serve(command) => command.run(output),
         Command::Classifier(command) => command.run(output),
         Command::Restore(command) => command.run(output),
@@ -153,7 +157,8 @@ fn run(command: Command, output: &Output) -> Result<(), Error> {
         Command::Webhook(command) => wait(command.run(output)),
         Command::Endpoint(command) => wait(command.run(output)),
         Command::Backup(command) => wait(command.run(output)),
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }
 
 /// One thread is enough for a client.

@@ -14,6 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use super::client::{TOKEN_FILE, store_directory};
+use super::compile::compiler;
 use super::error::Error;
 use super::output::{Output, duration};
 use super::token::write_secret;
@@ -54,6 +55,12 @@ pub(super) struct Serve {
     /// Memory of one strategy call.
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u16).range(1..=4096), default_value_t = 64)]
     strategy_memory_mib: u16,
+    /// Processor time that the compilation of one strategy may take.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=3600), default_value_t = 60)]
+    compile_seconds: u32,
+    /// Memory that the compilation of one strategy may take.
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(64..), default_value_t = 2048)]
+    compile_memory_mib: u32,
     /// Memory for blocks of the store that were read.
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(8..), default_value_t = 256)]
     cache_mib: u32,
@@ -142,6 +149,7 @@ impl Serve {
         let mut options = strategy::Options::new(directory.join("images"));
         options.threads = self.strategy_threads.unwrap_or(options.threads);
         options.memory_bytes_max = usize::from(self.strategy_memory_mib) << 20;
+        options.compiler = Some(compiler(options.memory_bytes_max, self.compile_seconds, self.compile_memory_mib));
         let runtime = Runtime::new(&options).map_err(|error| Error::new("strategies cannot run").because(&error))?;
         let outbox =
             Outbox::new(handle.clone()).map_err(|error| Error::new("the outbox cannot start").because(&error))?;

@@ -69,8 +69,8 @@ use seats::{SESSIONS_MAX, Seats};
 
 /// Memory for request bodies above 64 KiB, of all requests together.
 const BODIES_KIB_MAX: usize = 512 << 10;
-/// Strategies that are compiled at the same time.
-const INSTALLS_MAX: usize = 1;
+/// Strategies that are compiled at the same time: one that takes long does not hold up the others.
+const INSTALLS_MAX: usize = 2;
 /// Strategies that wait to be compiled; each holds its binary in memory.
 const INSTALLS_WAITING_MAX: usize = 8;
 /// Locks for accounts' documents: two accounts may share one, which does no harm.

@@ -10,6 +10,7 @@ use signalbox_engine::{Manifest, Name, Scope};
 use wasmtime::component::Component;
 
 use super::bindings::StrategyPre;
+use super::error::InstallError;
 use super::manifest::Asset;
 use super::sandbox::{Bounds, Sandbox};
 use super::{Runtime, idle, image};
@@ -44,7 +45,10 @@ pub struct Package<'a> {
 pub enum LoadError {
     /// The component cannot be compiled by this version any more: install the strategy again.
     #[error("the strategy cannot be compiled")]
-    Compile(#[source] wasmtime::Error),
+    Compile(#[source] InstallError),
+    /// What was just compiled cannot be used.
+    #[error("the strategy's image cannot be used")]
+    Image(#[source] wasmtime::Error),
     /// It does not fit the world of this version any more: install the strategy again.
     #[error("the strategy does not fit its world")]
     World(#[source] wasmtime::Error),
@@ -110,11 +114,10 @@ impl Runtime {
                 tracing::info!(deployment = %package.name, %image, error = %format_args!("{error:#}"), "compiling anew");
             }
         }
-        let compiled = self.machine.compile(package.component).map_err(LoadError::Compile)?;
-        let image = compiled.serialize().map_err(LoadError::Compile)?;
-        // From the file again, so that its memory is mapped from there and shared; else what is at hand serves as well.
-        let mapped = self.images.map(engine, &image).unwrap_or(compiled);
-        Ok((mapped, Some(image)))
+        let image = self.compile(package.component).map_err(LoadError::Compile)?;
+        // From the file, so that its memory is mapped from there and shared; else what is at hand serves as well.
+        let component = self.images.map(engine, &image).or_else(|_| image::code(engine, &image));
+        Ok((component.map_err(LoadError::Image)?, Some(image)))
     }
 }
 

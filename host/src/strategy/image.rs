@@ -36,6 +36,11 @@ impl Images {
         unsafe { Component::deserialize_file(engine, path) }
     }
 
+    /// The folder, for files without a name.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Forgets every file that is not one of `images`. A mapped one stays mapped.
     pub(super) fn retain(&self, images: &BTreeSet<Digest>) -> io::Result<()> {
         for entry in fs::read_dir(&self.folder)? {
@@ -59,6 +64,13 @@ impl Images {
         file.persist(&path)?;
         Ok(path)
     }
+}
+
+/// An image that was just made as code, in memory of its own: to be looked at once.
+pub(super) fn code(engine: &Engine, image: &[u8]) -> wasmtime::Result<Component> {
+    // SAFETY: `image` is what `Engine::precompile_component` gave, in this process or in one of the same program that this
+    // one started, and has passed through nobody else's hands.
+    unsafe { Component::deserialize(engine, image) }
 }
 
 /// SHA-256 of the bytes.

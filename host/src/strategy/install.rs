@@ -4,12 +4,13 @@
 //! `log` to call; everything here runs on threads of low priority.
 
 use std::any::Any;
+use std::sync::Arc;
 use std::thread::Builder;
 use std::time::Duration;
 
 use signalbox_engine::{Digest, Manifest};
 use wasmtime::Store;
-use wasmtime::component::{Component, Instance};
+use wasmtime::component::Instance;
 
 use super::bindings::{Strategy, StrategyPre, types};
 use super::error::InstallError;
@@ -74,7 +75,9 @@ impl Runtime {
     pub fn inspect(&self, component: &[u8]) -> Result<Inspection, InstallError> {
         apart(|| {
             let shape = inspect::shape(component)?;
-            let (manifest, _) = self.bind(&self.compile(component)?, &shape)?.describe(self)?;
+            let instrumented = Instrumented::new(component);
+            let image = self.recent(instrumented.as_ref().map_or(component, |it| &it.component))?;
+            let (manifest, _) = self.bind(&image, &shape)?.describe(self)?;
             Ok(Inspection { manifest, shape, digest: image::digest(component) })
         })
     }
@@ -83,8 +86,8 @@ impl Runtime {
         let shape = inspect::shape(component)?;
         let settings = if settings.trim().is_empty() { "{}" } else { settings };
         let instrumented = Instrumented::new(component);
-        let compiled = self.compile(instrumented.as_ref().map_or(component, |it| &it.component))?;
-        let bound = self.bind(&compiled, &shape)?;
+        let image = self.recent(instrumented.as_ref().map_or(component, |it| &it.component))?;
+        let bound = self.bind(&image, &shape)?;
         let (manifest, schema) = bound.describe(self)?;
         schema.check(settings)?;
         manifest::check_assets(&manifest, assets)?;
@@ -95,7 +98,7 @@ impl Runtime {
             Ok(instrumented) => instrumented,
             Err(why) => {
                 let (manifest, _) = configured.describe()?;
-                let (component, image) = (component.to_vec(), serialized(&compiled)?);
+                let (component, image) = (component.to_vec(), image.to_vec());
                 let unsnapshotted_because = Some(why);
                 return Ok(Installed { manifest, snapshotted: false, unsnapshotted_because, component, image, log });
             }
@@ -104,20 +107,22 @@ impl Runtime {
             .snapshot(&mut configured.store, configured.instance)
             .map_err(|error| InstallError::Unavailable(format!("the snapshot failed: {error:#}")))?;
         drop(configured);
-        let compiled = self.compile(&snapshot)?;
-        let (manifest, _) = self.bind(&compiled, &shape)?.describe(self)?;
-        let image = serialized(&compiled)?;
+        let image = self.compile(&snapshot)?;
+        let (manifest, _) = self.bind(&image, &shape)?.describe(self)?;
         Ok(Installed { manifest, snapshotted: true, unsnapshotted_because: None, component: snapshot, image, log })
     }
 
-    fn compile(&self, component: &[u8]) -> Result<Component, InstallError> {
-        let malformed = |error: wasmtime::Error| InstallError::Malformed(answer::cut(format!("{error:#}"), 1000));
-        self.machine.compile(component).map_err(malformed)
+    /// A component's image, kept for whoever asks next: of what is uploaded the same is compiled as when it is deployed.
+    fn recent(&self, component: &[u8]) -> Result<Arc<[u8]>, InstallError> {
+        self.recent.get(image::digest(component), || self.compile(component))
     }
 
-    fn bind(&self, component: &Component, shape: &Shape) -> Result<Bound, InstallError> {
+    fn bind(&self, image: &[u8], shape: &Shape) -> Result<Bound, InstallError> {
+        // It was compiled a moment ago: what is wrong is that it asks for more than a sandbox has.
+        let beyond = |error: wasmtime::Error| InstallError::Malformed(answer::cut(format!("{error:#}"), 1000));
+        let component = image::code(&self.machine.engine, image).map_err(beyond)?;
         let mismatch = |error: wasmtime::Error| InstallError::WorldMismatch(answer::cut(format!("{error:#}"), 1000));
-        let pre = self.instantiate_pre(component, &shape.imports).map_err(mismatch)?;
+        let pre = self.instantiate_pre(&component, &shape.imports).map_err(mismatch)?;
         StrategyPre::new(pre).map(Bound).map_err(mismatch)
     }
 }
@@ -169,10 +174,6 @@ impl Live {
             Err(error) => Err(InstallError::Describe(trap::failure(&error, self.store.data()))),
         }
     }
-}
-
-fn serialized(component: &Component) -> Result<Vec<u8>, InstallError> {
-    component.serialize().map_err(|error| InstallError::Unavailable(format!("the native code has no image: {error:#}")))
 }
 
 /// On a thread of its own, of low priority, that nothing it does can bring down anything else.

@@ -9,7 +9,6 @@ use std::fmt::Write as _;
 use std::num::NonZero;
 use std::time::Duration;
 
-use wasmtime::component::Component;
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails};
 
 use super::{Options, Purpose, thread};
@@ -99,9 +98,9 @@ impl Machine {
         self.sandboxes
     }
 
-    /// Compiles on threads of low priority; the caller waits.
-    pub(super) fn compile(&self, component: &[u8]) -> wasmtime::Result<Component> {
-        self.compilers.install(|| Component::new(&self.engine, component))
+    /// Compiles to an image on threads of low priority; the caller waits.
+    pub(super) fn compile(&self, component: &[u8]) -> wasmtime::Result<Vec<u8>> {
+        self.compilers.install(|| self.engine.precompile_component(component))
     }
 }
 

@@ -17,6 +17,7 @@
 mod answer;
 mod bindings;
 mod call;
+mod compiler;
 mod componentize;
 mod debug;
 mod deployment;
@@ -29,6 +30,7 @@ mod install;
 mod machine;
 mod manifest;
 mod pool;
+mod recent;
 mod record;
 mod request;
 mod sandbox;
@@ -50,6 +52,7 @@ use wasmtime::component::{Component, InstancePre, Linker};
 
 pub use answer::DECISION_BYTES_MAX;
 pub use call::{CallResult, Counted, Warm};
+pub use compiler::{Compiler, CompilerError, compile};
 pub use componentize::{NoComponent, componentize};
 pub use debug::without_lines;
 pub use deployment::{DEADLINE, DEADLINE_MAX, Deployment, LoadError, Package};
@@ -80,6 +83,8 @@ pub struct Options {
     pub memory_bytes_max: usize,
     /// What it is for. Images of one purpose do not serve another.
     pub purpose: Purpose,
+    /// Where strangers' components are compiled, within limits; here, without limits, where there is none.
+    pub compiler: Option<Compiler>,
 }
 
 /// What strategies are run for.
@@ -98,7 +103,13 @@ impl Options {
     /// As this machine suggests: a thread for each core and at least two, 64 MiB a call.
     #[must_use]
     pub fn new(images: PathBuf) -> Self {
-        Self { images, threads: machine::threads(), memory_bytes_max: MEMORY_BYTES_MAX, purpose: Purpose::Serving }
+        Self {
+            images,
+            threads: machine::threads(),
+            memory_bytes_max: MEMORY_BYTES_MAX,
+            purpose: Purpose::Serving,
+            compiler: None,
+        }
     }
 }
 
@@ -109,6 +120,7 @@ pub struct Runtime {
     images: image::Images,
     options: Options,
     idle: Arc<idle::Idle>,
+    recent: recent::Recent,
 }
 
 impl Runtime {
@@ -123,7 +135,7 @@ impl Runtime {
         let images =
             image::Images::open(&options.images).map_err(|error| Unfit::Images(options.images.clone(), error))?;
         let idle = Arc::new(idle::Idle::new(machine.sandboxes()));
-        Ok(Self { machine, linker, images, options: options.clone(), idle })
+        Ok(Self { machine, linker, images, options: options.clone(), idle, recent: recent::Recent::default() })
     }
 
     /// A component with all that it imports.
@@ -131,6 +143,17 @@ impl Runtime {
         match wasi::linker(&self.linker, component, imports)? {
             Some(linker) => linker.instantiate_pre(component),
             None => self.linker.instantiate_pre(component),
+        }
+    }
+
+    /// A component's image.
+    fn compile(&self, component: &[u8]) -> Result<Vec<u8>, InstallError> {
+        match &self.options.compiler {
+            Some(compiler) => compiler.compile(self.images.folder(), component),
+            None => self
+                .machine
+                .compile(component)
+                .map_err(|error| InstallError::Malformed(answer::cut(format!("{error:#}"), 1000))),
         }
     }
 

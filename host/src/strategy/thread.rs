@@ -1,4 +1,5 @@
-//! What the operating system is asked about the calling thread: a lower priority, and the processor time it has used.
+//! What the operating system is asked about threads and processes: a lower priority, processor time used and allowed,
+//! memory.
 //!
 //! The only calls of libc in `strategy`. Threads that run or compile strategies burn processor time; at the priority of
 //! the thread that commits they would make every commit wait for the scheduler's tick.
@@ -31,6 +32,30 @@ pub(super) fn processor_time() -> Duration {
     let failed = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) } != 0;
     assert!(!failed, "the system has no clock of the thread's processor time");
     Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+/// Ends this process by `SIGXCPU`, without a core file, once all its threads together have used so much processor time.
+pub(super) fn limit_processor_time(time: Duration) -> std::io::Result<()> {
+    let set = |resource, amount, most| {
+        let limit = libc::rlimit { rlim_cur: amount, rlim_max: most };
+        // SAFETY: the pointer is to a live `rlimit` of this frame, which the call reads and nothing else.
+        if unsafe { libc::setrlimit(resource, &raw const limit) } == 0 {
+            Ok(())
+        } else {
+            Err(std::io::Error::last_os_error())
+        }
+    };
+    set(libc::RLIMIT_CORE, 0, 0)?;
+    let seconds = time.as_secs().max(1);
+    // The hard limit ends it without a word that says why, so it comes later.
+    set(libc::RLIMIT_CPU, seconds, seconds + 1)
+}
+
+/// Memory of a process that is in use now; 0 where the system does not say.
+pub(super) fn resident_bytes(process: u32) -> u64 {
+    let statm = std::fs::read_to_string(format!("/proc/{process}/statm")).unwrap_or_default();
+    let pages = statm.split_ascii_whitespace().nth(1).and_then(|pages| pages.parse::<u64>().ok());
+    pages.unwrap_or(0) * PAGE_BYTES
 }
 
 /// Bytes of a page of memory, as the kernel counts page faults.
