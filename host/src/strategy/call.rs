@@ -63,12 +63,14 @@ impl Deployment {
     ) -> CallResult {
         let idle = self.idle.upgrade().filter(|_| self.configuration.is_some());
         let Some(idle) = idle else { return self.call(request, grants) };
-        let began = Instant::now();
-        let waiting = idle.take(self.id).map_or_else(|| self.warm().map(|warm| Kept { warm, calls: 0 }), Ok);
+        let (began, used) = (Instant::now(), thread::processor_time());
+        let waiting =
+            idle.take(self.id, calls_max.get()).map_or_else(|| self.warm().map(|warm| Kept { warm, calls: 0 }), Ok);
         let made = began.elapsed();
         let mut kept = match waiting {
             Ok(kept) => kept,
             Err(failure) => {
+                self.took(nanoseconds(thread::processor_time().saturating_sub(used)));
                 let record = Recorded { instantiate_ns: nanoseconds(made), ..Recorded::default() };
                 return CallResult { outcome: Err(failure), record };
             }
@@ -82,7 +84,7 @@ impl Deployment {
             kept.warm.rest();
             idle.keep(kept);
         }
-        self.took(nanoseconds(began.elapsed()));
+        self.took(nanoseconds(thread::processor_time().saturating_sub(used)));
         result
     }
 
@@ -140,7 +142,11 @@ impl Deployment {
 
     /// An instance that is configured.
     fn instance(&self, store: &mut Store<Sandbox>) -> Result<Strategy, Failure> {
-        let made = self.pre.instantiate(&mut *store);
+        let mut made = self.pre.instantiate(&mut *store);
+        // Those that only wait for their next call give way.
+        if made.as_ref().is_err_and(trap::no_sandbox) && self.idle.upgrade().is_some_and(|idle| idle.yield_all()) {
+            made = self.pre.instantiate(&mut *store);
+        }
         let strategy = made.map_err(|error| trap::instantiation(&error, store.data()))?;
         let Some((settings, assets)) = &self.configuration else { return Ok(strategy) };
         let assets: Vec<_> =

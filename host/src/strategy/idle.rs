@@ -29,11 +29,18 @@ impl Idle {
         Self { waiting: Mutex::new(VecDeque::new()), waiting_max }
     }
 
-    /// One of a deployment, the warmest.
-    pub(super) fn take(&self, deployment: u64) -> Option<Kept> {
+    /// One of a deployment, the warmest; of those that have answered fewer calls than this, for another binding may have
+    /// asked more of one.
+    pub(super) fn take(&self, deployment: u64, calls_max: u32) -> Option<Kept> {
         let mut waiting = self.lock();
-        let place = waiting.iter().rposition(|kept| kept.warm.is_of(deployment))?;
+        let place = waiting.iter().rposition(|kept| kept.warm.is_of(deployment) && kept.calls < calls_max)?;
         waiting.remove(place)
+    }
+
+    /// Puts all sandboxes back, where there is none left for a call. Answers whether there were any.
+    pub(super) fn yield_all(&self) -> bool {
+        let waiting = std::mem::take(&mut *self.lock());
+        !waiting.is_empty()
     }
 
     /// Keeps one for its next call, in the place of the oldest where there is no room.

@@ -1,7 +1,7 @@
 //! Why a call ended without an answer, in words that help the author of the strategy.
 
 use signalbox_engine::Failure;
-use wasmtime::{Error, FrameInfo, Trap, WasmBacktrace};
+use wasmtime::{Error, FrameInfo, PoolConcurrencyLimitError, Trap, WasmBacktrace};
 
 use super::answer;
 use super::record::Level;
@@ -59,6 +59,11 @@ pub(super) fn instantiation(error: &Error, sandbox: &Sandbox) -> Failure {
         return Failure::Trap(memory_limit(sandbox.memory.bytes_max));
     }
     Failure::Unavailable(answer::cut(format!("no sandbox could be made: {error:#}"), MESSAGE_BYTES_MAX))
+}
+
+/// Whether all sandboxes are taken, or their memories or tables.
+pub(super) fn no_sandbox(error: &Error) -> bool {
+    error.is::<PoolConcurrencyLimitError>()
 }
 
 /// Whether Wasmtime stopped copying out of the sandbox. Its own error for it has no type that is public.
