@@ -395,6 +395,12 @@ impl Binding {
     pub(crate) fn falls_back(&self, deployment: &Name, attempt: u8) -> bool {
         attempt == 0 && !self.shares.iter().any(|share| share.deployment == *deployment)
     }
+
+    /// Of a call's attempts before this one those that the shares have made: a canary's is none of the retries.
+    pub(crate) fn retried(&self, interaction: InteractionId, attempt: u8) -> u8 {
+        let by_canary = self.choose(interaction, 0).is_some_and(|first| self.falls_back(first, 0));
+        attempt.saturating_sub(u8::from(by_canary))
+    }
 }
 
 /// Lets a canary go on or away as its figures say.

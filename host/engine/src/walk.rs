@@ -396,9 +396,10 @@ impl<'a> Draft<'a> {
         let (workflow, element) = self.place();
         let binding = self.account.configuration().binding(&workflow, &element);
         let falls_back = binding.is_some_and(|binding| binding.falls_back(&deployment, attempt));
+        let retried = binding.map_or(attempt, |binding| binding.retried(id, attempt));
         let policy = binding.map(|binding| binding.on_failure.clone()).unwrap_or_default();
         self.push(Event::Failed { id, call, deployment, failure });
-        if falls_back || attempt < policy.retries {
+        if falls_back || retried < policy.retries {
             return match self.call(visit, attempt + 1) {
                 Ok(()) => true,
                 Err(fault) => self.leave_after(fault),

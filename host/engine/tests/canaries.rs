@@ -104,6 +104,26 @@ fn what_a_canary_fails_at_the_shares_do_and_retries_are_theirs() {
 }
 
 #[test]
+fn a_canary_takes_none_of_the_retries() {
+    let mut world = world();
+    let mut binding = with(&canary(&[(100, 60)]));
+    binding["on_failure"] = json!({"retries": 1});
+    put(&mut world, binding, 0).unwrap();
+    scenario(
+        world,
+        "
+        @0   submit chat support             => submitted i1, at start, at screen by next, called new
+        @1   fail i1 trap                    => failed trap, called old again 1
+        @2   fail i1 trap                    => failed trap, called old again 2
+        @3   fail i1 trap                    => failed trap, at failed by error, completed failed
+        @4   bind support screen old         => bound
+        @5   submit chat support             => submitted i2, at start, at screen by next, called old
+        @6   fail i2 trap                    => failed trap, at failed by error, completed failed
+    ",
+    );
+}
+
+#[test]
 fn steps_follow_each_other_and_after_the_last_the_canary_is_the_only_share() {
     let mut world = world();
     put(
