@@ -13,6 +13,8 @@ const CALLS: usize = 20;
 const FAILED_MAX: usize = 10;
 /// How long it is not called.
 const REST_MS: u64 = 10_000;
+/// How long the call that is tried has, whatever becomes of it: its interaction may be cancelled before it is made.
+const TRIAL_MS: u64 = 60_000;
 
 /// The breakers of an account's deployments. One that never failed has none.
 #[derive(Debug, Default)]
@@ -29,23 +31,35 @@ struct Breaker {
 struct Open {
     until: UnixMillis,
     /// The call that is tried now. Those that were under way before say nothing new.
-    trial: Option<CallId>,
+    trial: Option<Trial>,
+}
+
+#[derive(Debug)]
+struct Trial {
+    call: CallId,
+    since: UnixMillis,
+}
+
+impl Open {
+    fn is_tried_by(&self, call: CallId) -> bool {
+        self.trial.as_ref().is_some_and(|trial| trial.call == call)
+    }
 }
 
 impl Breakers {
     /// Why a deployment may not be called now, where it may not. May be asked again for the same call.
     pub(super) fn refusal(&mut self, deployment: &Name, call: CallId, now: UnixMillis) -> Option<String> {
         let open = self.0.get_mut(deployment)?.open.as_mut()?;
-        if open.trial == Some(call) || (now >= open.until && open.trial.is_none()) {
-            open.trial = Some(call);
+        if open.is_tried_by(call) {
+            return None;
+        }
+        let is_tried = open.trial.as_ref().is_some_and(|trial| now < trial.since.plus(TRIAL_MS));
+        if now >= open.until && !is_tried {
+            open.trial = Some(Trial { call, since: now });
             return None;
         }
         let left = open.until.0.saturating_sub(now.0).div_ceil(1000);
-        let when = if open.trial.is_some() {
-            "one call is tried now".to_owned()
-        } else {
-            format!("it is tried again in {left} s")
-        };
+        let when = if is_tried { "one call is tried now".to_owned() } else { format!("it is tried again in {left} s") };
         Some(format!("the deployment was taken out, for half of its last {CALLS} calls failed; {when}"))
     }
 
@@ -68,7 +82,7 @@ impl Breakers {
         }
         let breaker = self.0.entry(deployment.clone()).or_default();
         if let Some(open) = &breaker.open {
-            if open.trial != Some(call) {
+            if !open.is_tried_by(call) {
                 return None;
             }
             if failed {
@@ -98,7 +112,7 @@ impl Breakers {
     /// A call could not be made, or nobody will say how it ended: another one is tried in its place.
     pub(super) fn untried(&mut self, deployment: &Name, call: CallId) {
         let open = self.0.get_mut(deployment).and_then(|breaker| breaker.open.as_mut());
-        if let Some(open) = open.filter(|open| open.trial == Some(call)) {
+        if let Some(open) = open.filter(|open| open.is_tried_by(call)) {
             open.trial = None;
         }
     }
@@ -113,6 +127,20 @@ impl Breakers {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_trial_that_nobody_hears_of_again_makes_room_for_another() {
+        let (mut breakers, name) = (Breakers::default(), Name::new("a").unwrap());
+        for n in 0..CALLS as u64 {
+            let _ = breakers.ended(&name, CallId(n), Some(&Failure::Trap(String::new())), UnixMillis(0));
+        }
+        let at = |ms| UnixMillis(REST_MS + ms);
+        assert_eq!(breakers.refusal(&name, CallId(100), at(0)), None);
+        assert!(breakers.refusal(&name, CallId(101), at(TRIAL_MS - 1)).is_some());
+        assert_eq!(breakers.refusal(&name, CallId(101), at(TRIAL_MS)), None);
+        assert_eq!(breakers.ended(&name, CallId(100), None, at(TRIAL_MS)), None, "it says nothing any more");
+        assert_eq!(breakers.ended(&name, CallId(101), None, at(TRIAL_MS)), Some(true));
+    }
 
     #[test]
     fn a_failing_deployment_is_taken_out_tried_and_taken_back() {

@@ -214,6 +214,7 @@ impl Writer {
 
     fn turn_until_closed(&mut self) {
         self.now = self.clock.read();
+        self.shared.canaries.begin(self.now);
         self.act();
         loop {
             let mail = self.shared.mailbox.take(BATCH_MAX, self.pause());
