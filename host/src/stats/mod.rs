@@ -64,6 +64,9 @@ const SETTLE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Lines of strategies' logs that are kept for each deployment.
 const LOG_LINES_MAX: usize = 500;
 
+/// Bytes of their messages.
+const LOG_BYTES_MAX: usize = 256 << 10;
+
 /// Figures of one account.
 #[derive(Debug, Default)]
 pub struct Stats {
@@ -353,8 +356,11 @@ impl Stats {
         if !lines.is_empty() {
             let log = entry(&mut figures.logs, deployment);
             log.extend(lines);
-            let over = log.len().saturating_sub(LOG_LINES_MAX);
-            log.drain(..over);
+            let mut bytes: usize = log.iter().map(|line| line.message.len()).sum();
+            while log.len() > LOG_LINES_MAX || bytes > LOG_BYTES_MAX {
+                let Some(oldest) = log.pop_front() else { break };
+                bytes -= oldest.message.len();
+            }
         }
     }
 

@@ -202,11 +202,12 @@ impl Sandbox {
             }
         };
         self.question_bytes += question.bytes() + answer.bytes();
+        // Recorded even where it is one too many, so that a replay ends where the call did.
+        self.granted.push(Granted { question, answer: answer.clone() });
         if self.question_bytes > QUESTION_BYTES_MAX {
             let why = format!("it exchanged more than {} KiB with the server in one call", QUESTION_BYTES_MAX >> 10);
             return Err(Stop::Limit(why).into());
         }
-        self.granted.push(Granted { question, answer: answer.clone() });
         Ok(answer)
     }
 

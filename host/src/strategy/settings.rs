@@ -19,6 +19,12 @@ const STEPS_MAX: usize = 100_000;
 /// Keywords whose schemas look at the same value as the schema that they stand in.
 const SAME_VALUE: [&str; 7] = ["allOf", "anyOf", "oneOf", "not", "if", "then", "else"];
 
+/// Regular expressions of a schema: each takes memory once it is compiled.
+const PATTERNS_MAX: usize = 100;
+
+/// Memory of one of them.
+const PATTERN_BYTES_MAX: usize = 256 << 10;
+
 /// A schema that settings can be checked with.
 #[derive(Debug)]
 pub(super) struct Schema(Validator);
@@ -32,8 +38,11 @@ impl Schema {
             return Err(format!("its schema nests deeper than {DEPTH_MAX}"));
         }
         references(&schema, &schema, &mut 0)?;
+        if patterns(&schema) > PATTERNS_MAX {
+            return Err(format!("its schema has more than {PATTERNS_MAX} patterns"));
+        }
         jsonschema::options()
-            .with_pattern_options(PatternOptions::regex())
+            .with_pattern_options(PatternOptions::regex().size_limit(PATTERN_BYTES_MAX))
             .build(&schema)
             .map(Self)
             .map_err(|error| format!("its settings schema is none: {error}"))
@@ -61,6 +70,22 @@ fn depth(value: &Value) -> usize {
         Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
         Value::Object(fields) => 1 + fields.values().map(depth).max().unwrap_or(0),
         _ => 1,
+    }
+}
+
+/// Regular expressions in it, and what only looks like one.
+fn patterns(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => items.iter().map(patterns).sum(),
+        Value::Object(fields) => {
+            let own = |(name, value): (&String, &Value)| match value {
+                Value::String(_) => usize::from(name == "pattern"),
+                Value::Object(by_pattern) if name == "patternProperties" => by_pattern.len(),
+                _ => 0,
+            };
+            fields.iter().map(own).sum::<usize>() + fields.values().map(patterns).sum::<usize>()
+        }
+        _ => 0,
     }
 }
 
@@ -143,6 +168,15 @@ mod tests {
             other => panic!("{other:?}"),
         }
         assert!(matches!(schema.check("{"), Err(InstallError::SettingsSyntax(_))));
+    }
+
+    #[test]
+    fn patterns_that_take_much_memory_are_refused() {
+        assert!(Schema::new(r#"{"pattern": "^[a-z]{1,64}$", "patternProperties": {"^x-": {}}}"#).is_ok());
+        let large = refusal(r#"{"patternProperties": {"\\p{L}{1000}": {}}}"#);
+        assert!(large.starts_with("its settings schema is none"), "{large}");
+        let many = serde_json::json!({"anyOf": vec![serde_json::json!({"pattern": "a"}); 101]});
+        assert_eq!(refusal(&many.to_string()), "its schema has more than 100 patterns");
     }
 
     #[test]
