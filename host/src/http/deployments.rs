@@ -22,7 +22,9 @@ use super::body::{Json, Parameters, Query};
 use super::cursor::{self, Page};
 use super::{Problem, State, now};
 use crate::stats::{DeploymentUse, LogLine};
-use crate::strategy::{Asset, DEADLINE, DEADLINE_MAX, InstallError, Runtime, check_imports, interfaces};
+use crate::strategy::{
+    ASSET_BYTES_MAX, Asset, DEADLINE, DEADLINE_MAX, InstallError, Runtime, check_imports, interfaces,
+};
 
 pub(super) fn routes() -> OpenApiRouter<State> {
     OpenApiRouter::new()
@@ -51,7 +53,7 @@ struct NewDeployment {
     #[serde(default)]
     #[schema(value_type = BTreeMap<String, String>)]
     assets: BTreeMap<String, Digest>,
-    /// Wall-clock limit of one call, 1 to 5,000 ms.
+    /// Processor time of one call, 1 to 5,000 ms. By the clock it ends after four times that and 200 ms at most.
     #[serde(default)]
     #[schema(minimum = 1, maximum = 5000)]
     deadline_ms: Option<u64>,
@@ -87,7 +89,7 @@ struct DeploymentView {
     /// Why it was not, where it was not. A binding may let one instance answer several calls: `warm_calls`.
     #[serde(skip_serializing_if = "Option::is_none")]
     unsnapshotted_because: Option<String>,
-    /// Wall-clock limit of one call.
+    /// Processor time of one call.
     deadline_ms: u64,
     /// What it may use; left out where that is everything of its account.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -170,6 +172,12 @@ async fn deploy(
     }
     let settings = serde_json::to_string(&new.settings)
         .map_err(|error| Problem::internal("settings that were parsed cannot be written", &error))?;
+    let bytes: usize = new.assets.values().map(|digest| caller.size(*digest)).sum();
+    if bytes > ASSET_BYTES_MAX {
+        return Err(InstallError::AssetsTooLarge { bytes }.into());
+    }
+    let bytes = bytes + caller.size(new.strategy);
+    let room = caller.state.room_for_body(bytes).ok_or_else(Problem::bodies_full)?;
     let component = caller.blob(new.strategy, "strategy", "strategy").await?;
     let mut assets = Vec::with_capacity(new.assets.len());
     for (name, digest) in &new.assets {
@@ -180,6 +188,7 @@ async fn deploy(
     let installed = {
         let (settings, grants) = (settings.clone(), new.grants.clone());
         let work = move || {
+            let _held = room;
             grants.map_or(Ok(()), |grants| check_imports(&component, &grants))?;
             Prepared::new(&runtime, &component, &settings, &assets)
         };
@@ -187,6 +196,14 @@ async fn deploy(
     };
 
     let _held = caller.state.documents(&caller.lane).await;
+    // What it is made of may have been deleted meanwhile.
+    for (digest, noun, field) in
+        new.assets.values().map(|digest| (digest, "asset", "assets")).chain([(&new.strategy, "strategy", "strategy")])
+    {
+        if !caller.configuration().uploads.contains_key(digest.to_string().as_str()) {
+            return Err(Problem::unknown(noun, digest).named_in(field).todo("upload it first"));
+        }
+    }
     let name = new.name.unwrap_or_else(|| free_name(&caller.configuration(), &installed.manifest.name));
     let deployment = Deployment {
         name,
@@ -330,6 +347,12 @@ impl<G> Caller<G> {
     /// The account's documents as of the last commit.
     pub(super) fn configuration(&self) -> Arc<Configuration> {
         Arc::clone(&self.lane.published().configuration)
+    }
+
+    /// Bytes of an uploaded binary; 0 of one that is not there.
+    fn size(&self, digest: Digest) -> usize {
+        let upload = self.upload(digest);
+        upload.map_or(0, |upload| usize::try_from(upload.size_bytes).unwrap_or(usize::MAX >> 32))
     }
 
     /// An uploaded binary, which a field of the body names.

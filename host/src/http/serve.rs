@@ -89,7 +89,7 @@ async fn connection(stream: TcpStream, router: Router, mut stopped: watch::Recei
     }
     let router = TowerToHyperService::new(router);
     let service = service_fn(move |request: Request<Incoming>| {
-        let answer = unread::answer(router.clone(), request);
+        let answer = unread::answer(router.clone(), request, stay == Stay::Long);
         async { Ok::<_, Infallible>(answer.await) }
     });
     let connection = http1::Builder::new()

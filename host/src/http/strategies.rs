@@ -73,8 +73,10 @@ async fn upload(
             return Ok((StatusCode::OK, Answer((*known).clone())));
         }
         // Here already, and vouched for only now.
-        let upload = Upload { signed_by, ..Upload::clone(&known) };
         let _held = caller.state.documents(&caller.lane).await;
+        let known =
+            caller.upload(digest).ok_or_else(|| Problem::unknown("strategy", digest).todo("upload it again"))?;
+        let upload = Upload { signed_by, ..Upload::clone(&known) };
         caller.put(Document::Upload(Arc::new(upload.clone()))).await?;
         return Ok((StatusCode::OK, Answer(upload)));
     }
@@ -185,7 +187,7 @@ async fn digest(bytes: &Bytes) -> Result<Digest, Problem> {
 }
 
 impl<G> Caller<G> {
-    fn upload(&self, digest: Digest) -> Option<Arc<Upload>> {
+    pub(super) fn upload(&self, digest: Digest) -> Option<Arc<Upload>> {
         self.lane.published().configuration.uploads.get(digest.to_string().as_str()).cloned()
     }
 

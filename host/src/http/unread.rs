@@ -61,8 +61,8 @@ impl Drop for Lent {
     }
 }
 
-/// Has a request answered, and what it did not read of the body read.
-pub(super) async fn answer(router: TowerToHyperService<Router>, request: Request<Incoming>) -> Response {
+/// Has a request answered, and what it did not read of the body read, unless the connection ends in any case.
+pub(super) async fn answer(router: TowerToHyperService<Router>, request: Request<Incoming>, stays: bool) -> Response {
     let (back, mut lent) = oneshot::channel();
     let has_body = !request.body().is_end_stream();
     // It waits until it is asked for its body, and sends none where it is refused.
@@ -71,8 +71,9 @@ pub(super) async fn answer(router: TowerToHyperService<Router>, request: Request
     let Ok(mut response) = router.call(request).await;
     if has_body {
         let is_read = match lent.try_recv() {
-            Ok(body) if response.status() != StatusCode::REQUEST_TIMEOUT => read_on(body).await,
-            // It was late already, or never asked for.
+            Ok(body) if body.is_end_stream() => true,
+            Ok(body) if stays && response.status() != StatusCode::REQUEST_TIMEOUT => read_on(body).await,
+            // Others want in, it was late already, or it was never asked for.
             _ => false,
         };
         if !is_read {

@@ -7,7 +7,7 @@ use clap::Args;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{OnFailure, With, asset, described, element, put_binding};
+use super::{OnFailure, With, asset, described, element, note_canary_ended, put_binding, standing};
 use crate::cli::client::{Body, Client, fits};
 use crate::cli::document::read_text;
 use crate::cli::error::Error;
@@ -47,7 +47,7 @@ pub(super) struct Deploy {
     bind: Vec<(String, String)>,
     #[command(flatten)]
     on_failure: OnFailure,
-    /// Wall-clock limit of one call.
+    /// Processor time of one call.
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..=5000))]
     deadline_ms: Option<u64>,
     /// An interface that it may import, such as tables, or '*'; may be repeated. `log` needs none.
@@ -119,9 +119,12 @@ impl Deploy {
             let began = Instant::now();
             let share = [(name.clone(), 1)];
             let with = With { message: self.message.as_deref().unwrap_or_default(), ..With::default() };
-            put_binding(client, place, &share, &self.on_failure, with)
-                .await
-                .map_err(|error| self.unbound(error, &name, place))?;
+            let standing = standing(client, place).await;
+            let standing = standing.map_err(|error| unbound(error, &name, place, &self.on_failure))?;
+            let on_failure = self.on_failure.or_standing(standing.as_ref());
+            let bound = put_binding(client, place, &share, &on_failure, with, standing.as_ref()).await;
+            let bound = bound.map_err(|error| unbound(error, &name, place, &on_failure))?;
+            note_canary_ended(standing.as_ref(), &bound, output);
             output.timed(&format!("bound {}", described(place, &share)), began.elapsed());
         }
         output.result(&deployment, |_| name.clone())
@@ -142,18 +145,19 @@ impl Deploy {
         let is_limited = [imports, tables, queues].iter().any(|names| !names.is_empty());
         is_limited.then(|| json!({ "imports": imports, "tables": tables, "queues": queues }))
     }
+}
 
-    /// The deployment is there, and what serves the element is what served it before.
-    fn unbound(&self, error: Error, name: &str, (workflow, element): &(String, String)) -> Error {
-        let OnFailure { retries, on_failure } = &self.on_failure;
-        let retries = if *retries > 0 { format!(" --retries {retries}") } else { String::new() };
-        let is_at_fault = error.at.iter().any(|place| place == "--on-failure");
-        let outcome = on_failure.as_deref().map(|outcome| if is_at_fault { "OUTCOME" } else { outcome });
-        let outcome = outcome.map(|outcome| format!(" --on-failure {outcome}")).unwrap_or_default();
-        let first = error.fix.as_ref().map(|fix| format!("{fix}; then ")).unwrap_or_default();
-        let error = error.after(&format!("deployed as {name}, not bound"));
-        error.fix(format!("{first}run `signalbox strategy bind {workflow}/{element} {name}{retries}{outcome}`"))
-    }
+/// The deployment is there, and what serves the element is what served it before.
+fn unbound(error: Error, name: &str, (workflow, element): &(String, String), on_failure: &OnFailure) -> Error {
+    let OnFailure { retries, on_failure } = on_failure;
+    let retries = retries.filter(|retries| *retries > 0).map(|retries| format!(" --retries {retries}"));
+    let is_at_fault = error.at.iter().any(|place| place == "--on-failure");
+    let outcome = on_failure.as_deref().map(|outcome| if is_at_fault { "OUTCOME" } else { outcome });
+    let outcome = outcome.map(|outcome| format!(" --on-failure {outcome}"));
+    let (retries, outcome) = (retries.unwrap_or_default(), outcome.unwrap_or_default());
+    let first = error.fix.as_ref().map(|fix| format!("{fix}; then ")).unwrap_or_default();
+    let error = error.after(&format!("deployed as {name}, not bound"));
+    error.fix(format!("{first}run `signalbox strategy bind {workflow}/{element} {name}{retries}{outcome}`"))
 }
 
 /// Whether there is such a strategy element: said before anything is uploaded.
