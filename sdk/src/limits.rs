@@ -20,8 +20,16 @@ pub const LOG_BYTES_MAX: usize = 64 * 1024;
 /// What may cross to the server at a time, in bytes: all of a decision, or what one call of an import hands over. More
 /// ends the call as a failure.
 pub const CROSSING_BYTES_MAX: usize = 512 * 1024;
+/// Longest address, URL, skill expression or subject, in bytes.
+pub const LINE_BYTES_MAX: usize = 2 * 1024;
+/// Longest language tag, in bytes.
+pub const LANGUAGE_BYTES_MAX: usize = 35;
+/// All texts of a decision together, in bytes.
+pub const DECISION_BYTES_MAX: usize = 256 * 1024;
 /// Most actions in a decision.
 pub const ACTIONS_MAX: usize = 64;
+/// Most fields of a standard response.
+pub const FIELDS_MAX: usize = 256;
 /// Highest priority.
 pub const PRIORITY_MAX: u16 = 1000;
 /// Highest relevancy of a category.
@@ -78,7 +86,8 @@ pub fn check_manifest(manifest: &Manifest) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether a server takes this decision of a strategy with these outcomes.
+/// Whether a server takes this decision of a strategy with these outcomes. What depends on its account, such as whether
+/// it has the queue, is not looked at. Stricter in one thing: of a longer reason the server keeps the beginning.
 ///
 /// # Errors
 /// The first thing that is wrong with it, in words.
@@ -91,66 +100,149 @@ pub fn check_decision(decision: &Decision, outcomes: &[Outcome]) -> Result<(), S
     if decision.actions.len() > ACTIONS_MAX {
         return Err(format!("{} actions, and at most {ACTIONS_MAX} are allowed", decision.actions.len()));
     }
-    decision
-        .actions
-        .iter()
-        .enumerate()
-        .try_for_each(|(at, action)| check_action(action).map_err(|why| format!("action {at}: {why}")))
+    let mut bytes = decision.outcome.len() + decision.reason.len();
+    for (at, action) in decision.actions.iter().enumerate() {
+        bytes += check_action(action).map_err(|why| format!("action {at}: {why}"))?;
+    }
+    at_most("all text together", bytes, DECISION_BYTES_MAX)
 }
 
-fn check_action(action: &Action) -> Result<(), String> {
+/// Answers with the bytes of its texts.
+fn check_action(action: &Action) -> Result<usize, String> {
     match action {
         Action::Acknowledge(reply) | Action::Respond(reply) => check_reply(reply),
         Action::Attach(entry) => check_entry(entry),
         Action::Categorize(category) => {
             check_key(&category.name)?;
-            at_most("the relevancy", category.relevancy, RELEVANCY_MAX)
+            at_most("the relevancy", category.relevancy, RELEVANCY_MAX)?;
+            Ok(category.name.len())
         }
-        Action::SetLanguage(tag) => not_empty("the language", tag),
-        Action::SetPriority(priority) => at_most("the priority", *priority, PRIORITY_MAX),
+        Action::SetLanguage(tag) => text("the language", tag, LANGUAGE_BYTES_MAX),
+        Action::SetPriority(priority) => at_most("the priority", *priority, PRIORITY_MAX).map(|()| 0),
         Action::RequireSkill(skill) => {
             check_key(&skill.name)?;
             match skill.level {
-                1..=SKILL_LEVEL_MAX => Ok(()),
+                1..=SKILL_LEVEL_MAX => Ok(skill.name.len()),
                 level => Err(format!("the skill's level is {level}, and 1 to {SKILL_LEVEL_MAX} are allowed")),
             }
         }
-        Action::RouteTo(
-            Target::Queue(name)
-            | Target::Agent(name)
-            | Target::AgentGroup(name)
-            | Target::PlaceGroup(name)
-            | Target::Skills(name),
-        ) => not_empty("the target", name),
-        Action::Forward(to) | Action::Redirect(to) => match to {
-            Destination::Queue(name) | Destination::Address(name) => not_empty("the destination", name),
-            Destination::Url(url) if url.starts_with("https://") || url.starts_with("http://") => Ok(()),
-            Destination::Url(url) => Err(format!("`{url}` is not an http or https address")),
+        Action::RouteTo(target) => match target {
+            Target::Queue(name) | Target::Agent(name) | Target::AgentGroup(name) | Target::PlaceGroup(name) => {
+                text("the target", name, KEY_BYTES_MAX)
+            }
+            Target::Skills(expression) => text("the skill expression", expression, LINE_BYTES_MAX),
         },
-        Action::End(disposition) => not_empty("the disposition code", disposition),
-        Action::Custom(custom) => not_empty("the custom action's name", &custom.name),
+        Action::Forward(to) | Action::Redirect(to) => match to {
+            Destination::Queue(name) => text("the destination", name, KEY_BYTES_MAX),
+            Destination::Address(address) => text("the destination", address, LINE_BYTES_MAX),
+            Destination::Url(url) if url.starts_with("https://") || url.starts_with("http://") => {
+                text("the destination", url, LINE_BYTES_MAX)
+            }
+            Destination::Url(url) => Err(format!("`{}` is not an http or https address", cut(url, KEY_BYTES_MAX))),
+        },
+        Action::End(disposition) => text("the disposition code", disposition, KEY_BYTES_MAX),
+        Action::Custom(custom) => Err(format!("the server has no action `{}`", cut(&custom.name, KEY_BYTES_MAX))),
     }
 }
 
-fn check_reply(reply: &Reply) -> Result<(), String> {
+fn check_reply(reply: &Reply) -> Result<usize, String> {
     match reply {
         Reply::Standard(standard) => {
-            not_empty("the standard response", &standard.name)?;
-            standard.fields.iter().try_for_each(check_entry)
+            if standard.fields.len() > FIELDS_MAX {
+                return Err(format!("{} fields, and at most {FIELDS_MAX} are allowed", standard.fields.len()));
+            }
+            let name = text("the standard response", &standard.name, KEY_BYTES_MAX)?;
+            standard.fields.iter().try_fold(name, |bytes, field| Ok(bytes + check_entry(field)?))
         }
-        Reply::Text(text) => at_most("the reply", text.body.len(), REPLY_BYTES_MAX),
+        Reply::Text(reply) => {
+            let subject = reply.subject.as_ref().map_or(0, String::len);
+            at_most("the subject", subject, LINE_BYTES_MAX)?;
+            at_most("the reply", reply.body.len(), REPLY_BYTES_MAX)?;
+            Ok(subject + reply.body.len())
+        }
     }
 }
 
-fn check_entry(entry: &Entry) -> Result<(), String> {
+fn check_entry(entry: &Entry) -> Result<usize, String> {
     check_key(&entry.key)?;
-    at_most(&format!("the value of `{}`", entry.key), entry.value.len(), VALUE_BYTES_MAX)
+    at_most(&format!("the value of `{}`", entry.key), entry.value.len(), VALUE_BYTES_MAX)?;
+    Ok(entry.key.len() + entry.value.len())
 }
 
-fn not_empty(what: &str, text: &str) -> Result<(), String> {
-    if text.is_empty() { Err(format!("{what} is empty")) } else { Ok(()) }
+fn text(what: &str, text: &str, bytes_max: usize) -> Result<usize, String> {
+    if text.is_empty() {
+        return Err(format!("{what} is empty"));
+    }
+    at_most(what, text.len(), bytes_max)?;
+    Ok(text.len())
 }
 
 fn at_most<N: PartialOrd + std::fmt::Display>(what: &str, is: N, most: N) -> Result<(), String> {
     if is > most { Err(format!("{what} is {is}, and at most {most} is allowed")) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{CustomAction, StandardReply, TextReply};
+
+    fn check(actions: Vec<Action>) -> Result<(), String> {
+        let decision = Decision { outcome: "done".into(), actions, reason: String::new() };
+        check_decision(&decision, &[Outcome::new("done", "")])
+    }
+
+    #[test]
+    fn a_text_may_be_as_long_as_the_server_takes_it_and_no_longer() {
+        type Make = fn(String) -> Action;
+        let url = |text: String| Action::Redirect(Destination::Url(text.replacen("xxxxxxxx", "https://", 1)));
+        let subject = |text| Action::Respond(Reply::Text(TextReply { subject: Some(text), body: String::new() }));
+        let standard = |name| Action::Respond(Reply::Standard(StandardReply { name, fields: Vec::new() }));
+        let cases: [(Make, usize, &str); 12] = [
+            (Action::SetLanguage, 35, "the language"),
+            (|text| Action::RouteTo(Target::Queue(text)), 128, "the target"),
+            (|text| Action::RouteTo(Target::Agent(text)), 128, "the target"),
+            (|text| Action::RouteTo(Target::AgentGroup(text)), 128, "the target"),
+            (|text| Action::RouteTo(Target::PlaceGroup(text)), 128, "the target"),
+            (|text| Action::RouteTo(Target::Skills(text)), 2048, "the skill expression"),
+            (|text| Action::Forward(Destination::Queue(text)), 128, "the destination"),
+            (|text| Action::Forward(Destination::Address(text)), 2048, "the destination"),
+            (url, 2048, "the destination"),
+            (Action::End, 128, "the disposition code"),
+            (subject, 2048, "the subject"),
+            (standard, 128, "the standard response"),
+        ];
+        for (make, most, what) in cases {
+            assert_eq!(check(vec![make("x".repeat(most))]), Ok(()), "{what}");
+            let why = format!("action 0: {what} is {}, and at most {most} is allowed", most + 1);
+            assert_eq!(check(vec![make("x".repeat(most + 1))]), Err(why));
+        }
+    }
+
+    #[test]
+    fn an_action_that_no_server_has_is_refused() {
+        let custom = CustomAction { name: "teleport".into(), payload: "{}".into() };
+        assert_eq!(check(vec![Action::Custom(custom)]), Err("action 0: the server has no action `teleport`".into()));
+    }
+
+    #[test]
+    fn a_standard_response_has_at_most_256_fields() {
+        let with = |count| {
+            let fields = vec![Entry { key: "k".into(), value: String::new() }; count];
+            check(vec![Action::Acknowledge(Reply::Standard(StandardReply { name: "receipt".into(), fields }))])
+        };
+        assert_eq!(with(256), Ok(()));
+        assert_eq!(with(257), Err("action 0: 257 fields, and at most 256 are allowed".into()));
+    }
+
+    #[test]
+    fn a_decision_has_at_most_256_kib_of_text() {
+        // The outcome `done` counts, too, and so does every key and name.
+        let reply = |bytes| Action::Respond(Reply::Text(TextReply { subject: None, body: "x".repeat(bytes) }));
+        let with = |key: &str| {
+            let entry = Entry { key: key.into(), value: "v".into() };
+            check(vec![reply(65_536), reply(65_536), reply(65_536), reply(65_530), Action::Attach(entry)])
+        };
+        assert_eq!(with("k"), Ok(()));
+        assert_eq!(with("kk"), Err("all text together is 262145, and at most 262144 is allowed".into()));
+    }
 }
