@@ -23,7 +23,7 @@ Examples:
   signalbox replay --strategy screening-3 --against screening-4 --where 'interaction.media_type == \"email\"'
   signalbox replay --strategy screening-3 --against screening-3      # it still decides as it did, bit for bit
 
-Exit code 1 with --max-changed where more decisions change.")]
+Exit code 1 with --max-changed where more decisions change, 4 where the server could not finish it.")]
 pub(super) struct Replay {
     #[command(flatten)]
     connection: Connection,
@@ -90,6 +90,9 @@ impl Replay {
             tokio::time::sleep(LOOK_EVERY).await;
         };
         bar.finish_and_clear();
+        if replay["state"] == "failed" {
+            return Err(failed(&replay));
+        }
         let report = replay["report"].clone();
         output.result(&report, shown)?;
         let Some(max_changed) = self.max_changed else { return Ok(()) };
@@ -101,6 +104,14 @@ impl Replay {
         }
         Ok(())
     }
+}
+
+/// It ran, and there is no report.
+fn failed(replay: &Value) -> Error {
+    let (name, because) = (cell(replay, "name"), cell(replay, "failed_because"));
+    Error::unreachable(format!("the replay {name} failed: {because}"))
+        .code(Some("replay-failed".into()))
+        .fix("put right what it says, and run it again")
 }
 
 fn bar(output: &Output) -> ProgressBar {
@@ -167,6 +178,14 @@ fn shown(report: &Value) -> String {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_replay_that_failed_is_an_error_that_says_why() {
+        let replay = json!({"name": "replay-1", "state": "failed", "failed_because": "no such deployment: x"});
+        let error = failed(&replay);
+        assert_eq!(error.what, "the replay replay-1 failed: no such deployment: x");
+        assert_eq!(error.code.as_deref(), Some("replay-failed"));
+    }
 
     #[test]
     fn a_time_is_a_number_and_a_unit() {
