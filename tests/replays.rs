@@ -20,6 +20,7 @@ async fn replay(client: &Client, against: &str, more: Value) -> Result<Value> {
         if replay["state"] == "done" {
             return Ok(replay["report"].clone());
         }
+        anyhow::ensure!(replay["state"] == "running", "{replay}");
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
 }
@@ -159,6 +160,12 @@ async fn a_deployment_that_fails_is_taken_out_and_comes_back() -> Result<()> {
     assert_eq!((&out["is_out"], &out["outcomes"]["ok"]), (&json!(true), &json!(1)), "{out}");
     let trapped = out["failures"]["trap"].as_u64();
     assert_eq!(trapped, Some(20), "those that came later were not called: {out}");
+    // What it takes is within its limits, and how far is said.
+    assert_eq!((&out["deadline_ms"], &out["memory_bytes_limit"]), (&json!(50), &json!(64 << 20)), "{out}");
+    let left = out["memory_bytes_max"].as_u64().map(|most| ((64 << 20) - most) * 100 / (64 << 20));
+    assert_eq!(out["memory_headroom_percent"].as_u64(), left, "{out}");
+    assert!(out["time_headroom_percent"].as_u64() <= Some(100), "{out}");
+    assert!(out["host_calls"]["p99_us"].as_u64() <= out["guest"]["p99_us"].as_u64(), "{out}");
     // Once it is tried again it decides, and is back.
     while used().await?["is_out"] == true {
         submit("ok").await?;

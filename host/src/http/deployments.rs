@@ -327,20 +327,48 @@ async fn log(
     Ok(Answer(Page::whole(caller.lane.stats().log(name.as_str(), limit))))
 }
 
-/// Shows what a deployment has done since the server started: calls, outcomes, failures, times, memory, and whether it is
-/// taken out.
+/// What a deployment has done, and how far that is from its limits.
+#[derive(Debug, Serialize, ToSchema)]
+struct UseView {
+    #[serde(flatten)]
+    used: DeploymentUse,
+    /// Processor time that a call may take.
+    deadline_ms: u64,
+    /// Linear memory that a call may have.
+    memory_bytes_limit: u64,
+    /// What all but one in a hundred calls leave of the deadline, at least, in percent.
+    time_headroom_percent: u64,
+    /// What every call has left of the memory, at least, in percent.
+    memory_headroom_percent: u64,
+}
+
+/// Percent of a limit that is left; 0 where it is reached.
+fn headroom(used: u64, limit: u64) -> u64 {
+    limit.saturating_sub(used).saturating_mul(100) / limit.max(1)
+}
+
+/// Shows what a deployment has done since the server started: calls, outcomes, failures, times, memory, how far that is
+/// from its limits, and whether it is taken out.
 #[utoipa::path(
     get,
     path = "/v1/accounts/{account}/deployments/{deployment}/use",
     security(("token" = ["operator"])),
-    responses((status = 200, description = "What it has done.", body = DeploymentUse))
+    responses((status = 200, description = "What it has done.", body = UseView))
 )]
-async fn used(caller: Caller<Operate>, parameters: Parameters) -> Result<Answer<DeploymentUse>, Problem> {
+async fn used(caller: Caller<Operate>, parameters: Parameters) -> Result<Answer<UseView>, Problem> {
     let name: Name = parameters.get("deployment")?;
-    if !caller.configuration().deployments.contains_key(&name) {
-        return Err(Problem::unknown("deployment", &name));
-    }
-    Ok(Answer(caller.lane.stats().deployment(name.as_str())))
+    let configuration = caller.configuration();
+    let deployment = configuration.deployments.get(&name).ok_or_else(|| Problem::unknown("deployment", &name))?;
+    let used = caller.lane.stats().deployment(name.as_str());
+    let deadline_ms = deployment.deadline_ms;
+    let memory_bytes_limit = caller.state.accounts().runtime().memory_bytes_max() as u64;
+    Ok(Answer(UseView {
+        deadline_ms,
+        memory_bytes_limit,
+        time_headroom_percent: headroom(used.guest.p99_us, deadline_ms.saturating_mul(1000)),
+        memory_headroom_percent: headroom(used.memory_bytes_max, memory_bytes_limit),
+        used,
+    }))
 }
 
 impl<G> Caller<G> {

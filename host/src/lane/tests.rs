@@ -244,7 +244,7 @@ impl Rig {
             1 => Err(Failure::Overrun { deadline_ms: 50 }),
             _ => Ok(decision(random)),
         };
-        let result = CallResult { outcome, record: Recorded::default() };
+        let result = CallResult { outcome, record: Recorded::default(), host_ns: 0 };
         Some(Answer::Called { call, request: Box::new(request), deployment, result })
     }
 
@@ -849,7 +849,8 @@ impl Rig {
             let calls = calls.into_iter().filter(|(_, (_, request))| request.element == "screen");
             let answers: Vec<_> = calls
                 .map(|(call, (deployment, request))| {
-                    let result = CallResult { outcome: answer(deployment.as_str()), record: Recorded::default() };
+                    let result =
+                        CallResult { outcome: answer(deployment.as_str()), record: Recorded::default(), host_ns: 0 };
                     Answer::Called { call, request: Box::new(request), deployment, result }
                 })
                 .collect();

@@ -475,7 +475,7 @@ impl Writer {
                     let ns = result.record.instantiate_ns.saturating_add(result.record.guest_ns);
                     self.shared.canaries.took(&place, &deployment, ns);
                 }
-                self.note(&deployment, interaction, call, &result.record);
+                self.note(&deployment, interaction, call, (&result.record, result.host_ns));
             }
             Answer::Loaded { deployment, result, image } => {
                 let result = self.effects.loaded(&deployment, result);
@@ -851,7 +851,7 @@ impl Writer {
     }
 
     /// Keeps what a call logged and how long it took.
-    fn note(&self, deployment: &Name, interaction: InteractionId, call: CallId, recorded: &Recorded) {
+    fn note(&self, deployment: &Name, interaction: InteractionId, call: CallId, (recorded, host_ns): (&Recorded, u64)) {
         let lines = recorded.log.iter().map(|line| LogLine {
             at_ms: self.now,
             interaction,
@@ -862,6 +862,7 @@ impl Writer {
         let cost = CallCost {
             instantiate_ns: recorded.instantiate_ns,
             guest_ns: recorded.guest_ns,
+            host_ns,
             memory_bytes: recorded.memory_bytes,
         };
         self.shared.stats.call(deployment, cost, lines.collect());

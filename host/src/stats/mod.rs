@@ -145,6 +145,7 @@ struct DeploymentFigures {
     failures: BTreeMap<&'static str, u64>,
     instantiate: Times,
     guest: Times,
+    host: Times,
     memory_bytes_max: u64,
     is_out: bool,
 }
@@ -164,6 +165,8 @@ pub struct CallCost {
     pub instantiate_ns: u64,
     /// In the strategy, imports included.
     pub guest_ns: u64,
+    /// Of it, in what it asked the server.
+    pub host_ns: u64,
     /// Linear memory at the end.
     pub memory_bytes: u64,
 }
@@ -182,6 +185,8 @@ pub struct DeploymentUse {
     pub instantiate: CallTimes,
     /// In the strategy, what it asks the server included.
     pub guest: CallTimes,
+    /// Of it, in what it asked the server.
+    pub host_calls: CallTimes,
     /// Most linear memory that a call had.
     pub memory_bytes_max: u64,
     /// It is taken out for a while, for half of its last calls failed.
@@ -336,6 +341,7 @@ impl Stats {
             failures: of.failures.clone(),
             instantiate: of.instantiate.quantiles(),
             guest: of.guest.quantiles(),
+            host_calls: of.host.quantiles(),
             memory_bytes_max: of.memory_bytes_max,
             is_out: of.is_out,
         }
@@ -352,6 +358,7 @@ impl Stats {
         let of = entry(&mut figures.deployments, deployment);
         of.instantiate.add(cost.instantiate_ns);
         of.guest.add(cost.guest_ns);
+        of.host.add(cost.host_ns);
         of.memory_bytes_max = of.memory_bytes_max.max(cost.memory_bytes);
         if !lines.is_empty() {
             let log = entry(&mut figures.logs, deployment);

@@ -27,6 +27,8 @@ pub struct CallResult {
     pub outcome: Result<Decision, Failure>,
     /// What to keep of the call.
     pub record: Recorded,
+    /// Of its time in the strategy, that in which the server answered what it asked, in nanoseconds.
+    pub host_ns: u64,
 }
 
 /// What a call took beside time.
@@ -72,7 +74,7 @@ impl Deployment {
             Err(failure) => {
                 self.took(nanoseconds(thread::processor_time().saturating_sub(used)));
                 let record = Recorded { instantiate_ns: nanoseconds(made), ..Recorded::default() };
-                return CallResult { outcome: Err(failure), record };
+                return CallResult { outcome: Err(failure), record, host_ns: 0 };
             }
         };
         let mut result = kept.warm.call(request, grants);
@@ -206,6 +208,7 @@ fn finished(
     guest: Duration,
 ) -> CallResult {
     let sandbox = store.data_mut();
+    let host_ns = nanoseconds(std::mem::take(&mut sandbox.asking));
     let record = Recorded {
         granted: std::mem::take(&mut sandbox.granted),
         log: std::mem::take(&mut sandbox.log),
@@ -213,7 +216,7 @@ fn finished(
         guest_ns: nanoseconds(guest),
         memory_bytes: u64::try_from(sandbox.memory.bytes).unwrap_or(u64::MAX),
     };
-    CallResult { outcome, record }
+    CallResult { outcome, record, host_ns }
 }
 
 fn nanoseconds(duration: Duration) -> u64 {

@@ -169,6 +169,12 @@ impl Runtime {
         self.machine.description()
     }
 
+    /// Linear memory that one call may have, in bytes.
+    #[must_use]
+    pub fn memory_bytes_max(&self) -> usize {
+        self.options.memory_bytes_max
+    }
+
     /// Deletes the files of all images but these, named by their SHA-256. Deployments that are loaded stay so.
     ///
     /// # Errors

@@ -180,7 +180,7 @@ fn run(job: Job) {
     let result = catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| {
         let why = format!("a bug in the server: {}", said(&*panic));
         tracing::error!(deployment = %deployment.name(), interaction = %request.interaction, why, "a call panicked");
-        CallResult { outcome: Err(Failure::Unavailable(why)), record: Recorded::default() }
+        CallResult { outcome: Err(Failure::Unavailable(why)), record: Recorded::default(), host_ns: 0 }
     });
     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| done(result))) {
         tracing::error!(deployment = %deployment.name(), why = said(&*panic), "the result of a call was not taken");

@@ -92,6 +92,8 @@ pub(super) struct Sandbox {
     time: Time,
     pub(super) granted: Vec<Granted>,
     question_bytes: usize,
+    /// Time in which the server answered.
+    pub(super) asking: Duration,
     pub(super) log: Vec<LogLine>,
     log_bytes: usize,
     /// The last lines that were printed to standard error: where an interpreter says why it gives up.
@@ -116,6 +118,7 @@ impl Sandbox {
             time: Time { deadline, began: Instant::now(), processor: None },
             granted: Vec::new(),
             question_bytes: 0,
+            asking: Duration::ZERO,
             log: Vec::new(),
             log_bytes: 0,
             last_words: VecDeque::new(),
@@ -189,7 +192,12 @@ impl Sandbox {
                 let why = format!("it asked for {question}, and only `log` may be called before it is deployed");
                 return Err(Stop::Limit(why).into());
             }
-            Source::Live(grants, request) => asked(&**grants, request, &question),
+            Source::Live(grants, request) => {
+                let began = Instant::now();
+                let answer = asked(&**grants, request, &question);
+                self.asking += began.elapsed();
+                answer
+            }
             Source::Record(granted, next) => {
                 let recorded = granted.get(*next).filter(|granted| granted.question == question);
                 let Some(recorded) = recorded else {
