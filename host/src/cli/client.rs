@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use reqwest::header::{CONNECTION, HeaderMap, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
+use reqwest::header::{
+    CONNECTION, ETAG, HeaderMap, IF_MATCH, IF_NONE_MATCH, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
+};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Upgraded, Url, Version};
 use serde_json::Value;
 use tokio_tungstenite::WebSocketStream;
@@ -134,6 +136,26 @@ impl Client {
     /// Reads what is at a path of the account.
     pub async fn get(&self, path: &[&str], query: &[(&str, String)]) -> Result<Value, Error> {
         self.answer(self.request(Method::GET, &self.in_account(path)?).query(query)).await
+    }
+
+    /// Reads a document with its ETag; none where the server answers with this code, that there is no such thing.
+    pub async fn get_tagged(&self, path: &[&str], unknown: &str) -> Result<Option<(Value, String)>, Error> {
+        match self.answer_with_headers(self.request(Method::GET, &self.in_account(path)?)).await {
+            Ok((document, headers)) => {
+                let tag = headers.get(ETAG).and_then(|tag| tag.to_str().ok());
+                let tag = tag.ok_or_else(|| Error::unreachable(format!("{} gave a document no ETag", self.base)))?;
+                Ok(Some((document, tag.to_owned())))
+            }
+            Err(error) if error.code.as_deref() == Some(unknown) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Puts a document in the place of the one that has this ETag, or, without one, where there is none.
+    pub async fn put_tagged(&self, path: &[&str], tag: Option<&str>, document: &Value) -> Result<Value, Error> {
+        let (header, tag) = tag.map_or((IF_NONE_MATCH, "*"), |tag| (IF_MATCH, tag));
+        let request = self.request(Method::PUT, &self.in_account(path)?).header(header, tag);
+        self.answer(with_body(request, Body::Json(document))?).await
     }
 
     /// Reads all pages of a list.

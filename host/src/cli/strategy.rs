@@ -169,14 +169,35 @@ fn gate(text: &str) -> Result<(u64, u8), String> {
 }
 
 /// What happens when a call fails.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 struct OnFailure {
-    /// Calls again so often, 0 to 5, before the call counts as failed.
-    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=5))]
-    retries: u8,
-    /// Then leaves the element by this outcome. Left out: by `error` or `timeout`, or the interaction is parked.
+    /// Calls again so often, 0 to 5, before the call counts as failed. Left out: 0 with `bind`; `deploy` and `watch` keep
+    /// what stands.
+    #[arg(long, value_parser = clap::value_parser!(u8).range(0..=5))]
+    retries: Option<u8>,
+    /// Then leaves the element by this outcome. Left out with `bind`: by `error` or `timeout`, or the interaction is parked;
+    /// `deploy` and `watch` keep what stands.
     #[arg(long, value_name = "OUTCOME")]
     on_failure: Option<String>,
+}
+
+impl OnFailure {
+    /// What was asked for, and for the rest what a binding has.
+    fn or_standing(&self, standing: Option<&(Value, String)>) -> Self {
+        let field = |name| standing.and_then(|(binding, _)| binding.get("on_failure")?.get(name));
+        let retries = || field("retries").and_then(Value::as_u64).and_then(|retries| u8::try_from(retries).ok());
+        let outcome = || field("outcome").and_then(Value::as_str).map(str::to_owned);
+        Self { retries: self.retries.or_else(retries), on_failure: self.on_failure.clone().or_else(outcome) }
+    }
+
+    /// As a binding has it.
+    fn document(&self) -> Value {
+        let mut document = json!({ "retries": self.retries.unwrap_or_default() });
+        if let Some(outcome) = &self.on_failure {
+            document["outcome"] = json!(outcome);
+        }
+        document
+    }
 }
 
 impl Strategy {
@@ -210,7 +231,10 @@ impl Strategy {
                 let shadows = Keep::Other(json!(bind.shadows));
                 let warm_calls = Keep::Other(json!(bind.warm_calls));
                 let with = With { shadows, gate, warm_calls, canary: canary.as_ref(), message: &bind.message };
-                let bound = put_binding(&client, &bind.place, &bind.shares, &bind.on_failure, with).await?;
+                let standing = standing(&client, &bind.place).await?;
+                let bound =
+                    put_binding(&client, &bind.place, &bind.shares, &bind.on_failure, with, standing.as_ref()).await?;
+                note_canary_ended(standing.as_ref(), &bound, output);
                 output.result(&bound, |bound| {
                     let canary = canary::beside(bound).map(|canary| format!(", {canary}")).unwrap_or_default();
                     format!("bound {}{canary}", described(&bind.place, &bind.shares))
@@ -360,19 +384,40 @@ struct With<'a> {
     message: &'a str,
 }
 
+/// The binding that an element has now, if it has one, with its ETag.
+async fn standing(client: &Client, (workflow, element): &(String, String)) -> Result<Option<(Value, String)>, Error> {
+    let path = ["workflows", workflow, "elements", element, "binding"];
+    client.get_tagged(&path, "binding-unknown").await
+}
+
+/// Says that a canary ended, which nobody may have thought of.
+fn note_canary_ended(standing: Option<&(Value, String)>, bound: &Value, output: &Output) {
+    if let Some(ended) = canary_ended(standing.map(|(binding, _)| binding), bound) {
+        output.note(&ended);
+    }
+}
+
+fn canary_ended(standing: Option<&Value>, bound: &Value) -> Option<String> {
+    let before = standing?;
+    let deployment = |binding: &Value| binding.pointer("/canary/deployment").cloned();
+    let ended = deployment(before).is_some() && deployment(before) != deployment(bound);
+    let canary = canary::beside(before).unwrap_or_else(|| format!("canary {}", cell(before, "canary.deployment")));
+    ended.then(|| format!("this ended the {canary}"))
+}
+
+/// Puts a binding in the place of the one that stands, unless another has come there meanwhile.
 async fn put_binding(
     client: &Client,
     (workflow, element): &(String, String),
     shares: &[(String, u32)],
     on_failure: &OnFailure,
     With { shadows, gate, warm_calls, canary, message }: With<'_>,
+    standing: Option<&(Value, String)>,
 ) -> Result<Value, Error> {
+    let (standing, tag) = standing.map(|(binding, tag)| (binding, tag.as_str())).unzip();
     let shares: Vec<_> =
         shares.iter().map(|(deployment, weight)| json!({ "deployment": deployment, "weight": weight })).collect();
-    let mut binding = json!({ "shares": shares, "on_failure": { "retries": on_failure.retries } });
-    let bindings = client.list(&["bindings"]).await?;
-    let is_it = |binding: &&Value| binding["workflow"] == workflow.as_str() && binding["element"] == element.as_str();
-    let standing = bindings.iter().find(is_it);
+    let mut binding = json!({ "shares": shares, "on_failure": on_failure.document() });
     for (part, keep) in [("shadows", shadows), ("gate", gate), ("warm_calls", warm_calls)] {
         let value = match keep {
             Keep::Standing => standing.and_then(|standing| standing.get(part)).cloned().unwrap_or_default(),
@@ -386,11 +431,8 @@ async fn put_binding(
     if let Some(canary) = canary {
         binding["canary"] = canary.clone();
     }
-    if let Some(outcome) = &on_failure.on_failure {
-        binding["on_failure"]["outcome"] = json!(outcome);
-    }
     let path = ["workflows", workflow, "elements", element, "binding"];
-    let bound = client.send(Method::PUT, &path, Body::Json(&binding)).await;
+    let bound = client.put_tagged(&path, tag, &binding).await;
     bound.map_err(|error| {
         error.named(&[
             ("on_failure.outcome", "--on-failure"),
@@ -416,13 +458,19 @@ fn used_shown(used: &Value) -> String {
             rows.push(vec![what, text(count)]);
         }
     }
-    for (field, what) in [("instantiate", "sandbox"), ("guest", "strategy")] {
+    for (field, what) in [("instantiate", "sandbox"), ("guest", "strategy"), ("host_calls", "of it, asking the server")]
+    {
         for quantile in ["p50", "p99"] {
             rows.push(vec![format!("{what}, {quantile}"), format!("{} µs", used[field][format!("{quantile}_us")])]);
         }
     }
     let memory = used["memory_bytes_max"].as_u64().unwrap_or_default();
-    rows.push(vec!["most memory".into(), format!("{} KiB", memory / 1024)]);
+    let of = |field: &str| used[field].as_u64().unwrap_or_default();
+    let limit = of("memory_bytes_limit") >> 20;
+    let left = of("memory_headroom_percent");
+    rows.push(vec!["most memory".into(), format!("{} KiB of {limit} MiB ({left} % left)", memory / 1024)]);
+    let (deadline, left) = (of("deadline_ms"), of("time_headroom_percent"));
+    rows.push(vec!["deadline".into(), format!("{deadline} ms (the p99 leaves {left} %)")]);
     if used["is_out"] == true {
         rows.push(vec!["taken out".into(), "half of its last calls failed".into()]);
     }
@@ -531,5 +579,34 @@ fn asset(text: &str) -> Result<(String, PathBuf), String> {
     match text.split_once('=') {
         Some((name, file)) if !name.is_empty() && !file.is_empty() => Ok((name.to_owned(), PathBuf::from(file))),
         _ => Err("write it as NAME=FILE".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_happens_on_failure_stays_where_nothing_else_is_asked_for() {
+        let standing = json!({"on_failure": {"retries": 2, "outcome": "desk"}});
+        let asked = |retries: Option<u8>, outcome: Option<&str>| {
+            let asked = OnFailure { retries, on_failure: outcome.map(str::to_owned) };
+            asked.or_standing(Some(&(standing.clone(), String::new()))).document()
+        };
+        assert_eq!(asked(None, None), standing["on_failure"]);
+        assert_eq!(asked(Some(0), None), json!({"retries": 0, "outcome": "desk"}));
+        assert_eq!(asked(None, Some("spam")), json!({"retries": 2, "outcome": "spam"}));
+        assert_eq!(OnFailure::default().or_standing(None).document(), json!({"retries": 0}));
+    }
+
+    #[test]
+    fn a_canary_that_a_binding_ends_is_told() {
+        let steps = json!([{"percent": 5, "for_s": 60}]);
+        let with = |deployment: &str| json!({"canary": {"deployment": deployment, "step": 0, "steps": steps}});
+        let ended = |standing: &Value, bound: &Value| canary_ended(Some(standing), bound);
+        assert_eq!(ended(&with("new"), &json!({})).as_deref(), Some("this ended the canary new at 5 %"));
+        assert!(ended(&with("new"), &with("other")).is_some());
+        assert_eq!(ended(&with("new"), &with("new")), None);
+        assert_eq!((ended(&json!({}), &with("new")), canary_ended(None, &json!({}))), (None, None));
     }
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::deploy::{can_be_bound, upload_strategy};
 use super::project::Project;
-use super::{OnFailure, With, element, put_binding, test};
+use super::{OnFailure, With, element, note_canary_ended, put_binding, standing, test};
 use crate::cli::client::{Body, Client};
 use crate::cli::document::read_json;
 use crate::cli::error::Error;
@@ -104,7 +104,11 @@ impl Watch {
         let deployment: Value = client.send_long(Method::POST, &["deployments"], Body::Json(&body)).await?;
         let name = cell(&deployment, "name");
         let with = With { message: "watched", ..With::default() };
-        put_binding(client, &self.bind, &[(name.clone(), 1)], &self.on_failure, with).await?;
+        let standing = standing(client, &self.bind).await?;
+        let on_failure = self.on_failure.or_standing(standing.as_ref());
+        let share = [(name.clone(), 1)];
+        let bound = put_binding(client, &self.bind, &share, &on_failure, with, standing.as_ref()).await?;
+        note_canary_ended(standing.as_ref(), &bound, output);
         Ok(name)
     }
 }
