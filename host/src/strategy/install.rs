@@ -4,7 +4,7 @@
 //! `log` to call; everything here runs on threads of low priority.
 
 use std::any::Any;
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::thread::Builder;
 use std::time::Duration;
 
@@ -77,6 +77,7 @@ impl Runtime {
             let shape = inspect::shape(component)?;
             let instrumented = Instrumented::new(component);
             let image = self.recent(instrumented.as_ref().map_or(component, |it| &it.component))?;
+            let _alone = self.alone();
             let (manifest, _) = self.bind(&image, &shape)?.describe(self)?;
             Ok(Inspection { manifest, shape, digest: image::digest(component) })
         })
@@ -87,6 +88,7 @@ impl Runtime {
         let settings = if settings.trim().is_empty() { "{}" } else { settings };
         let instrumented = Instrumented::new(component);
         let image = self.recent(instrumented.as_ref().map_or(component, |it| &it.component))?;
+        let alone = self.alone();
         let bound = self.bind(&image, &shape)?;
         let (manifest, schema) = bound.describe(self)?;
         schema.check(settings)?;
@@ -106,10 +108,15 @@ impl Runtime {
         let snapshot = instrumented
             .snapshot(&mut configured.store, configured.instance)
             .map_err(|error| InstallError::Unavailable(format!("the snapshot failed: {error:#}")))?;
-        drop(configured);
+        drop((configured, alone));
         let image = self.compile(&snapshot)?;
+        let _alone = self.alone();
         let (manifest, _) = self.bind(&image, &shape)?.describe(self)?;
         Ok(Installed { manifest, snapshotted: true, unsnapshotted_because: None, component: snapshot, image, log })
+    }
+
+    fn alone(&self) -> MutexGuard<'_, ()> {
+        self.installing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A component's image, kept for whoever asks next: of what is uploaded the same is compiled as when it is deployed.

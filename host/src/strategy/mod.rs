@@ -44,7 +44,7 @@ mod wasi;
 use std::collections::BTreeSet;
 use std::num::NonZero;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use signalbox_engine::Digest;
@@ -121,6 +121,8 @@ pub struct Runtime {
     options: Options,
     idle: Arc<idle::Idle>,
     recent: recent::Recent,
+    /// Held by whoever runs a strategy to install it: one at a time, for it may keep a processor for seconds.
+    installing: Mutex<()>,
 }
 
 impl Runtime {
@@ -135,7 +137,15 @@ impl Runtime {
         let images =
             image::Images::open(&options.images).map_err(|error| Unfit::Images(options.images.clone(), error))?;
         let idle = Arc::new(idle::Idle::new(machine.sandboxes()));
-        Ok(Self { machine, linker, images, options: options.clone(), idle, recent: recent::Recent::default() })
+        Ok(Self {
+            machine,
+            linker,
+            images,
+            options: options.clone(),
+            idle,
+            recent: recent::Recent::default(),
+            installing: Mutex::default(),
+        })
     }
 
     /// A component with all that it imports.
