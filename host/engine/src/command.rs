@@ -7,7 +7,7 @@ use crate::callbacks::AttemptOutcome;
 use crate::canary::CanaryFigures;
 use crate::content::{Entry, Facts, Message};
 use crate::decision::{Decision, Destination, Failure, Target};
-use crate::document::{Document, DocumentKey};
+use crate::document::{Binding, Document, DocumentKey};
 use crate::endpoint::{EndpointFailure, EndpointReply};
 use crate::event::{DeliveryKey, Speaker};
 use crate::id::{CallId, Digest, InteractionId, Name, UnixMillis};
@@ -261,6 +261,15 @@ pub enum Command {
     Put {
         /// The document.
         document: Document,
+        /// Name of the token.
+        by: String,
+    },
+    /// Puts a binding in the place of one. Rejected where another stands by now: a canary's guard may have spoken meanwhile.
+    Bind {
+        /// The binding, made of what stood.
+        binding: Arc<Binding>,
+        /// What stood when it was made.
+        standing: Option<Arc<Binding>>,
         /// Name of the token.
         by: String,
     },

@@ -249,6 +249,7 @@ pub fn decide(
             draft.finish(&mut contents)
         }
         Command::Put { document, by } => documents::put(account, document, by)?,
+        Command::Bind { binding, standing, by } => documents::bind(account, binding, standing.as_deref(), by)?,
         Command::Remove { key, by } => documents::remove(account, key, by, now)?,
         Command::CanaryCounted { workflow, element, deployment, figures } => {
             canary::counted(account, (&workflow, &element), &deployment, &figures, now)?

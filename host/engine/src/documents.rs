@@ -113,6 +113,20 @@ pub(crate) fn put(account: &Account, document: Document, by: String) -> Result<V
     Ok(vec![Event::DocumentPut { document, by }])
 }
 
+/// Puts a binding, unless another stands than it was made of.
+pub(crate) fn bind(
+    account: &Account,
+    binding: Arc<Binding>,
+    standing: Option<&Binding>,
+    by: String,
+) -> Result<Vec<Event>, Rejection> {
+    let stands = account.configuration().binding(&binding.workflow, &binding.element);
+    if stands.map(|stands| &**stands) != standing {
+        return Err(Rejection::BindingChanged { workflow: binding.workflow.clone(), element: binding.element.clone() });
+    }
+    put(account, Document::Binding(binding), by)
+}
+
 /// Takes a document away, and with a webhook what is parked for it.
 pub(crate) fn remove(
     account: &Account,

@@ -89,6 +89,14 @@ pub enum Rejection {
         /// The element.
         element: Name,
     },
+    /// Another binding stands by now: read it, and decide again.
+    #[error("the binding of `{element}` in `{workflow}` has just changed")]
+    BindingChanged {
+        /// The workflow.
+        workflow: Name,
+        /// The element.
+        element: Name,
+    },
     /// No such document.
     #[error("there is no such {}", kind_word(.0.kind))]
     DocumentUnknown(DocumentKey),
@@ -181,6 +189,7 @@ impl Rejection {
             Self::QueueEmpty(_) => "queue-empty",
             Self::DeploymentUnknown(_) => "deployment-unknown",
             Self::DeploymentExists(_) => "deployment-exists",
+            Self::BindingChanged { .. } => "binding-changed",
             Self::StrategyUnsigned(_) => "strategy-unsigned",
             Self::StateWrong { .. } => "state-wrong",
             Self::AssignedToAnother(_) => "assigned-to-another",

@@ -49,8 +49,12 @@ fn put(world: &mut World, binding: Value, at: u64) -> Result<Binding, Rejection>
     let binding: Binding = serde_json::from_value(binding).unwrap();
     let standing = standing(world);
     let binding = binding.after(standing.as_ref(), "ann".into(), UnixMillis(at));
-    let document = Document::Binding(binding.clone().into());
-    world.try_at(Command::Put { document, by: "ann".into() }, UnixMillis(at)).map(|_| binding)
+    bind(world, &binding, standing, at).map(|()| binding)
+}
+
+fn bind(world: &mut World, binding: &Binding, standing: Option<Binding>, at: u64) -> Result<(), Rejection> {
+    let (binding, standing) = (binding.clone().into(), standing.map(Into::into));
+    world.try_at(Command::Bind { binding, standing, by: "ann".into() }, UnixMillis(at)).map(drop)
 }
 
 fn standing(world: &World) -> Option<Binding> {
@@ -173,6 +177,26 @@ fn a_broken_guard_takes_the_canary_away_and_says_why() {
          2 of 10 calls failed (trap 2)"
     );
     assert_eq!(binding.put_by, "signalbox");
+}
+
+#[test]
+fn what_was_made_of_a_binding_is_refused_when_its_canary_has_gone_meanwhile() {
+    let mut world = world();
+    put(&mut world, with(&Value::Null), 1).unwrap();
+    put(&mut world, with(&canary(&[(5, 60)])), 2).unwrap();
+    let read = standing(&world).unwrap();
+    counted(&mut world, served(50, 50), 2, 3).unwrap();
+    let rolled_back = standing(&world);
+    assert_eq!(rolled_back.as_ref().and_then(|binding| binding.canary.as_ref()), None);
+
+    // Somebody who had read it before ends the canary, and somebody else puts another description of it.
+    let ended = read.back("enough".into(), "ann".into(), UnixMillis(4), |_| true).unwrap();
+    let again = read.clone().after(Some(&read), "ann".into(), UnixMillis(4));
+    for late in [ended, again] {
+        let refused = bind(&mut world, &late, Some(read.clone()), 4).unwrap_err();
+        assert_eq!(refused.code(), "binding-changed");
+        assert_eq!(standing(&world), rolled_back);
+    }
 }
 
 #[test]

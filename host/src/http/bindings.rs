@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use signalbox_engine::{Binding, Document, DocumentKey, DocumentKind, Name};
+use signalbox_engine::{Binding, Command, DocumentKey, DocumentKind, Name};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -78,20 +78,29 @@ async fn put(
     let (workflow, element): (Name, Name) = (parameters.get("workflow")?, parameters.get("element")?);
     let binding: Binding = named(body, &[("workflow", &workflow), ("element", &element)])?;
     let _held = caller.state.documents(&caller.lane).await;
-    let standing = caller.lane.published().configuration.binding(&workflow, &element).cloned();
-    condition.check(standing.as_deref().map(tag).as_deref())?;
-    let binding = binding.after(standing.as_deref(), caller.by(), now());
-    bind(&caller, &binding).await?;
-    Ok(tagged(put_status(standing.as_ref()), &binding))
+    loop {
+        let standing = caller.configuration().binding(&workflow, &element).cloned();
+        condition.check(standing.as_deref().map(tag).as_deref())?;
+        let status = put_status(standing.as_ref());
+        let binding = Arc::new(binding.clone().after(standing.as_deref(), caller.by(), now()));
+        match bind(&caller, &binding, standing).await {
+            Ok(()) => return Ok(tagged(status, &*binding)),
+            // A canary went on or away meanwhile, which takes as long as its steps do: the condition is to be looked at again.
+            Err(problem) if problem.code() == "binding-changed" => {}
+            Err(problem) => return Err(problem),
+        }
+    }
 }
 
-async fn bind(caller: &Caller<Operate>, binding: &Binding) -> Result<(), Problem> {
+/// Puts a binding that was made of the one that stood.
+async fn bind(caller: &Caller<Operate>, binding: &Arc<Binding>, standing: Option<Arc<Binding>>) -> Result<(), Problem> {
     let configuration = caller.configuration();
     let is_unknown = |name: &Name| !configuration.deployments.contains_key(name);
     let shares_unknown = binding.shares.iter().any(|share| is_unknown(&share.deployment));
     let canary_unknown = binding.canary.as_ref().is_some_and(|canary| is_unknown(&canary.deployment));
-    let put = caller.put(Document::Binding(Arc::new(binding.clone()))).await;
-    put.map(drop).map_err(|problem| match problem.code() {
+    let command = Command::Bind { binding: Arc::clone(binding), standing, by: caller.by() };
+    let bound = caller.lane.command(command).await.map_err(Problem::from);
+    bound.map(drop).map_err(|problem| match problem.code() {
         "deployment-unknown" if canary_unknown && !shares_unknown => problem.named_in("canary.deployment"),
         "deployment-unknown" if binding.shadows.iter().any(is_unknown) && !shares_unknown => {
             problem.named_in("shadows")
@@ -125,14 +134,16 @@ async fn roll_back(
 ) -> Result<Response, Problem> {
     let (workflow, element): (Name, Name) = (parameters.get("workflow")?, parameters.get("element")?);
     let _held = caller.state.documents(&caller.lane).await;
-    let standing = caller.lane.published().configuration.binding(&workflow, &element).cloned();
+    let standing = caller.configuration().binding(&workflow, &element).cloned();
     let standing = standing.ok_or_else(|| Problem::unknown("binding", format!("{workflow}/{element}")))?;
     let ended = if standing.canary.is_some() { "canary ended" } else { "rolled back" };
     let message = message.unwrap_or_else(|| ended.to_owned());
     let exists = |deployment: &Name| caller.configuration().deployments.contains_key(deployment);
     let binding = standing.back(message, caller.by(), now(), exists).ok_or_else(Problem::nothing_earlier)?;
-    bind(&caller, &binding).await?;
-    Ok(tagged(StatusCode::OK, &binding))
+    let binding = Arc::new(binding);
+    // Where a canary has just gone by itself nothing more is to go back: whoever asks is told, and looks again.
+    bind(&caller, &binding, Some(standing)).await?;
+    Ok(tagged(StatusCode::OK, &*binding))
 }
 
 /// Shows what the deployments would have decided that are asked without effect, since the server started.

@@ -1,7 +1,8 @@
 //! What all documents have in common: an ETag, conditions on it, putting and taking away.
 //!
 //! Invariant: whoever writes a document holds its account's lock from checking the condition to the commit, so that a
-//! condition that held still holds when the document is written.
+//! condition that held still holds when the document is written. A binding, which a canary changes by itself, is put only
+//! in the place of the one that was read.
 
 use axum::extract::FromRequestParts;
 use axum::http::header::{ETAG, IF_MATCH, IF_NONE_MATCH};

@@ -450,6 +450,7 @@ impl From<Rejection> for Problem {
             | Rejection::DocumentUnknown(_) => StatusCode::NOT_FOUND,
             Rejection::InteractionExists(_)
             | Rejection::DeploymentExists(_)
+            | Rejection::BindingChanged { .. }
             | Rejection::StateWrong { .. }
             | Rejection::NotAwaited
             | Rejection::NotDue
@@ -484,6 +485,7 @@ impl From<Rejection> for Problem {
         match rejection {
             Rejection::Invalid { field, .. } => problem.field(field),
             Rejection::DeploymentExists(_) => problem.todo("choose another name"),
+            Rejection::BindingChanged { .. } => problem.todo("read it, and decide again"),
             Rejection::ReasonUnknown(_) => problem.field("reason").todo("see agent-rules for the account's codes"),
             Rejection::DispositionUnknown(_) => {
                 problem.field("disposition").todo("give one of the codes of agent-rules; without one it is `completed`")
