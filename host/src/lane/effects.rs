@@ -47,6 +47,9 @@ pub(super) trait Effects: Send {
         result: Result<Arc<strategy::Deployment>, String>,
     ) -> Result<(), String>;
 
+    /// A deployment was deleted.
+    fn forget(&mut self, deployment: &Name);
+
     /// Asks an application outside.
     fn ask(&mut self, request: EndpointRequest);
 
@@ -144,13 +147,26 @@ impl Effects for World {
         result: Result<Arc<strategy::Deployment>, String>,
     ) -> Result<(), String> {
         let name = &deployment.name;
-        self.deployments.remove(name);
+        if self.deployments.remove(name).is_none() {
+            return Err("it was deleted meanwhile".into());
+        }
         let loaded = result.inspect_err(|why| tracing::error!(%name, why, "a deployment could not be loaded"))?;
         if self.deployments.len() >= LOADED_MAX {
             self.deployments.retain(|_, loading| matches!(loading, Loading::Asked));
         }
         self.deployments.insert(name.clone(), Loading::Loaded(Arc::clone(deployment), loaded));
         Ok(())
+    }
+
+    /// Whoever is in it, or has the same image, stays.
+    fn forget(&mut self, deployment: &Name) {
+        let Some(Loading::Loaded(document, _)) = self.deployments.remove(deployment) else { return };
+        let runtime = Arc::clone(&self.runtime);
+        self.loaders.run(move || {
+            if let Err(error) = runtime.forget_image(document.image) {
+                tracing::warn!(name = %document.name, %error, "the image of a deleted deployment could not be deleted");
+            }
+        });
     }
 
     fn ask(&mut self, request: EndpointRequest) {

@@ -88,6 +88,8 @@ impl Effects for Held {
         Ok(())
     }
 
+    fn forget(&mut self, _: &Name) {}
+
     fn ask(&mut self, request: EndpointRequest) {
         let before = self.0.lock().unwrap().asked.insert(request.call, request);
         assert!(before.is_none(), "an endpoint was asked twice for one call");

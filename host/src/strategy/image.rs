@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::{PoisonError, RwLock};
 
 use sha2::{Digest as _, Sha256};
 use signalbox_engine::Digest;
@@ -17,18 +18,21 @@ use wasmtime::component::Component;
 #[derive(Debug)]
 pub(super) struct Images {
     folder: PathBuf,
+    /// Written by who deletes a file, so that none goes between its writing and its mapping.
+    files: RwLock<()>,
 }
 
 impl Images {
     /// The folder, made where it is missing.
     pub(super) fn open(folder: &Path) -> io::Result<Self> {
         fs::create_dir_all(folder)?;
-        Ok(Self { folder: folder.to_owned() })
+        Ok(Self { folder: folder.to_owned(), files: RwLock::default() })
     }
 
     /// The image as code, mapped from its file. An error where another version or another processor compiled it: compile
     /// the component again.
     pub(super) fn map(&self, engine: &Engine, image: &[u8]) -> wasmtime::Result<Component> {
+        let _held = self.files.read().unwrap_or_else(PoisonError::into_inner);
         let path = self.keep(image)?;
         // SAFETY: the file holds exactly `image` (compared by `keep`), which `Component::serialize` made and the server's
         // own store kept; no one else may write the folder, and the server never changes a file there, only replaces
@@ -53,9 +57,22 @@ impl Images {
         Ok(())
     }
 
+    /// Forgets one. Where it is mapped it stays so; whoever maps it again writes it again.
+    pub(super) fn forget(&self, image: Digest) -> io::Result<()> {
+        let _held = self.files.write().unwrap_or_else(PoisonError::into_inner);
+        match fs::remove_file(self.path(image)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn path(&self, image: Digest) -> PathBuf {
+        self.folder.join(format!("{image}.cwasm"))
+    }
+
     /// Writes the image unless its file is there whole.
     fn keep(&self, image: &[u8]) -> io::Result<PathBuf> {
-        let path = self.folder.join(format!("{}.cwasm", digest(image)));
+        let path = self.path(digest(image));
         if fs::read(&path).is_ok_and(|kept| kept == image) {
             return Ok(path);
         }
@@ -88,6 +105,17 @@ mod tests {
         let images = Images::open(folder.path()).unwrap();
         let path = images.keep(b"code").unwrap();
         fs::write(&path, b"c0de").unwrap();
+        assert_eq!(fs::read(images.keep(b"code").unwrap()).unwrap(), b"code");
+    }
+
+    #[test]
+    fn an_image_that_is_forgotten_is_written_again_when_it_is_wanted() {
+        let folder = tempfile::tempdir().unwrap();
+        let images = Images::open(folder.path()).unwrap();
+        let path = images.keep(b"code").unwrap();
+        images.forget(digest(b"code")).unwrap();
+        assert!(!path.exists());
+        images.forget(digest(b"code")).unwrap();
         assert_eq!(fs::read(images.keep(b"code").unwrap()).unwrap(), b"code");
     }
 

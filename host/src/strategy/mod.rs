@@ -185,6 +185,14 @@ impl Runtime {
         self.options.memory_bytes_max
     }
 
+    /// Deletes the file of an image. Deployments that are loaded from it stay so.
+    ///
+    /// # Errors
+    /// The file cannot be deleted.
+    pub fn forget_image(&self, image: Digest) -> std::io::Result<()> {
+        self.images.forget(image)
+    }
+
     /// Deletes the files of all images but these, named by their SHA-256. Deployments that are loaded stay so.
     ///
     /// # Errors
