@@ -172,12 +172,12 @@ async fn deploy(
     }
     let settings = serde_json::to_string(&new.settings)
         .map_err(|error| Problem::internal("settings that were parsed cannot be written", &error))?;
-    let bytes: usize = new.assets.values().map(|digest| caller.size(*digest)).sum();
+    let bytes = new.assets.values().map(|digest| caller.size(*digest)).fold(0, usize::saturating_add);
     if bytes > ASSET_BYTES_MAX {
         return Err(InstallError::AssetsTooLarge { bytes }.into());
     }
-    let bytes = bytes + caller.size(new.strategy);
-    let room = caller.state.room_for_body(bytes).ok_or_else(Problem::bodies_full)?;
+    let room =
+        caller.state.room_for_body(bytes.saturating_add(caller.size(new.strategy))).ok_or_else(Problem::bodies_full)?;
     let component = caller.blob(new.strategy, "strategy", "strategy").await?;
     let mut assets = Vec::with_capacity(new.assets.len());
     for (name, digest) in &new.assets {
@@ -380,7 +380,7 @@ impl<G> Caller<G> {
     /// Bytes of an uploaded binary; 0 of one that is not there.
     fn size(&self, digest: Digest) -> usize {
         let upload = self.upload(digest);
-        upload.map_or(0, |upload| usize::try_from(upload.size_bytes).unwrap_or(usize::MAX >> 32))
+        upload.map_or(0, |upload| usize::try_from(upload.size_bytes).unwrap_or(usize::MAX))
     }
 
     /// An uploaded binary, which a field of the body names.

@@ -63,13 +63,12 @@ impl Drop for Lent {
 
 /// Has a request answered, and what it did not read of the body read, unless the connection ends in any case.
 pub(super) async fn answer(router: TowerToHyperService<Router>, request: Request<Incoming>, stays: bool) -> Response {
-    let (back, mut lent) = oneshot::channel();
-    let has_body = !request.body().is_end_stream();
+    let (back, lent) = (!request.body().is_end_stream()).then(oneshot::channel).unzip();
     // It waits until it is asked for its body, and sends none where it is refused.
     let wanted = !request.headers().contains_key(EXPECT);
-    let request = request.map(|body| Lent { body: Some(body), back: has_body.then_some(back), wanted });
+    let request = request.map(|body| Lent { body: Some(body), back, wanted });
     let Ok(mut response) = router.call(request).await;
-    if has_body {
+    if let Some(mut lent) = lent {
         let is_read = match lent.try_recv() {
             Ok(body) if body.is_end_stream() => true,
             Ok(body) if stays && response.status() != StatusCode::REQUEST_TIMEOUT => read_on(body).await,

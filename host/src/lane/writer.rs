@@ -475,7 +475,7 @@ impl Writer {
                     let ns = result.record.instantiate_ns.saturating_add(result.record.guest_ns);
                     self.shared.canaries.took(&place, &deployment, ns);
                 }
-                self.note(&deployment, interaction, call, (&result.record, result.host_ns));
+                self.note(&deployment, interaction, call, &result.record, result.host_ns);
             }
             Answer::Loaded { deployment, result, image } => {
                 let result = self.effects.loaded(&deployment, result);
@@ -653,6 +653,7 @@ impl Writer {
                     work.batch.remove_document(&self.store, key);
                     if key.kind == DocumentKind::Deployment {
                         work.batch.retired(&self.store, key.name.as_str());
+                        self.effects.forget(&key.name);
                         self.breakers.forget(&key.name);
                         self.shared.shadows.forget(&key.name);
                         self.shared.stats.forget(&key.name);
@@ -851,7 +852,7 @@ impl Writer {
     }
 
     /// Keeps what a call logged and how long it took.
-    fn note(&self, deployment: &Name, interaction: InteractionId, call: CallId, (recorded, host_ns): (&Recorded, u64)) {
+    fn note(&self, deployment: &Name, interaction: InteractionId, call: CallId, recorded: &Recorded, host_ns: u64) {
         let lines = recorded.log.iter().map(|line| LogLine {
             at_ms: self.now,
             interaction,

@@ -1,8 +1,9 @@
 //! The thread on which an account's statistics are folded, and what leads there and back.
 //!
 //! The lane hands on what it observed after each commit and goes on: the thread folds it 20 ms later at most while it keeps
-//! up, or when somebody asks, and whoever reads waits for the thread at most, never for the lane. Nothing is lost where the thread lags: what was observed is in the store, and the
-//! way to the thread is bounded, so that the lane waits once [`LAG_MAX`] commits lie on it.
+//! up, or when somebody asks, and whoever reads waits for the thread at most, never for the lane. Nothing is lost where the
+//! thread lags: what was observed is in the store, and the way to the thread is bounded, so that the lane waits once
+//! [`LAG_MAX`] commits lie on it.
 //!
 //! A checkpoint is made here when enough was folded, and is written by the lane, a part with each commit.
 

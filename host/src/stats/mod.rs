@@ -99,12 +99,32 @@ struct Figures {
     workflows: BTreeMap<Name, WorkflowFigures>,
     media_types: BTreeMap<Name, u64>,
     deployments: BTreeMap<Name, DeploymentFigures>,
-    logs: BTreeMap<Name, VecDeque<LogLine>>,
+    logs: BTreeMap<Name, Log>,
     commits: u64,
     commands: u64,
     live: usize,
     calls_waiting: usize,
     deliveries_pending: usize,
+}
+
+/// The newest lines of a deployment.
+#[derive(Debug, Default)]
+struct Log {
+    lines: VecDeque<LogLine>,
+    /// Of all messages.
+    bytes: usize,
+}
+
+impl Log {
+    /// Adds lines in the place of the oldest, where there is no room.
+    fn extend(&mut self, lines: Vec<LogLine>) {
+        self.bytes += lines.iter().map(|line| line.message.len()).sum::<usize>();
+        self.lines.extend(lines);
+        while self.lines.len() > LOG_LINES_MAX || self.bytes > LOG_BYTES_MAX {
+            let Some(oldest) = self.lines.pop_front() else { break };
+            self.bytes -= oldest.message.len();
+        }
+    }
 }
 
 /// A queue's figures.
@@ -361,13 +381,7 @@ impl Stats {
         of.host.add(cost.host_ns);
         of.memory_bytes_max = of.memory_bytes_max.max(cost.memory_bytes);
         if !lines.is_empty() {
-            let log = entry(&mut figures.logs, deployment);
-            log.extend(lines);
-            let mut bytes: usize = log.iter().map(|line| line.message.len()).sum();
-            while log.len() > LOG_LINES_MAX || bytes > LOG_BYTES_MAX {
-                let Some(oldest) = log.pop_front() else { break };
-                bytes -= oldest.message.len();
-            }
+            entry(&mut figures.logs, deployment).extend(lines);
         }
     }
 
@@ -375,9 +389,8 @@ impl Stats {
     #[must_use]
     pub fn log(&self, deployment: &str, limit: usize) -> Vec<LogLine> {
         let figures = self.figures();
-        let log = figures.logs.get(deployment).into_iter().flatten();
-        let skip = figures.logs.get(deployment).map_or(0, VecDeque::len).saturating_sub(limit);
-        log.skip(skip).cloned().collect()
+        let Some(Log { lines, .. }) = figures.logs.get(deployment) else { return Vec::new() };
+        lines.range(lines.len().saturating_sub(limit)..).cloned().collect()
     }
 
     /// A queue's figures; none where nothing has happened in it yet.
