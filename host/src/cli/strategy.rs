@@ -7,6 +7,7 @@ mod cargo;
 mod case;
 mod deploy;
 mod given;
+mod grants;
 mod local;
 mod new;
 mod occasion;

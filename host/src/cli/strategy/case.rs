@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use signalbox_engine::{Action, Calendar, Decision, Failure};
+use signalbox_engine::{Action, Calendar, Decision, Failure, Scope};
 use similar::{ChangeTag, TextDiff};
 
 use super::given::{Given, NamedResponse, Tables};
@@ -26,6 +27,8 @@ pub(super) struct Case {
     pub name: String,
     /// The project's where it has none.
     pub settings: Option<Map<String, Value>>,
+    /// What the deployment may use; left out: everything.
+    grants: Option<Arc<Scope>>,
     #[serde(default)]
     tables: Tables,
     #[serde(default)]
@@ -120,6 +123,11 @@ impl Case {
     /// Its file.
     pub fn file(&self) -> &Path {
         &self.file
+    }
+
+    /// What the deployment may use; none: everything.
+    pub fn grants(&self) -> Option<Arc<Scope>> {
+        self.grants.clone()
     }
 
     /// What the account holds.

@@ -7,6 +7,7 @@ use clap::Args;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use super::grants::GrantArgs;
 use super::{OnFailure, With, asset, described, element, note_canary_ended, put_binding, standing};
 use crate::cli::client::{Body, Client, fits};
 use crate::cli::document::read_text;
@@ -50,15 +51,8 @@ pub(super) struct Deploy {
     /// Processor time of one call.
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..=5000))]
     deadline_ms: Option<u64>,
-    /// An interface that it may import, such as tables, or '*'; may be repeated. `log` needs none.
-    #[arg(long = "grant-import", value_name = "INTERFACE")]
-    imports: Vec<String>,
-    /// A table that it may look something up in, or '*'; may be repeated.
-    #[arg(long = "grant-table", value_name = "TABLE")]
-    tables: Vec<String>,
-    /// A queue that it may ask about and send to, or '*'; may be repeated.
-    #[arg(long = "grant-queue", value_name = "QUEUE")]
-    queues: Vec<String>,
+    #[command(flatten)]
+    grants: GrantArgs,
     /// Why it is deployed.
     #[arg(short, long, value_name = "TEXT")]
     message: Option<String>,
@@ -78,8 +72,7 @@ impl Deploy {
         let strategy = upload_strategy(client, &self.file, self.signature()?, output).await?;
         let mut assets = serde_json::Map::new();
         for (name, file) in &self.assets {
-            let digest = upload_asset(client, file, output).await?;
-            assets.insert(name.clone(), json!(digest));
+            assets.insert(name.clone(), json!(upload_asset(client, file, output).await?));
         }
 
         let mut body = json!({ "strategy": strategy, "settings": settings, "assets": assets });
@@ -88,8 +81,8 @@ impl Deploy {
         for (name, value) in optional.into_iter().filter(|(_, value)| !value.is_null()) {
             body[name] = value;
         }
-        if let Some(grants) = self.grants() {
-            body["grants"] = grants;
+        if let Some(grants) = self.grants.scope() {
+            body["grants"] = json!(grants);
         }
         let began = Instant::now();
         let deployment = client.send_long(Method::POST, &["deployments"], Body::Json(&body)).await;
@@ -137,13 +130,6 @@ impl Deploy {
         let beside = PathBuf::from(beside);
         let file = self.signature.clone().or_else(|| beside.is_file().then_some(beside));
         file.map(|file| Ok(read_text(&file)?.trim().to_owned())).transpose()
-    }
-
-    /// What it may use; none for everything.
-    fn grants(&self) -> Option<Value> {
-        let Self { imports, tables, queues, .. } = self;
-        let is_limited = [imports, tables, queues].iter().any(|names| !names.is_empty());
-        is_limited.then(|| json!({ "imports": imports, "tables": tables, "queues": queues }))
     }
 }
 
@@ -200,7 +186,7 @@ pub(super) async fn upload_strategy(
 }
 
 /// Uploads an asset; answers with its digest.
-async fn upload_asset(client: &Client, file: &Path, output: &Output) -> Result<String, Error> {
+pub(super) async fn upload_asset(client: &Client, file: &Path, output: &Output) -> Result<String, Error> {
     let content = read_within(file, ASSET_BYTES_MAX)?;
     uploaded(file, output, content, |content| {
         client.send_binary(&["assets"], "application/octet-stream", content, None)

@@ -10,8 +10,9 @@ use signalbox_engine::Request;
 use super::asset;
 use super::case::Case;
 use super::given::Given;
+use super::grants::GrantArgs;
 use super::request::{Draft, plain_email};
-use super::trial::{Trial, Tried, undeployable};
+use super::trial::{Setup, Trial, Tried, undeployable};
 use crate::cli::document::{read_json, read_text};
 use crate::cli::error::Error;
 use crate::strategy::{Asset, Grants};
@@ -32,20 +33,21 @@ pub(super) struct Occasion {
     /// A file that the strategy takes, such as a model; may be repeated.
     #[arg(long = "asset", value_name = "NAME=FILE", value_parser = asset)]
     assets: Vec<(String, PathBuf)>,
+    #[command(flatten)]
+    grants: GrantArgs,
 }
 
 /// What they say.
 pub(super) struct Read {
-    pub settings: String,
     pub request: Request,
     pub grants: Arc<dyn Grants>,
-    assets: Vec<Asset>,
+    setup: Setup,
 }
 
 impl Occasion {
     /// Reads the files.
     pub fn read(&self) -> Result<Read, Error> {
-        let (mut given, mut settings, mut request) = (Given::default(), None, None);
+        let (mut given, mut settings, mut request, mut granted) = (Given::default(), None, None, None);
         if let Some(file) = &self.request {
             let text = read_text(file)?;
             let document: Value = serde_json::from_str(&text)
@@ -53,6 +55,7 @@ impl Occasion {
             if document.get("request").is_some() {
                 let case = Case::parse(file, text)?;
                 given = case.given();
+                granted = case.grants();
                 settings = case.settings.map(Value::Object);
                 request = case.request.map(Draft::request);
             } else {
@@ -66,26 +69,30 @@ impl Occasion {
             given.tables = serde_json::from_value(read_json(file)?)
                 .map_err(|error| Error::new(format!("{} holds no tables", file.display())).because(&error))?;
         }
-        let mut assets = Vec::new();
-        for (name, file) in &self.assets {
-            let content = std::fs::read(file).map_err(|error| Error::file("read", file, &error))?;
-            assets.push(Asset { name: name.clone(), content });
-        }
-        Ok(Read {
+        let setup = Setup {
             settings: settings.unwrap_or_else(|| json!({})).to_string(),
-            request: request.unwrap_or_else(plain_email),
-            grants: Arc::new(given),
-            assets,
-        })
+            assets: assets(&self.assets)?,
+            grants: self.grants.scope().map(Arc::new).or(granted),
+        };
+        Ok(Read { request: request.unwrap_or_else(plain_email), grants: Arc::new(given), setup })
     }
 }
 
 impl Read {
-    /// Deploys a component, which is in a file, with the settings.
+    /// Deploys a component, which is in a file.
     pub fn deploy(&self, trial: &Trial, component: &[u8], file: &Path) -> Result<Tried, Error> {
-        let deployed = trial.deploy(component, &self.settings, &self.assets)?;
+        let deployed = trial.deploy(component, &self.setup)?;
         deployed.map_err(|error| undeployable(file, &error))
     }
+}
+
+/// Reads assets.
+pub(super) fn assets(files: &[(String, PathBuf)]) -> Result<Vec<Asset>, Error> {
+    let read = |(name, file): &(String, PathBuf)| {
+        let content = std::fs::read(file).map_err(|error| Error::file("read", file, &error))?;
+        Ok(Asset { name: name.clone(), content })
+    };
+    files.iter().map(read).collect()
 }
 
 /// A request, or an interaction alone.

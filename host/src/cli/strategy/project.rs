@@ -195,7 +195,7 @@ impl Project {
             Some(recipe) => recipe.sources.clone(),
             None => vec!["Cargo.toml".into(), "src".into()],
         };
-        self.files(sources.into_iter().chain(["cases", "settings.json", RECIPE].map(PathBuf::from)))
+        self.files(sources.into_iter().chain(["assets", "cases", "settings.json", RECIPE].map(PathBuf::from)))
     }
 
     /// All files under these, and when each was changed.

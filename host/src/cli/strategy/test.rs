@@ -10,12 +10,13 @@ use serde_json::Value;
 
 use super::case::{Came, Case, Verdict};
 use super::local;
+use super::occasion::assets;
 use super::project::Project;
-use super::trial::{Trial, Tried, undeployable};
+use super::trial::{Setup, Trial, Tried, undeployable};
 use crate::cli::document::read_json;
 use crate::cli::error::Error;
 use crate::cli::output::{Output, Style, duration};
-use crate::strategy::{Grants, InstallError, Purpose};
+use crate::strategy::{Asset, Grants, InstallError, Purpose};
 
 /// Runs the cases of a strategy's project, with the engine and the limits of the server.
 #[derive(Debug, Args)]
@@ -25,8 +26,9 @@ Examples:
   signalbox strategy test triage --update               # takes what came as expected, in each case that differs
   signalbox strategy test triage --component old.wasm   # the same cases, another component
 
-A case is a file in cases/: settings, tables, statistics, calendars, responses, a request, and what is expected. A trap says
-files and lines where the component was built with them.")]
+A case is a file in cases/: settings, grants, tables, statistics, calendars, responses, a request, and what is expected.
+Files in assets/ are what the strategy takes, each by its name. A trap says files and lines where the component was built
+with them.")]
 pub(super) struct Test {
     /// Folder of the project.
     #[arg(default_value = ".")]
@@ -87,7 +89,8 @@ pub(super) fn tested(
     output: &Output,
 ) -> Result<(), Error> {
     let cases = cases(directory)?;
-    let mut suite = Suite { trial: Trial::new(Purpose::Authoring)?, component, file, deployed: BTreeMap::new() };
+    let (trial, assets) = (Trial::new(Purpose::Authoring)?, assets(&asset_files(directory)?)?);
+    let mut suite = Suite { trial, component, file, assets, deployed: BTreeMap::new() };
     let default = settings(directory)?.to_string();
     let mut lines = Vec::new();
     for case in &cases {
@@ -129,11 +132,25 @@ pub(super) fn settings(directory: &Path) -> Result<Value, Error> {
     if file.is_file() { read_json(&file) } else { Ok(serde_json::json!({})) }
 }
 
-/// A component, deployed once for each settings that a case has.
+/// The files in a project's `assets/`, each of which the strategy takes by its file's name.
+pub(super) fn asset_files(directory: &Path) -> Result<Vec<(String, PathBuf)>, Error> {
+    let folder = directory.join("assets");
+    if !folder.is_dir() {
+        return Ok(Vec::new());
+    }
+    let entries = std::fs::read_dir(&folder).map_err(|error| Error::file("read", &folder, &error))?;
+    let files = entries.flatten().map(|entry| (entry.file_name().to_string_lossy().into_owned(), entry.path()));
+    let mut files: Vec<_> = files.filter(|(name, file)| !name.starts_with('.') && file.is_file()).collect();
+    files.sort();
+    Ok(files)
+}
+
+/// A component, deployed once for each settings and grants that a case has.
 struct Suite<'a> {
     trial: Trial,
     component: &'a [u8],
     file: &'a Path,
+    assets: Vec<Asset>,
     deployed: BTreeMap<String, Result<Tried, String>>,
 }
 
@@ -141,16 +158,19 @@ impl Suite<'_> {
     fn run(&mut self, case: &Case, default: &str, update: bool) -> Result<Line, Error> {
         let settings = case.settings.as_ref().map_or_else(|| Ok(default.to_owned()), serde_json::to_string);
         let settings = settings.map_err(|error| Error::new("settings cannot be written").because(&error))?;
-        if !self.deployed.contains_key(&settings) {
-            let tried = match self.trial.deploy(self.component, &settings, &[])? {
+        let grants = case.grants();
+        let key = serde_json::json!([settings, grants]).to_string();
+        if !self.deployed.contains_key(&key) {
+            let setup = Setup { settings, assets: self.assets.clone(), grants };
+            let tried = match self.trial.deploy(self.component, &setup)? {
                 Ok(tried) => Ok(tried),
                 Err(error) if is_of_the_settings(&error) => Err(error.to_string()),
                 Err(error) => return Err(undeployable(self.file, &error).at(case.file().display().to_string())),
             };
-            self.deployed.insert(settings.clone(), tried);
+            self.deployed.insert(key.clone(), tried);
         }
         let began = Instant::now();
-        let came = match &self.deployed[&settings] {
+        let came = match &self.deployed[&key] {
             Err(why) => Came::Refused(why.clone()),
             Ok(tried) => {
                 let Some(request) = case.request.clone() else {

@@ -4,13 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use signalbox_engine::Name;
+use signalbox_engine::{Name, Scope};
 use tempfile::TempDir;
 
 use super::local;
 use crate::cli::error::Error;
 use crate::strategy::{
-    Asset, DEADLINE, Deployment, InstallError, Installed, LogLine, Options, Package, Purpose, Runtime,
+    Asset, DEADLINE, Deployment, InstallError, Installed, LogLine, Options, Package, Purpose, Runtime, check_imports,
 };
 
 /// Where strategies are tried out.
@@ -26,9 +26,20 @@ pub(super) struct Tried {
     pub deployment: Arc<Deployment>,
     /// What it is made of.
     pub installed: Installed,
-    configuration: Option<(String, Vec<Asset>)>,
+    setup: Setup,
     /// How long it took to deploy.
     pub took: Duration,
+}
+
+/// What a strategy is deployed with.
+#[derive(Debug, Clone)]
+pub(super) struct Setup {
+    /// JSON.
+    pub settings: String,
+    /// Files that it takes.
+    pub assets: Vec<Asset>,
+    /// What it may use; none: everything.
+    pub grants: Option<Arc<Scope>>,
 }
 
 impl Trial {
@@ -43,41 +54,33 @@ impl Trial {
     ///
     /// # Errors
     /// The first: what is wrong with it or its settings. The second: what is wrong with this machine.
-    pub fn deploy(
-        &self,
-        component: &[u8],
-        settings: &str,
-        assets: &[Asset],
-    ) -> Result<Result<Tried, InstallError>, Error> {
+    pub fn deploy(&self, component: &[u8], setup: &Setup) -> Result<Result<Tried, InstallError>, Error> {
         let began = Instant::now();
-        let installed = match self.runtime.install(component, settings, assets) {
+        let granted = setup.grants.as_ref().map_or(Ok(()), |grants| check_imports(component, grants));
+        let installed = granted.and_then(|()| self.runtime.install(component, &setup.settings, &setup.assets));
+        let installed = match installed {
             Ok(installed) => installed,
             Err(error) => return Ok(Err(error)),
         };
-        let configuration = (!installed.snapshotted).then(|| (settings.to_owned(), assets.to_vec()));
-        let deployment = self.load(&installed, &installed.image, configuration.clone())?;
-        Ok(Ok(Tried { deployment, installed, configuration, took: began.elapsed() }))
+        let deployment = self.load(&installed, &installed.image, setup)?;
+        Ok(Ok(Tried { deployment, installed, setup: setup.clone(), took: began.elapsed() }))
     }
 
     /// What was deployed elsewhere, compiled anew for this purpose.
     pub fn again(&self, tried: &Tried) -> Result<Arc<Deployment>, Error> {
-        self.load(&tried.installed, &[], tried.configuration.clone())
+        self.load(&tried.installed, &[], &tried.setup)
     }
 
-    fn load(
-        &self,
-        installed: &Installed,
-        image: &[u8],
-        configuration: Option<(String, Vec<Asset>)>,
-    ) -> Result<Arc<Deployment>, Error> {
+    fn load(&self, installed: &Installed, image: &[u8], setup: &Setup) -> Result<Arc<Deployment>, Error> {
+        let Setup { settings, assets, grants } = setup.clone();
         let package = Package {
             name: Name::new("trial").map_err(|error| Error::new("no name").because(&error))?,
             manifest: installed.manifest.clone(),
             image,
             component: &installed.component,
-            configuration,
+            configuration: (!installed.snapshotted).then_some((settings, assets)),
             deadline: DEADLINE,
-            scope: None,
+            scope: grants,
         };
         self.runtime.load(package).map_err(|error| Error::new("it cannot be loaded").because(&error))
     }

@@ -9,7 +9,8 @@ use clap::Args;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::deploy::{can_be_bound, upload_strategy};
+use super::deploy::{can_be_bound, upload_asset, upload_strategy};
+use super::grants::GrantArgs;
 use super::project::Project;
 use super::{OnFailure, With, element, note_canary_ended, put_binding, standing, test};
 use crate::cli::client::{Body, Client};
@@ -27,7 +28,7 @@ Examples:
   signalbox strategy watch triage --bind support/screen
   signalbox strategy watch triage --bind support/screen --settings rules.json
 
-Each deployment gets a fresh name, and the next call goes to it. A build or a case that fails leaves alone what serves.")]
+Files in assets/ go with it, each by its name. Each deployment gets a fresh name, and the next call goes to it. A build or a case that fails leaves alone what serves.")]
 pub(super) struct Watch {
     /// Folder of the project.
     #[arg(default_value = ".")]
@@ -38,6 +39,8 @@ pub(super) struct Watch {
     /// JSON file with the settings. Left out: the project's settings.json, else {}
     #[arg(long, value_name = "FILE")]
     settings: Option<PathBuf>,
+    #[command(flatten)]
+    grants: GrantArgs,
     #[command(flatten)]
     on_failure: OnFailure,
 }
@@ -100,7 +103,14 @@ impl Watch {
             None => test::settings(&project.directory)?,
         };
         let strategy = upload_strategy(client, &made.file, None, output).await?;
-        let body = json!({ "strategy": strategy, "settings": settings, "message": "saved" });
+        let mut assets = serde_json::Map::new();
+        for (name, file) in test::asset_files(&project.directory)? {
+            assets.insert(name, json!(upload_asset(client, &file, output).await?));
+        }
+        let mut body = json!({ "strategy": strategy, "settings": settings, "assets": assets, "message": "saved" });
+        if let Some(grants) = self.grants.scope() {
+            body["grants"] = json!(grants);
+        }
         let deployment: Value = client.send_long(Method::POST, &["deployments"], Body::Json(&body)).await?;
         let name = cell(&deployment, "name");
         let with = With { message: "watched", ..With::default() };
