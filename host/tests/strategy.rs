@@ -560,6 +560,26 @@ fn slow_deployments_together_never_take_the_last_thread() {
 }
 
 #[test]
+fn deployments_that_turn_slow_and_quick_again_leave_no_call_behind() {
+    let installed = install("{}").unwrap();
+    let changing = ["one", "two", "three"].map(|name| {
+        let package = Package { deadline: Duration::from_millis(3), ..package(&installed, name) };
+        RUNTIME.load(package).unwrap()
+    });
+    let pool = Pool::new(two(), 10_000).unwrap();
+    let body = |n: usize| if n % 60 < 4 { "loop" } else { "count" };
+    let answers: Vec<_> = (0..1800).map(|n| (n, submit(&pool, &changing[n % 3], body(n)).unwrap())).collect();
+    for (n, answer) in answers {
+        let result = answer.recv_timeout(Duration::from_secs(60)).expect("every call is made");
+        match body(n) {
+            "loop" => assert_eq!(result.outcome, Err(Failure::Overrun { deadline_ms: 3 })),
+            _ => assert_eq!(reason(result), "1"),
+        }
+    }
+    assert_eq!(pool.waiting(), 0);
+}
+
+#[test]
 fn a_quick_deployment_stays_quick_where_others_keep_the_processors_busy() {
     let deployment = deployment("{}");
     let stop = AtomicBool::new(false);

@@ -49,7 +49,8 @@ pub(super) struct Serve {
     /// Address to listen at; port 0 takes a free one.
     #[arg(long, value_name = "ADDRESS", env = "SIGNALBOX_LISTEN", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
-    /// Threads that run strategies. Left out: one for each processor, two at least.
+    /// Threads that run strategies whose calls take less than a millisecond; as many but one, and one at least, run those
+    /// whose calls take longer. Left out: one for each processor, two at least.
     #[arg(long, value_name = "N")]
     strategy_threads: Option<NonZero<usize>>,
     /// Memory of one strategy call.

@@ -1,8 +1,9 @@
 //! The threads that strategies run on: few, of low priority, and shared fairly between deployments.
 //!
-//! Each deployment has a queue of its own; threads take from the queues in turn. Deployments whose calls take long never
-//! get the last free thread, however many they are, so that slow strategies delay only each other. The queues together are
-//! bounded.
+//! Each deployment has a queue of its own; threads take from the queues in turn. Deployments whose calls take long have
+//! threads of their own, of a still lower priority, so that slow strategies delay only each other: neither a thread nor a
+//! core that a quick one waits for is theirs. How long a deployment's calls take its last ones show. The queues together
+//! are bounded.
 //!
 //! Cheap under load: a thread that is done takes the next call without sleeping, and a submission wakes somebody only
 //! where somebody sleeps.
@@ -24,7 +25,7 @@ use super::machine::{STACK_BYTES, Unfit};
 use super::record::Recorded;
 use super::thread;
 
-/// Calls that take longer than this make a deployment slow. Others then wait no longer for a thread than this.
+/// Calls that keep a processor longer than this make a deployment slow. Others then wait no longer for a thread than this.
 pub(super) const SLOW: Duration = Duration::from_millis(1);
 
 /// One call to make.
@@ -55,11 +56,29 @@ pub struct Pool {
 
 struct Shared {
     state: Mutex<State>,
-    work: Condvar,
+    /// Where each crew sleeps.
+    work: [Condvar; 2],
+}
+
+/// Threads for the same kind of deployments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Crew {
+    Quick,
+    Slow,
+}
+
+impl Crew {
+    fn other(self) -> Self {
+        match self {
+            Self::Quick => Self::Slow,
+            Self::Slow => Self::Quick,
+        }
+    }
 }
 
 impl Pool {
-    /// Starts the threads. At most `waiting_max` calls wait for one.
+    /// Starts so many threads for quick deployments, and as many but one, though at least one, for slow ones. At most
+    /// `waiting_max` calls wait for one.
     ///
     /// # Errors
     /// [`Unfit::Thread`] where the system gives no thread.
@@ -67,25 +86,31 @@ impl Pool {
         let state = State {
             queues: HashMap::new(),
             turns: VecDeque::new(),
-            threads: threads.get(),
-            running: Vec::with_capacity(threads.get()),
-            sleeping: 0,
-            called: 0,
+            running: Vec::with_capacity(threads.get() * 2),
+            asleep: [Asleep::default(); 2],
             waiting: 0,
             waiting_max,
             closed: false,
         };
         let mut pool = Self {
-            shared: Arc::new(Shared { state: Mutex::new(state), work: Condvar::new() }),
-            threads: Vec::with_capacity(threads.get()),
+            shared: Arc::new(Shared { state: Mutex::new(state), work: Default::default() }),
+            threads: Vec::with_capacity(threads.get() * 2),
         };
         for n in 0..threads.get() {
-            let shared = Arc::clone(&pool.shared);
-            let builder = Builder::new().name(format!("strategy-{n}")).stack_size(STACK_BYTES);
-            let thread = builder.spawn(move || shared.work()).map_err(|error| Unfit::Thread(error.into()))?;
-            pool.threads.push(thread);
+            pool.start(Crew::Quick, format!("strategy-{n}"))?;
+        }
+        for n in 0..(threads.get() - 1).max(1) {
+            pool.start(Crew::Slow, format!("strategy-slow-{n}"))?;
         }
         Ok(pool)
+    }
+
+    fn start(&mut self, crew: Crew, name: String) -> Result<(), Unfit> {
+        let shared = Arc::clone(&self.shared);
+        let builder = Builder::new().name(name).stack_size(STACK_BYTES);
+        let thread = builder.spawn(move || shared.work(crew)).map_err(|error| Unfit::Thread(error.into()))?;
+        self.threads.push(thread);
+        Ok(())
     }
 
     /// Puts a call in its deployment's queue.
@@ -97,11 +122,12 @@ impl Pool {
         if state.waiting >= state.waiting_max || state.closed {
             return Err(Full);
         }
-        state.push(job);
-        let wake = state.wakes();
+        let id = state.push(job);
+        // What nobody has called yet is for the slow ones' threads first, for nobody knows how long it takes.
+        let crew = [Crew::Slow, Crew::Quick].into_iter().find(|crew| state.may_run(id, *crew) && state.wakes(*crew));
         drop(state);
-        if wake {
-            self.shared.work.notify_one();
+        if let Some(crew) = crew {
+            self.shared.wake(crew);
         }
         Ok(())
     }
@@ -126,7 +152,7 @@ impl Drop for Pool {
             state.closed = true;
             std::mem::take(&mut state.queues)
         };
-        self.shared.work.notify_all();
+        self.shared.work.iter().for_each(Condvar::notify_all);
         // Outside the lock: dropping a job may run whatever its owner's destructors do.
         drop(forgotten);
         for thread in self.threads.drain(..) {
@@ -143,28 +169,41 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn work(&self) {
-        thread::lower_priority(thread::CALLING);
+    fn wake(&self, crew: Crew) {
+        self.work[crew as usize].notify_one();
+    }
+
+    fn work(&self, crew: Crew) {
+        thread::lower_priority(match crew {
+            Crew::Quick => thread::CALLING,
+            Crew::Slow => thread::CALLING_SLOW,
+        });
         let mut state = self.lock();
         loop {
-            if let Some((job, more)) = state.take() {
+            if let Some((job, more)) = state.take(crew) {
                 // One wakes the next, so that a burst never wakes more threads than find work.
-                let wake = more && state.wakes();
+                let next = if more { state.next(crew) } else { None };
                 drop(state);
-                if wake {
-                    self.work.notify_one();
+                if let Some(next) = next {
+                    self.wake(next);
                 }
                 let id = job.deployment.id;
                 run(job);
                 state = self.lock();
                 state.ended(id);
+                // What waits for it may be the other crew's from now on, which sleeps and has not been told.
+                let other = crew.other();
+                if state.may_run(id, other) && state.wakes(other) {
+                    self.wake(other);
+                }
             } else if state.closed {
                 return;
             } else {
-                state.sleeping += 1;
-                state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
-                state.sleeping -= 1;
-                state.called = state.called.saturating_sub(1);
+                state.asleep[crew as usize].sleeping += 1;
+                state = self.work[crew as usize].wait(state).unwrap_or_else(PoisonError::into_inner);
+                let asleep = &mut state.asleep[crew as usize];
+                asleep.sleeping -= 1;
+                asleep.called = asleep.called.saturating_sub(1);
             }
         }
     }
@@ -193,19 +232,26 @@ struct State {
     queues: HashMap<u64, VecDeque<Job>>,
     /// Deployments with calls that wait, each once, the next to serve first.
     turns: VecDeque<u64>,
-    threads: usize,
     /// The deployment of each call that runs.
-    running: Vec<Arc<Deployment>>,
-    sleeping: usize,
-    /// Of those that sleep, how many were called and have not got up yet.
-    called: usize,
+    running: Vec<u64>,
+    /// Of each crew.
+    asleep: [Asleep; 2],
     waiting: usize,
     waiting_max: usize,
     closed: bool,
 }
 
+/// Threads of a crew that sleep.
+#[derive(Debug, Clone, Copy, Default)]
+struct Asleep {
+    sleeping: usize,
+    /// Of them, how many were called and have not got up yet.
+    called: usize,
+}
+
 impl State {
-    fn push(&mut self, job: Job) {
+    /// Puts a call in its deployment's queue, and answers which that is.
+    fn push(&mut self, job: Job) -> u64 {
         let id = job.deployment.id;
         let queue = self.queues.entry(id).or_default();
         if queue.is_empty() {
@@ -213,14 +259,15 @@ impl State {
         }
         queue.push_back(job);
         self.waiting += 1;
+        id
     }
 
-    /// The next call to make, and whether more could be made beside it.
-    fn take(&mut self) -> Option<(Job, bool)> {
+    /// The next call that one of a crew is to make, and whether another of it could make one beside it.
+    fn take(&mut self, crew: Crew) -> Option<(Job, bool)> {
         if self.closed {
             return None;
         }
-        let turn = self.turns.iter().position(|id| self.may_run(*id))?;
+        let turn = self.turns.iter().position(|id| self.may_run(*id, crew))?;
         let id = self.turns.remove(turn)?;
         let queue = self.queues.get_mut(&id)?;
         let job = queue.pop_front()?;
@@ -229,33 +276,45 @@ impl State {
         } else {
             self.turns.push_back(id);
         }
-        self.running.push(Arc::clone(&job.deployment));
+        self.running.push(id);
         self.waiting -= 1;
-        Some((job, !self.turns.is_empty()))
+        let more = self.turns.iter().skip(turn).any(|id| self.may_run(*id, crew));
+        Some((job, more))
     }
 
-    /// Slow deployments together leave a thread to the others, where there is more than one. How slow one is, its first
-    /// call shows, which runs in any case.
-    fn may_run(&self, id: u64) -> bool {
-        let Some(job) = self.queues.get(&id).and_then(VecDeque::front) else { return false };
-        let is_slow = |deployment: &Deployment| deployment.typical().is_none_or(|typical| typical >= SLOW);
-        if !is_slow(&job.deployment) {
-            return true;
+    /// Of which crew to wake one where there is more for this one. What is for both goes to the quick ones where no slow one
+    /// is left.
+    fn next(&mut self, crew: Crew) -> Option<Crew> {
+        if self.wakes(crew) {
+            return Some(crew);
         }
-        let slow = self.running.iter().filter(|deployment| is_slow(deployment)).count();
-        let is_first = || job.deployment.typical().is_none() && self.running.iter().all(|running| running.id != id);
-        slow + 1 < self.threads.max(2) || is_first()
+        let other = Crew::Quick;
+        let is_for_other = crew != other && self.turns.iter().any(|id| self.may_run(*id, other));
+        (is_for_other && self.wakes(other)).then_some(other)
     }
 
-    /// Whether to wake somebody: nobody is called twice, for that costs a system call each time.
-    fn wakes(&mut self) -> bool {
-        let wakes = self.sleeping > self.called;
-        self.called += usize::from(wakes);
+    /// Whether the next call of a deployment is for this crew. How slow one is, its first call shows. The quick ones'
+    /// threads make it where those of the slow ones are all busy, which may be for long.
+    fn may_run(&self, id: u64, crew: Crew) -> bool {
+        let Some(job) = self.queues.get(&id).and_then(VecDeque::front) else { return false };
+        match (job.deployment.typical(), crew) {
+            (Some(typical), Crew::Quick) => typical < SLOW,
+            (Some(typical), Crew::Slow) => typical >= SLOW,
+            (None, Crew::Quick) => self.asleep[Crew::Slow as usize].sleeping == 0 && !self.running.contains(&id),
+            (None, Crew::Slow) => true,
+        }
+    }
+
+    /// Whether to wake one of a crew: nobody is called twice, for that costs a system call each time.
+    fn wakes(&mut self, crew: Crew) -> bool {
+        let asleep = &mut self.asleep[crew as usize];
+        let wakes = asleep.sleeping > asleep.called;
+        asleep.called += usize::from(wakes);
         wakes
     }
 
     fn ended(&mut self, id: u64) {
-        if let Some(place) = self.running.iter().position(|running| running.id == id) {
+        if let Some(place) = self.running.iter().position(|running| *running == id) {
             self.running.swap_remove(place);
         }
     }
