@@ -1,14 +1,15 @@
 //! 500 deployments, each bound to a workflow of its own, and 1,000 calls a second spread over them, beside as many calls a
 //! second of one of them; then a restart with all of them.
 //!
-//! A call's time is from the submit to its durable answer, as the journal has both. `SIGNALBOX_DEPLOYMENTS` makes them fewer.
+//! A call's time is from the submit until a client that looks again and again finds it decided. `SIGNALBOX_DEPLOYMENTS` makes
+//! them fewer.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use serde_json::{Value, json};
-use signalbox_tests::{Client, Paced, Report, Server, decided_after, put_one_strategy};
+use signalbox_tests::{Paced, Report, Server, put_one_strategy};
 
 const TIME: Duration = Duration::from_secs(10);
 const ROUNDS: usize = 3;
@@ -45,8 +46,8 @@ async fn run() -> Result<()> {
     let loaded = server.resident_bytes()?;
     let (mut spread, mut alone) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        alone.push(p99(&client, &one).await?);
-        spread.push(p99(&client, &all).await?);
+        alone.push(p99(&one).await?);
+        spread.push(p99(&all).await?);
     }
     let serving = server.resident_bytes()?;
     server.kill()?;
@@ -88,13 +89,10 @@ fn body(n: usize) -> String {
     json!({"workflow": format!("w-{n}"), "media_type": "chat", "body": "Where is my order?"}).to_string()
 }
 
-/// The p99 of a round, from submit to the durable answer.
-async fn p99(client: &Client, load: &Paced) -> Result<f64> {
-    let ids = load.paced(CONNECTIONS, TIME, RATE).await?;
-    client.until_decided(1200).await?;
-    // A tenth of them, or reading would take as long as the round.
-    let mut latencies = decided_after(client, ids.iter().step_by(10)).await?;
-    Ok(latencies.quantile_ms(0.99))
+/// The p99 of a round, from submit to decided.
+async fn p99(load: &Paced) -> Result<f64> {
+    // A tenth of them, or looking would be most of the load.
+    Ok(load.decided(CONNECTIONS, TIME, RATE, 10).await?.quantile_ms(0.99))
 }
 
 fn median(values: &mut [f64]) -> f64 {

@@ -121,6 +121,12 @@ pub fn post_bytes(url: &str, token: &str, path: &str, body: &str) -> Vec<u8> {
     .into_bytes()
 }
 
+/// The bytes of a `GET` with a token.
+#[must_use]
+pub fn get_bytes(url: &str, token: &str, path: &str) -> Vec<u8> {
+    format!("GET {path} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {token}\r\n\r\n", address_of(url)).into_bytes()
+}
+
 /// Host and port of a server's address.
 #[must_use]
 pub fn address_of(url: &str) -> &str {
