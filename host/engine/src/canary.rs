@@ -323,23 +323,30 @@ impl Binding {
         if let Some(canary) = &mut self.canary {
             canary.follow(standing.and_then(|standing| standing.canary.as_ref()), at);
         }
-        // What stood before a canary is what there is to go back to: a binding with a canary adds nothing to it.
-        if let Some(standing) = standing
-            && !(standing.canary.is_some() && standing.is_as_before())
-        {
-            self.earlier.push(EarlierBinding {
-                shares: standing.shares.clone(),
-                on_failure: standing.on_failure.clone(),
-                shadows: standing.shadows.clone(),
-                warm_calls: standing.warm_calls,
-                message: standing.message.clone(),
-                put_by: standing.put_by.clone(),
-                put_at: standing.put_at,
-            });
+        if let Some(standing) = standing {
+            // What stood before a canary is what there is to go back to, where that has only been put beside it.
+            self.told(standing, standing.canary.is_some() && standing.is_as_before());
         }
-        let over = self.earlier.len().saturating_sub(limits::EARLIER_BINDINGS_MAX);
-        self.earlier.drain(..over);
         self
+    }
+
+    /// Adds what stood to what is told of. The oldest goes where there is no room, first of those that are past.
+    fn told(&mut self, standing: &Self, is_past: bool) {
+        self.earlier.push(EarlierBinding {
+            shares: standing.shares.clone(),
+            on_failure: standing.on_failure.clone(),
+            shadows: standing.shadows.clone(),
+            warm_calls: standing.warm_calls,
+            canary: standing.canary.as_ref().map(|canary| canary.deployment.clone()),
+            is_past,
+            message: standing.message.clone(),
+            put_by: standing.put_by.clone(),
+            put_at: standing.put_at,
+        });
+        if self.earlier.len() > limits::EARLIER_BINDINGS_MAX {
+            let oldest = self.earlier.iter().position(|earlier| earlier.is_past).unwrap_or(0);
+            self.earlier.remove(oldest);
+        }
     }
 
     /// Where a canary runs, the same without it. Otherwise what stood before, put again; none where nothing did. Done again
@@ -349,29 +356,41 @@ impl Binding {
         if self.canary.is_some() {
             return Some(self.without_canary(message, by, at));
         }
-        let mut earlier = self.earlier.clone();
-        let (shares, on_failure, mut shadows, warm_calls) = loop {
-            let EarlierBinding { shares, on_failure, shadows, warm_calls, .. } = earlier.pop()?;
-            if shares.iter().all(|share| exists(&share.deployment)) {
-                break (shares, on_failure, shadows, warm_calls);
+        let mut back = self.clone();
+        let EarlierBinding { shares, on_failure, shadows, warm_calls, .. } = loop {
+            let last = back.last_mut()?;
+            last.is_past = true;
+            if last.shares.iter().all(|share| exists(&share.deployment)) {
+                break last.clone();
             }
         };
-        shadows.retain(exists);
-        let put = Self { shares, on_failure, shadows, warm_calls, message, put_by: by, put_at: at, ..self.clone() };
-        Some(Self { earlier, ..put })
+        back.told(self, true);
+        (back.shares, back.on_failure, back.warm_calls) = (shares, on_failure, warm_calls);
+        back.shadows = shadows.into_iter().filter(exists).collect();
+        (back.message, back.put_by, back.put_at) = (message, by, at);
+        Some(back)
     }
 
     fn without_canary(&self, message: String, by: String, at: UnixMillis) -> Self {
-        let mut earlier = self.earlier.clone();
-        if self.is_as_before() {
-            earlier.pop();
+        let mut ended = Self { canary: None, message, put_by: by, put_at: at, ..self.clone() };
+        if self.is_as_before()
+            && let Some(last) = ended.last_mut()
+        {
+            last.is_past = true;
         }
-        Self { canary: None, message, put_by: by, put_at: at, earlier, ..self.clone() }
+        ended.told(self, true);
+        ended
+    }
+
+    /// What there is to go back to.
+    fn last_mut(&mut self) -> Option<&mut EarlierBinding> {
+        self.earlier.iter_mut().rev().find(|earlier| !earlier.is_past)
     }
 
     /// Whether it serves as what stood before it, but for a canary.
     fn is_as_before(&self) -> bool {
-        self.earlier.last().is_some_and(|earlier| {
+        let last = self.earlier.iter().rev().find(|earlier| !earlier.is_past);
+        last.is_some_and(|earlier| {
             (&earlier.shares, &earlier.on_failure, &earlier.shadows, earlier.warm_calls)
                 == (&self.shares, &self.on_failure, &self.shadows, self.warm_calls)
         })

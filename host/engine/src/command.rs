@@ -273,6 +273,20 @@ pub enum Command {
         /// Name of the token.
         by: String,
     },
+    /// Ends the canary of a binding, where one runs, and otherwise puts what stood before again.
+    RollBack {
+        /// The workflow.
+        workflow: Name,
+        /// Its strategy element.
+        element: Name,
+        /// The canary that ran when this was asked for; none where none did. Rejected where that is not so any more: a
+        /// canary that has just gone by itself is nothing to go further back for.
+        canary: Option<Name>,
+        /// Why; none where nobody said.
+        message: Option<String>,
+        /// Name of the token.
+        by: String,
+    },
     /// Takes a document away.
     Remove {
         /// Which.

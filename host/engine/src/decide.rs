@@ -250,6 +250,9 @@ pub fn decide(
         }
         Command::Put { document, by } => documents::put(account, document, by)?,
         Command::Bind { binding, standing, by } => documents::bind(account, binding, standing.as_deref(), by)?,
+        Command::RollBack { workflow, element, canary, message, by } => {
+            documents::roll_back(account, (workflow, element), canary.as_ref(), message, by, now)?
+        }
         Command::Remove { key, by } => documents::remove(account, key, by, now)?,
         Command::CanaryCounted { workflow, element, deployment, figures } => {
             canary::counted(account, (&workflow, &element), &deployment, &figures, now)?

@@ -155,12 +155,12 @@ pub struct Binding {
     #[serde(default)]
     #[schema(value_type = u64)]
     pub put_at: UnixMillis,
-    /// What stood before, the newest last; at most 20. Set by the server.
+    /// What stood before, the newest last; at most 40. Set by the server.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub earlier: Vec<EarlierBinding>,
 }
 
-/// What a binding was before, without a canary.
+/// What a binding was before.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EarlierBinding {
@@ -176,6 +176,13 @@ pub struct EarlierBinding {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<u32>)]
     pub warm_calls: Option<NonZero<u32>>,
+    /// The canary that ran beside.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub canary: Option<Name>,
+    /// It is told of, and nothing to go back to: it was rolled back, or what came after it serves as it did.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_past: bool,
     /// Why it was put.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,

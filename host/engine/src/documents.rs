@@ -127,6 +127,30 @@ pub(crate) fn bind(
     put(account, Document::Binding(binding), by)
 }
 
+/// Ends the canary of a binding, or goes back to what stood before.
+pub(crate) fn roll_back(
+    account: &Account,
+    (workflow, element): (Name, Name),
+    canary: Option<&Name>,
+    message: Option<String>,
+    by: String,
+    now: UnixMillis,
+) -> Result<Vec<Event>, Rejection> {
+    let configuration = account.configuration();
+    let Some(standing) = configuration.binding(&workflow, &element) else {
+        let key = DocumentKey { kind: DocumentKind::Binding, name: workflow, element: Some(element), version: 0 };
+        return Err(Rejection::DocumentUnknown(key));
+    };
+    if standing.canary.as_ref().map(|canary| &canary.deployment) != canary {
+        return Err(Rejection::BindingChanged { workflow, element });
+    }
+    let done = if canary.is_some() { "canary ended" } else { "rolled back" };
+    let exists = |deployment: &Name| configuration.deployments.contains_key(deployment);
+    let back = standing.back(message.unwrap_or_else(|| done.to_owned()), by.clone(), now, exists);
+    let back = back.ok_or(Rejection::BindingWithoutPast { workflow, element })?;
+    put(account, Document::Binding(Arc::new(back)), by)
+}
+
 /// Takes a document away, and with a webhook what is parked for it.
 pub(crate) fn remove(
     account: &Account,
@@ -276,10 +300,13 @@ fn check_gate(configuration: &Configuration, binding: &Binding) -> Result<(), Re
     if binding.gate.is_some_and(|gate| gate.changed_percent_max > 100) {
         return Err(invalid("gate.changed_percent_max", "0 to 100"));
     }
+    if binding.gate.is_some_and(|gate| gate.replayed_min == 0) {
+        return Err(invalid("gate.replayed_min", "at least 1: of no decision nothing is known"));
+    }
     let Some(standing) = configuration.binding(&binding.workflow, &binding.element) else { return Ok(()) };
     let Some(gate) = &standing.gate else { return Ok(()) };
     let served = |deployment: &Name| {
-        let earlier = standing.earlier.iter().flat_map(|earlier| &earlier.shares);
+        let earlier = standing.earlier.iter().filter(|earlier| !earlier.is_past).flat_map(|earlier| &earlier.shares);
         standing.serving().chain(earlier.map(|share| &share.deployment)).any(|serves| serves == deployment)
     };
     for new in binding.serving().filter(|name| !served(name)) {
@@ -295,7 +322,8 @@ fn check_gate(configuration: &Configuration, binding: &Binding) -> Result<(), Re
         if let Some(why) = why {
             let is_canary = binding.canary.as_ref().is_some_and(|canary| canary.deployment == *new);
             let field = if is_canary { "canary.deployment" } else { "shares" };
-            return Err(invalid(field, format!("the gate keeps `{new}` out: {why}")));
+            let meant = "the gate that stands counts, also for the binding that takes it away";
+            return Err(invalid(field, format!("the gate keeps `{new}` out: {why} ({meant})")));
         }
     }
     Ok(())

@@ -175,7 +175,7 @@ pub mod limits {
     /// Deployments that are asked without effect, of one binding.
     pub const SHADOWS_MAX: usize = 4;
     /// What is kept of a binding's past.
-    pub const EARLIER_BINDINGS_MAX: usize = 20;
+    pub const EARLIER_BINDINGS_MAX: usize = 40;
     /// Steps of a canary.
     pub const CANARY_STEPS_MAX: usize = 20;
     /// How long a step of a canary may be told to take: 30 days.

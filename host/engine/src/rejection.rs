@@ -97,6 +97,14 @@ pub enum Rejection {
         /// The element.
         element: Name,
     },
+    /// There is nothing to go back to: put the binding that is wanted.
+    #[error("nothing stood at `{element}` in `{workflow}` before")]
+    BindingWithoutPast {
+        /// The workflow.
+        workflow: Name,
+        /// The element.
+        element: Name,
+    },
     /// No such document.
     #[error("there is no such {}", kind_word(.0.kind))]
     DocumentUnknown(DocumentKey),
@@ -190,6 +198,7 @@ impl Rejection {
             Self::DeploymentUnknown(_) => "deployment-unknown",
             Self::DeploymentExists(_) => "deployment-exists",
             Self::BindingChanged { .. } => "binding-changed",
+            Self::BindingWithoutPast { .. } => "binding-has-no-past",
             Self::StrategyUnsigned(_) => "strategy-unsigned",
             Self::StateWrong { .. } => "state-wrong",
             Self::AssignedToAnother(_) => "assigned-to-another",

@@ -157,7 +157,8 @@ pub struct CallTimes {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Gate {
-    /// Decisions that were made again, at least; they were one's that has a share now.
+    /// Decisions that were made again, at least, 1 or more; they were one's that has a share now.
+    #[schema(minimum = 1)]
     pub replayed_min: u64,
     /// Share of them that leave by another outcome or do something else, at most, in percent.
     #[schema(maximum = 100)]

@@ -57,6 +57,12 @@ fn bind(world: &mut World, binding: &Binding, standing: Option<Binding>, at: u64
     world.try_at(Command::Bind { binding, standing, by: "ann".into() }, UnixMillis(at)).map(drop)
 }
 
+fn roll_back(world: &mut World, canary: Option<&str>, at: u64) -> Result<(), Rejection> {
+    let (workflow, element, canary) = (name("support"), name("screen"), canary.map(name));
+    let command = Command::RollBack { workflow, element, canary, message: None, by: "bob".into() };
+    world.try_at(command, UnixMillis(at)).map(drop)
+}
+
 fn standing(world: &World) -> Option<Binding> {
     world.account.configuration().binding(&name("support"), &name("screen")).map(|binding| Binding::clone(binding))
 }
@@ -158,9 +164,10 @@ fn steps_follow_each_other_and_after_the_last_the_canary_is_the_only_share() {
     let promoted = standing(&world).unwrap();
     assert_eq!((shares(&promoted), promoted.canary.is_none()), (vec!["new"], true));
     assert_eq!(promoted.message, "canary `new`, put by ann, promoted after 2 steps");
-    assert_eq!((promoted.put_by.as_str(), promoted.put_at.0, promoted.earlier.len()), ("signalbox", 182_000, 1));
+    assert_eq!((promoted.put_by.as_str(), promoted.put_at.0), ("signalbox", 182_000));
     let back = promoted.back("no".into(), "ann".into(), UnixMillis(190_000), |_| true).unwrap();
-    assert_eq!((shares(&back), back.earlier.len()), (vec!["old"], 0));
+    assert_eq!(shares(&back), ["old"]);
+    assert_eq!(back.back("no".into(), "ann".into(), UnixMillis(190_001), |_| true), None);
     assert_eq!(counted(&mut world, served(0, 10), 0, 999_000).unwrap_err().code(), "not-awaited");
 }
 
@@ -189,14 +196,61 @@ fn what_was_made_of_a_binding_is_refused_when_its_canary_has_gone_meanwhile() {
     let rolled_back = standing(&world);
     assert_eq!(rolled_back.as_ref().and_then(|binding| binding.canary.as_ref()), None);
 
-    // Somebody who had read it before ends the canary, and somebody else puts another description of it.
-    let ended = read.back("enough".into(), "ann".into(), UnixMillis(4), |_| true).unwrap();
+    // Somebody who had read it before puts another description of it, and somebody else ends the canary.
     let again = read.clone().after(Some(&read), "ann".into(), UnixMillis(4));
-    for late in [ended, again] {
-        let refused = bind(&mut world, &late, Some(read.clone()), 4).unwrap_err();
-        assert_eq!(refused.code(), "binding-changed");
-        assert_eq!(standing(&world), rolled_back);
+    assert_eq!(bind(&mut world, &again, Some(read), 4).unwrap_err().code(), "binding-changed");
+    assert_eq!(roll_back(&mut world, Some("new"), 4).unwrap_err().code(), "binding-changed");
+    assert_eq!(standing(&world), rolled_back);
+}
+
+#[test]
+fn a_canary_that_has_gone_a_step_further_meanwhile_is_ended_all_the_same() {
+    let mut world = world();
+    put(&mut world, with(&canary(&[(5, 1), (50, 60)])), 0).unwrap();
+    counted(&mut world, served(0, 100), 0, 2_000).unwrap();
+    assert_eq!(standing(&world).and_then(|binding| binding.canary).map(|canary| canary.step), Some(1));
+    roll_back(&mut world, Some("new"), 2_001).unwrap();
+    let ended = standing(&world).unwrap();
+    assert_eq!((ended.canary.is_none(), ended.message.as_str(), ended.put_by.as_str()), (true, "canary ended", "bob"));
+}
+
+#[test]
+fn what_was_rolled_back_is_still_told_with_its_reason() {
+    let mut world = world();
+    let plain = |deployment: &str, message: &str| {
+        json!({"workflow": "support", "element": "screen", "shares": [{"deployment": deployment, "weight": 1}],
+               "message": message})
+    };
+    put(&mut world, plain("old", "A"), 1).unwrap();
+    put(&mut world, plain("new", "B"), 2).unwrap();
+    roll_back(&mut world, None, 3).unwrap();
+    for at in [10, 20] {
+        put(&mut world, with(&canary(&[(5, 60)])), at).unwrap();
+        counted(&mut world, served(50, 50), at, at + 1).unwrap();
     }
+    let told: Vec<_> = standing(&world).unwrap().earlier.iter().map(|it| (it.put_at.0, it.message.clone())).collect();
+    assert_eq!(told.iter().map(|(at, _)| *at).collect::<Vec<_>>(), [1, 2, 3, 10, 11, 20]);
+    assert_eq!([&told[0].1, &told[1].1, &told[2].1], ["A", "B", "rolled back"]);
+    assert!(told[4].1.contains("its error share is 0.5"), "{told:?}");
+    assert_eq!(roll_back(&mut world, None, 30).unwrap_err().code(), "binding-has-no-past");
+}
+
+#[test]
+fn what_is_told_of_a_binding_is_bounded_and_keeps_what_there_is_to_go_back_to() {
+    let mut world = world();
+    put(
+        &mut world,
+        json!({"workflow": "support", "element": "screen", "shares": [{"deployment": "new", "weight": 1}]}),
+        1,
+    )
+    .unwrap();
+    for at in 1..100 {
+        put(&mut world, with(&canary(&[(5, 60)])), at * 10).unwrap();
+        roll_back(&mut world, Some("new"), at * 10 + 1).unwrap();
+    }
+    assert_eq!(standing(&world).unwrap().earlier.len(), 40);
+    roll_back(&mut world, None, 2000).unwrap();
+    assert_eq!(shares(&standing(&world).unwrap()), ["new"]);
 }
 
 #[test]
@@ -206,12 +260,13 @@ fn a_rollback_ends_a_canary_and_the_next_goes_to_what_stood_before() {
     put(&mut world, plain("new"), 1).unwrap();
     put(&mut world, plain("old"), 2).unwrap();
     put(&mut world, with(&canary(&[(5, 60)])), 3).unwrap();
-    let back = |binding: &Binding| binding.back("ended".into(), "bob".into(), UnixMillis(4), |_| true);
-    let ended = back(&standing(&world).unwrap()).unwrap();
-    assert_eq!((shares(&ended), ended.canary.is_none(), ended.message.as_str()), (vec!["old"], true, "ended"));
-    let before = back(&ended).unwrap();
-    assert_eq!(shares(&before), ["new"]);
-    assert_eq!(back(&before), None);
+    roll_back(&mut world, Some("new"), 4).unwrap();
+    let ended = standing(&world).unwrap();
+    assert_eq!((shares(&ended), ended.canary.is_none(), ended.message.as_str()), (vec!["old"], true, "canary ended"));
+    roll_back(&mut world, None, 5).unwrap();
+    let before = standing(&world).unwrap();
+    assert_eq!((shares(&before), before.message.as_str()), (vec!["new"], "rolled back"));
+    assert_eq!(roll_back(&mut world, None, 6).unwrap_err().code(), "binding-has-no-past");
 }
 
 #[test]

@@ -135,14 +135,12 @@ async fn roll_back(
     let (workflow, element): (Name, Name) = (parameters.get("workflow")?, parameters.get("element")?);
     let _held = caller.state.documents(&caller.lane).await;
     let standing = caller.configuration().binding(&workflow, &element).cloned();
-    let standing = standing.ok_or_else(|| Problem::unknown("binding", format!("{workflow}/{element}")))?;
-    let ended = if standing.canary.is_some() { "canary ended" } else { "rolled back" };
-    let message = message.unwrap_or_else(|| ended.to_owned());
-    let exists = |deployment: &Name| caller.configuration().deployments.contains_key(deployment);
-    let binding = standing.back(message, caller.by(), now(), exists).ok_or_else(Problem::nothing_earlier)?;
-    let binding = Arc::new(binding);
-    // Where a canary has just gone by itself nothing more is to go back: whoever asks is told, and looks again.
-    bind(&caller, &binding, Some(standing)).await?;
+    let canary = standing.and_then(|standing| standing.canary.as_ref().map(|canary| canary.deployment.clone()));
+    let command =
+        Command::RollBack { workflow: workflow.clone(), element: element.clone(), canary, message, by: caller.by() };
+    caller.lane.command(command).await?;
+    let binding = caller.configuration().binding(&workflow, &element).cloned();
+    let binding = binding.ok_or_else(|| Problem::unknown("binding", format!("{workflow}/{element}")))?;
     Ok(tagged(StatusCode::OK, &*binding))
 }
 

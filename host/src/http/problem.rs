@@ -349,11 +349,6 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "streams-full", detail).retry_after(5)
     }
 
-    pub(super) fn nothing_earlier() -> Self {
-        Self::new(StatusCode::CONFLICT, "binding-has-no-past", "nothing stood here before")
-            .todo("put the binding that is wanted")
-    }
-
     pub(super) fn replays_full() -> Self {
         let detail = "a replay is running on this server, and one runs at a time";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "replays-full", detail).retry_after(10)
@@ -451,6 +446,7 @@ impl From<Rejection> for Problem {
             Rejection::InteractionExists(_)
             | Rejection::DeploymentExists(_)
             | Rejection::BindingChanged { .. }
+            | Rejection::BindingWithoutPast { .. }
             | Rejection::StateWrong { .. }
             | Rejection::NotAwaited
             | Rejection::NotDue
@@ -486,6 +482,7 @@ impl From<Rejection> for Problem {
             Rejection::Invalid { field, .. } => problem.field(field),
             Rejection::DeploymentExists(_) => problem.todo("choose another name"),
             Rejection::BindingChanged { .. } => problem.todo("read it, and decide again"),
+            Rejection::BindingWithoutPast { .. } => problem.todo("put the binding that is wanted"),
             Rejection::ReasonUnknown(_) => problem.field("reason").todo("see agent-rules for the account's codes"),
             Rejection::DispositionUnknown(_) => {
                 problem.field("disposition").todo("give one of the codes of agent-rules; without one it is `completed`")
