@@ -47,8 +47,8 @@ pub(super) trait Effects: Send {
         result: Result<Arc<strategy::Deployment>, String>,
     ) -> Result<(), String>;
 
-    /// A deployment was deleted.
-    fn forget(&mut self, deployment: &Name);
+    /// Deployments were deleted, and no document needs these binaries any more.
+    fn forget(&mut self, deployments: &[Name], binaries: Vec<Digest>);
 
     /// Asks an application outside.
     fn ask(&mut self, request: EndpointRequest);
@@ -148,6 +148,7 @@ impl Effects for World {
     ) -> Result<(), String> {
         let name = &deployment.name;
         if self.deployments.remove(name).is_none() {
+            self.forget(&[], vec![deployment.image]);
             return Err("it was deleted meanwhile".into());
         }
         let loaded = result.inspect_err(|why| tracing::error!(%name, why, "a deployment could not be loaded"))?;
@@ -158,13 +159,18 @@ impl Effects for World {
         Ok(())
     }
 
-    /// Whoever is in it, or has the same image, stays.
-    fn forget(&mut self, deployment: &Name) {
-        let Some(Loading::Loaded(document, _)) = self.deployments.remove(deployment) else { return };
+    /// Calls that are in one end there. Another account may have the same image: its file is written again when it is wanted.
+    fn forget(&mut self, deployments: &[Name], binaries: Vec<Digest>) {
+        deployments.iter().for_each(|name| drop(self.deployments.remove(name)));
+        if binaries.is_empty() {
+            return;
+        }
         let runtime = Arc::clone(&self.runtime);
         self.loaders.run(move || {
-            if let Err(error) = runtime.forget_image(document.image) {
-                tracing::warn!(name = %document.name, %error, "the image of a deleted deployment could not be deleted");
+            for binary in binaries {
+                if let Err(error) = runtime.forget_image(binary) {
+                    tracing::warn!(%binary, %error, "an image that nobody needs could not be deleted");
+                }
             }
         });
     }

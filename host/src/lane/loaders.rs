@@ -1,6 +1,7 @@
 //! The threads that load strategies, for all accounts: a few, for each holds a strategy's binaries meanwhile.
 //!
-//! Work that waits is bounded by who hands it in: a lane has a deployment loaded once at a time.
+//! Work that waits is bounded by who hands it in: a lane has a deployment loaded once at a time, and deletes the images that
+//! one commit made unneeded.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -88,7 +88,7 @@ impl Effects for Held {
         Ok(())
     }
 
-    fn forget(&mut self, _: &Name) {}
+    fn forget(&mut self, _: &[Name], _: Vec<Digest>) {}
 
     fn ask(&mut self, request: EndpointRequest) {
         let before = self.0.lock().unwrap().asked.insert(request.call, request);

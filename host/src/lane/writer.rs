@@ -142,6 +142,9 @@ struct Work {
     /// Agents whom each record is about, for those who have sessions.
     concerned: Vec<BTreeSet<Name>>,
     configuration_changed: bool,
+    /// Deployments that are gone, and binaries that no document needs any more.
+    deleted: Vec<Name>,
+    unneeded: Vec<Digest>,
     /// What the records mean to statistics.
     observed: Observed,
 }
@@ -301,6 +304,8 @@ impl Writer {
             replaced: Vec::new(),
             concerned: Vec::new(),
             configuration_changed: false,
+            deleted: Vec::new(),
+            unneeded: Vec::new(),
             observed: Observed::default(),
         };
         let mut answers = answers.into_iter();
@@ -627,6 +632,7 @@ impl Writer {
         work.batch.record(&self.store, &record);
         for digest in binaries.into_iter().filter(|digest| !is_used(self.account.configuration(), *digest)) {
             work.batch.remove_blob(&self.store, digest);
+            work.unneeded.push(digest);
         }
         for (id, content) in decided.contents {
             let new = record.events.iter().any(|e| matches!(e, Event::Submitted { id: of, .. } if *of == id));
@@ -653,7 +659,7 @@ impl Writer {
                     work.batch.remove_document(&self.store, key);
                     if key.kind == DocumentKind::Deployment {
                         work.batch.retired(&self.store, key.name.as_str());
-                        self.effects.forget(&key.name);
+                        work.deleted.push(key.name.clone());
                         self.breakers.forget(&key.name);
                         self.shared.shadows.forget(&key.name);
                         self.shared.stats.forget(&key.name);
@@ -742,6 +748,7 @@ impl Writer {
         let replaced = std::mem::take(&mut work.replaced);
         let concerned = std::mem::take(&mut work.concerned);
         let observed = std::mem::take(&mut work.observed);
+        let (deleted, unneeded) = (std::mem::take(&mut work.deleted), std::mem::take(&mut work.unneeded));
         work.keys.clear();
         work.contents.clear();
         if !records.is_empty() {
@@ -761,6 +768,7 @@ impl Writer {
             }
             if std::mem::take(&mut work.configuration_changed) {
                 self.publish();
+                self.effects.forget(&deleted, unneeded);
             }
             let queues = self.account.take_queues_touched();
             let folded: Vec<&Record> = records.iter().collect();
