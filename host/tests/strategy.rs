@@ -326,6 +326,7 @@ fn a_loop_ends_at_the_deadline() {
 fn memory_and_recursion_end_at_their_limits() {
     assert!(trap("memory").starts_with("it ran into its memory limit of 64 MiB"));
     assert!(trap("recurse").starts_with("it calls itself too deep"));
+    assert!(trap("stack").contains("it calls itself too deep: its stack is full"), "{}", trap("stack"));
 }
 
 #[test]
@@ -526,11 +527,13 @@ fn a_slow_deployment_never_takes_the_last_thread() {
     let installed = install("{}").unwrap();
     let slow = Package { deadline: Duration::from_secs(2), ..package(&installed, "slow") };
     let slow = RUNTIME.load(slow).unwrap();
+    // Installed before the time counts.
+    let quick = &*PLAIN;
     let pool = Pool::new(two(), 100).unwrap();
     let loops: Vec<_> = (0..4).map(|_| submit(&pool, &slow, "loop").unwrap()).collect();
     let began = Instant::now();
     for _ in 0..50 {
-        let result = submit(&pool, &PLAIN, "count").unwrap().recv().unwrap();
+        let result = submit(&pool, quick, "count").unwrap().recv().unwrap();
         assert_eq!(reason(result), "1");
     }
     assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
@@ -557,6 +560,47 @@ fn slow_deployments_together_never_take_the_last_thread() {
     for answer in loops {
         assert_eq!(answer.recv().unwrap().outcome, Err(Failure::Overrun { deadline_ms: 500 }));
     }
+}
+
+#[test]
+fn a_first_call_alone_makes_no_deployment_slow() {
+    let installed = install("{}").unwrap();
+    let package = Package { deadline: Duration::from_millis(20), ..package(&installed, "cold") };
+    let deployment = RUNTIME.load(package).unwrap();
+    let ask = |body: &str| drop(deployment.call(&request(body), &nothing()));
+    ask("loop");
+    assert_eq!(deployment.typical(), None);
+    ask("count");
+    assert!(
+        deployment.typical().is_some_and(|typical| typical < Duration::from_millis(5)),
+        "{:?}",
+        deployment.typical()
+    );
+    ask("loop");
+    ask("loop");
+    assert!(
+        deployment.typical().is_some_and(|typical| typical > Duration::from_millis(2)),
+        "{:?}",
+        deployment.typical()
+    );
+}
+
+#[test]
+fn deployments_that_nobody_has_called_yet_never_take_the_last_thread_of_quick_ones() {
+    let installed = install("{}").unwrap();
+    let fresh = ["one", "two", "three", "four"].map(|name| {
+        let package = Package { deadline: Duration::from_secs(2), ..package(&installed, name) };
+        RUNTIME.load(package).unwrap()
+    });
+    assert_eq!(reason(PLAIN.call(&request("count"), &nothing())), "1");
+    let pool = Pool::new(two(), 100).unwrap();
+    let loops: Vec<_> = fresh.iter().map(|deployment| submit(&pool, deployment, "loop").unwrap()).collect();
+    let began = Instant::now();
+    for _ in 0..50 {
+        assert_eq!(reason(submit(&pool, &PLAIN, "count").unwrap().recv().unwrap()), "1");
+    }
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    assert!(loops.iter().all(|answer| answer.try_recv().is_err()));
 }
 
 #[test]
@@ -594,9 +638,9 @@ fn a_quick_deployment_stays_quick_where_others_keep_the_processors_busy() {
         }
         let calls = scope.spawn(|| {
             lower_priority(REPLAYING);
-            let calls = (0..1000).map(|_| {
+            let calls = (0..1000).filter_map(|_| {
                 assert_eq!(reason(deployment.call(&request("count"), &nothing())), "1");
-                deployment.typical().unwrap()
+                deployment.typical()
             });
             calls.max().unwrap()
         });

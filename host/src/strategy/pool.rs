@@ -1,9 +1,12 @@
 //! The threads that strategies run on: few, of low priority, and shared fairly between deployments.
 //!
 //! Each deployment has a queue of its own; threads take from the queues in turn. Deployments whose calls take long have
-//! threads of their own, of a still lower priority, so that slow strategies delay only each other: neither a thread nor a
-//! core that a quick one waits for is theirs. How long a deployment's calls take its last ones show. The queues together
-//! are bounded.
+//! threads of their own, of a still lower priority, so that slow strategies delay only each other. How long a deployment's
+//! calls take its last ones show; who has not been called yet gets no thread of the quick ones but where another of them is
+//! free. The queues together are bounded.
+//!
+//! Invariant: how slow a deployment of a pool is changes only by calls on the pool's threads, which look for whom a change
+//! has given work.
 //!
 //! Cheap under load: a thread that is done takes the next call without sleeping, and a submission wakes somebody only
 //! where somebody sleeps.
@@ -278,7 +281,9 @@ impl State {
         }
         self.running.push(id);
         self.waiting -= 1;
-        let more = self.turns.iter().skip(turn).any(|id| self.may_run(*id, crew));
+        // Looked for only where somebody could be woken for it.
+        let sleeps = self.asleep.iter().any(|asleep| asleep.sleeping > asleep.called);
+        let more = sleeps && self.turns.iter().skip(turn).any(|id| self.may_run(*id, crew));
         Some((job, more))
     }
 
@@ -294,13 +299,16 @@ impl State {
     }
 
     /// Whether the next call of a deployment is for this crew. How slow one is, its first call shows. The quick ones'
-    /// threads make it where those of the slow ones are all busy, which may be for long.
+    /// threads make it where those of the slow ones are all busy, which may be for long, but never with their last one.
     fn may_run(&self, id: u64, crew: Crew) -> bool {
         let Some(job) = self.queues.get(&id).and_then(VecDeque::front) else { return false };
         match (job.deployment.typical(), crew) {
             (Some(typical), Crew::Quick) => typical < SLOW,
             (Some(typical), Crew::Slow) => typical >= SLOW,
-            (None, Crew::Quick) => self.asleep[Crew::Slow as usize].sleeping == 0 && !self.running.contains(&id),
+            (None, Crew::Quick) => {
+                let [quick, slow] = &self.asleep;
+                quick.sleeping > 0 && slow.sleeping == 0 && !self.running.contains(&id)
+            }
             (None, Crew::Slow) => true,
         }
     }

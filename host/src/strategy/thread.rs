@@ -10,7 +10,7 @@ use std::time::Duration;
 pub(super) const CALLING: i32 = 5;
 
 /// The same for slow ones.
-pub(super) const CALLING_SLOW: i32 = 12;
+pub(super) const CALLING_SLOW: i32 = 10;
 
 /// How much nicer than the rest a thread is that compiles strategies.
 pub(super) const COMPILING: i32 = 15;
@@ -18,32 +18,30 @@ pub(super) const COMPILING: i32 = 15;
 /// How much nicer than the rest a thread is that makes recorded decisions again.
 pub const REPLAYING: i32 = 19;
 
-/// Longest turn of such a thread while another waits for its core. By default it is as long as that of every thread, 1.4 ms
-/// on 2 cores and 2.8 ms on 8, and what is woken meanwhile, such as the thread that commits, waits for its end whatever its
-/// priority is. 100 µs is the shortest that Linux takes.
+/// Turn of such a thread while another waits for its core. By default it is as long as that of every thread, 1.4 ms on 2
+/// cores and 2.8 ms on 8, and what is woken meanwhile, such as the thread that commits, waits for its end whatever its
+/// priority is. A thread with short turns is also let in sooner when it wakes, as far as its share allows. 100 µs is the
+/// shortest that Linux takes.
 const TURN: Duration = Duration::from_micros(100);
 
 /// Lowers the priority of the calling thread, for good, and shortens its turns. Where the system refuses, the thread goes on
 /// as it was.
 pub fn lower_priority(nice: i32) {
-    // SAFETY: `setpriority` takes plain numbers and touches no memory of ours. On Linux, "process 0" is the calling
-    // thread alone.
-    let refused = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, nice) } != 0;
-    if refused {
-        tracing::debug!(nice, error = %std::io::Error::last_os_error(), "the thread keeps its priority");
-    }
+    // SAFETY: `getpriority` takes plain numbers. On Linux, "process 0" is the calling thread alone.
+    let standing = unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) };
     // SAFETY: all of it is plain numbers, for which zero is a value.
     let mut wanted: libc::sched_attr = unsafe { std::mem::zeroed() };
     wanted.size = u32::try_from(size_of::<libc::sched_attr>()).unwrap_or(u32::MAX);
-    wanted.sched_flags = libc::SCHED_FLAG_KEEP_POLICY as u64;
-    wanted.sched_nice = nice;
+    wanted.sched_flags = u64::try_from(libc::SCHED_FLAG_KEEP_POLICY).unwrap_or_default();
+    // A server that was started with a still lower priority keeps that: none may raise its own.
+    wanted.sched_nice = nice.max(standing);
     // Taken for the length of a turn from Linux 6.12 on, and for nothing before (sched_setattr(2)).
     wanted.sched_runtime = u64::try_from(TURN.as_nanos()).unwrap_or(u64::MAX);
     // SAFETY: the pointer is to a live `sched_attr` of this frame that says its own size; the call reads it and nothing
     // else. "Process 0" is the calling thread, and there are no flags.
     let refused = unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const wanted, 0) } != 0;
     if refused {
-        tracing::debug!(error = %std::io::Error::last_os_error(), "the thread keeps the length of its turns");
+        tracing::debug!(nice, error = %std::io::Error::last_os_error(), "the thread keeps its priority and its turns");
     }
 }
 
@@ -93,6 +91,18 @@ pub(super) fn page_faults() -> u64 {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn a_thread_that_lowers_its_priority_has_it_and_never_raises_it() {
+        let nice = |wanted: i32| {
+            super::lower_priority(wanted);
+            // SAFETY: plain numbers.
+            unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) }
+        };
+        let standing = nice(0);
+        assert_eq!(nice(standing.max(7)), standing.max(7));
+        assert_eq!(nice(3), standing.max(7));
+    }
+
     #[test]
     fn processor_time_goes_forward_while_the_thread_works() {
         let before = super::processor_time();

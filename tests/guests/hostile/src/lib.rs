@@ -101,6 +101,7 @@ impl Guest for Hostile {
             "loop" => forever(),
             "memory" => allocate(),
             "recurse" => reason = recurse(1).to_string(),
+            "stack" => reason = stack(1).to_string(),
             "outcome" => outcome = "nowhere",
             "reason" => reason = "x".repeat(n),
             "actions" => actions = (0..n).map(|_| Action::SetPriority(1)).collect(),
@@ -242,6 +243,12 @@ fn allocate() {
 }
 
 #[allow(unconditional_recursion, reason = "that is the point")]
+/// Fills the stack that the compiler keeps in linear memory before the one of calls.
+fn stack(n: u64) -> u64 {
+    let block = black_box([n; 256]);
+    black_box(stack(black_box(n) + 1)) + block[255]
+}
+
 fn recurse(n: u64) -> u64 {
     black_box(recurse(black_box(n) + 1)) + 1
 }
