@@ -1,5 +1,7 @@
 //! Why a call ended without an answer, in words that help the author of the strategy.
 
+use std::collections::BTreeMap;
+
 use signalbox_engine::Failure;
 use wasmtime::{Error, FrameInfo, PoolConcurrencyLimitError, Trap, WasmBacktrace};
 
@@ -12,6 +14,9 @@ const FRAMES_MAX: usize = 6;
 
 /// Bytes of a message.
 const MESSAGE_BYTES_MAX: usize = 2 * 1024;
+
+/// Frames of one function that tell of a recursion without an end. Wasmtime takes down 20 in all.
+const DEEP: usize = 15;
 
 /// What the error of a call means for whoever made it.
 pub(super) fn failure(error: &Error, sandbox: &Sandbox) -> Failure {
@@ -31,6 +36,10 @@ pub(super) fn failure(error: &Error, sandbox: &Sandbox) -> Failure {
     let why = match (error.downcast_ref::<Trap>(), limit) {
         (Some(Trap::StackOverflow), _) => "it calls itself too deep: the call stack is full".into(),
         (Some(_), Some(limit)) => limit,
+        // A compiler's own stack lies in linear memory, below everything else, and ends there.
+        (Some(trap @ Trap::MemoryOutOfBounds), None) if backtrace.is_some_and(is_deep) => {
+            format!("{trap}; it calls itself too deep: its stack is full")
+        }
         (Some(Trap::UnreachableCodeReached), None) => panicked(sandbox),
         (Some(trap), None) => trap.to_string(),
         (None, _) if crosses_too_much(error) => {
@@ -64,6 +73,15 @@ pub(super) fn instantiation(error: &Error, sandbox: &Sandbox) -> Failure {
 /// Whether all sandboxes are taken, or their memories or tables.
 pub(super) fn no_sandbox(error: &Error) -> bool {
     error.is::<PoolConcurrencyLimitError>()
+}
+
+/// Whether most of what was called is one function.
+fn is_deep(backtrace: &WasmBacktrace) -> bool {
+    let mut calls = BTreeMap::new();
+    for frame in backtrace.frames() {
+        *calls.entry(frame.func_index()).or_insert(0) += 1;
+    }
+    calls.values().any(|calls| *calls >= DEEP)
 }
 
 /// Whether Wasmtime stopped copying out of the sandbox. Its own error for it has no type that is public.
