@@ -146,6 +146,46 @@ fn a_case_that_differs_shows_how_fails_and_can_be_updated() {
 }
 
 #[test]
+fn a_case_says_what_its_deployment_may_use() {
+    let (_folder, path) = copying("c");
+    let cases = Path::new(&path).join("cases");
+    let case: Value =
+        serde_json::from_str(&std::fs::read_to_string(cases.join("a-vip-goes-first.json")).unwrap()).unwrap();
+    let write = |name: &str, grants: Value, expect: Value| {
+        let mut case = case.clone();
+        (case["name"], case["grants"], case["expect"]) = (json!(name), grants, expect);
+        std::fs::write(cases.join(name).with_extension("json"), case.to_string()).unwrap();
+    };
+    write("granted", json!({"imports": ["*"], "tables": ["vips"]}), case["expect"].clone());
+    write("ungranted", json!({"imports": ["*"], "tables": ["others"]}), json!({"failure": {"refused": "?"}}));
+    write("unimportable", json!({"tables": ["vips"]}), json!({"configure-error": "imports"}));
+    let output = signalbox(&["strategy", "test", &path]);
+    let said = err(&output);
+    assert!(said.contains("✓ granted") && said.contains("✓ unimportable"), "{said}");
+    assert!(said.contains("✗ ungranted") && said.contains("refused") && said.contains("table vips"), "{said}");
+
+    let file = cases.join("a-vip-goes-first.json");
+    let run = |grant: &str| {
+        let request = file.to_str().unwrap();
+        let grants = ["--grant-import", "*", "--grant-table", grant];
+        signalbox(&[&["strategy", "run", &built("c"), "--request", request][..], &grants].concat())
+    };
+    assert!(run("vips").status.success(), "{}", err(&run("vips")));
+    assert!(err(&run("others")).contains("[refused]"), "{}", err(&run("others")));
+}
+
+#[test]
+fn the_files_in_assets_are_handed_over_by_their_names() {
+    let (_folder, path) = copying("c");
+    std::fs::create_dir(Path::new(&path).join("assets")).unwrap();
+    std::fs::write(Path::new(&path).join("assets/.hidden"), "").unwrap();
+    assert!(signalbox(&["strategy", "test", &path]).status.success());
+    std::fs::write(Path::new(&path).join("assets/model"), "weights").unwrap();
+    let output = signalbox(&["strategy", "test", &path]);
+    assert!(err(&output).contains("[asset-unknown]") && err(&output).contains("`model`"), "{}", err(&output));
+}
+
+#[test]
 fn a_call_tells_its_decision_log_time_memory_and_instructions() {
     let case = starters().join("cases/a-full-desk-turns-others-away.json");
     let request = ["strategy", "run", &built("c"), "--request", case.to_str().unwrap()];

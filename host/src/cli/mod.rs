@@ -172,6 +172,20 @@ fn wait(work: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
 
 #[cfg(test)]
 mod tests {
+    /// Two arguments of one identifier, which fields of the same name in parts of a command have, get each other's values.
+    #[test]
+    fn no_command_has_two_arguments_of_one_identifier() {
+        fn check(command: &clap::Command) {
+            let mut seen = std::collections::BTreeSet::new();
+            for argument in command.get_arguments() {
+                let (name, id) = (command.get_name(), argument.get_id().as_str());
+                assert!(seen.insert(id.to_owned()), "`{id}` is there twice in `{name}`");
+            }
+            command.get_subcommands().for_each(check);
+        }
+        check(&super::command());
+    }
+
     #[test]
     fn every_verb_has_an_example() {
         let mut command = super::command();

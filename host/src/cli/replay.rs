@@ -23,7 +23,7 @@ Examples:
   signalbox replay --strategy screening-3 --against screening-4 --where 'interaction.media_type == \"email\"'
   signalbox replay --strategy screening-3 --against screening-3      # it still decides as it did, bit for bit
 
-Exit code 1 with --max-changed where more decisions change, 4 where the server could not finish it.")]
+Exit code 1 with --max-changed where more decisions change or none was made again, 4 where the server could not finish it.")]
 pub(super) struct Replay {
     #[command(flatten)]
     connection: Connection,
@@ -97,6 +97,9 @@ impl Replay {
         output.result(&report, shown)?;
         let Some(max_changed) = self.max_changed else { return Ok(()) };
         let count = |field: &str| report[field].as_u64().unwrap_or_default();
+        if count("replayed") == 0 {
+            return Err(nothing(&self.strategy));
+        }
         let changed = count("outcome_changed") + count("actions_changed") + count("failed");
         if changed * 100 > count("replayed") * u64::from(max_changed) {
             let what = format!("{changed} of {} decisions change, more than {max_changed} %", count("replayed"));
@@ -104,6 +107,12 @@ impl Replay {
         }
         Ok(())
     }
+}
+
+/// What was asked for is not shown: no decision changed, for there was none.
+fn nothing(strategy: &str) -> Error {
+    Error::new(format!("no decision of {strategy} was made again, so nothing is known of what would change"))
+        .fix("name a deployment that has decided, or a longer --since and a wider --where")
 }
 
 /// It ran, and there is no report.

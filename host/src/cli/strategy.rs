@@ -51,6 +51,8 @@ Examples:
   signalbox strategy rollback support/screen --message 'too many in urgent'
   signalbox strategy history support/screen
   signalbox strategy diff rules-7 rules-8
+  signalbox strategy unbind support/screen
+  signalbox strategy delete rules-7
   signalbox strategy list
   signalbox strategy logs rules-7
   signalbox strategy use rules-7
@@ -110,6 +112,17 @@ enum Command {
         #[arg(value_name = "WORKFLOW/ELEMENT", value_parser = element)]
         place: (String, String),
     },
+    /// Takes the binding of an element away: what comes there is parked.
+    Unbind {
+        /// The workflow and its strategy element.
+        #[arg(value_name = "WORKFLOW/ELEMENT", value_parser = element)]
+        place: (String, String),
+    },
+    /// Deletes a deployment that is bound nowhere. Its name is not used again, and its decisions stay.
+    Delete {
+        /// The deployment.
+        deployment: String,
+    },
     /// Shows in what two deployments differ: version, settings, assets, deadline, grants.
     Diff {
         /// One.
@@ -150,7 +163,7 @@ struct Bind {
     #[command(flatten)]
     canary: canary::Plan,
     /// Lets nobody new in before a replay of N decisions of those that serve, of which at most PERCENT % changed and none
-    /// failed. Left out: the gate that stands, if one does.
+    /// failed; who served here before, and was not rolled back, is not new. Left out: the gate that stands, if one does.
     #[arg(long, value_name = "N:PERCENT", value_parser = gate, conflicts_with = "no_gate")]
     gate: Option<(u64, u8)>,
     /// Takes the gate away.
@@ -164,9 +177,10 @@ struct Bind {
 /// `20000:2`
 fn gate(text: &str) -> Result<(u64, u8), String> {
     let parts = text.split_once(':').and_then(|(replayed, changed)| {
-        Some((replayed.parse().ok()?, changed.parse().ok().filter(|percent| *percent <= 100)?))
+        let replayed = replayed.parse().ok().filter(|replayed| *replayed > 0)?;
+        Some((replayed, changed.parse().ok().filter(|percent| *percent <= 100)?))
     });
-    parts.ok_or_else(|| "a gate is a number of decisions and a percentage, as 20000:2".to_owned())
+    parts.ok_or_else(|| "a gate is a number of decisions, 1 or more, and a percentage, as 20000:2".to_owned())
 }
 
 /// What happens when a call fails.
@@ -273,6 +287,16 @@ impl Strategy {
                 let path = ["workflows", &workflow, "elements", &element, "binding"];
                 let binding = self.connection.client()?.get(&path, &[]).await?;
                 output.result(&binding, history)
+            }
+            Command::Unbind { place: (workflow, element) } => {
+                let path = ["workflows", &workflow, "elements", &element, "binding"];
+                let gone = self.connection.client()?.send(Method::DELETE, &path, Body::Empty).await?;
+                output.result(&gone, |_| format!("nothing serves {workflow}/{element}"))
+            }
+            Command::Delete { deployment } => {
+                let path = ["deployments", &deployment];
+                let gone = self.connection.client()?.send(Method::DELETE, &path, Body::Empty).await?;
+                output.result(&gone, |_| format!("deleted {deployment}"))
             }
             Command::Diff { from, to } => {
                 let client = self.connection.client()?;
@@ -489,17 +513,37 @@ fn served(binding: &Value) -> String {
     shares.iter().map(one).chain(canary::beside(binding)).collect::<Vec<_>>().join(" ")
 }
 
-/// What serves now, and what served before, the newest first; below it why that serves now, where that is long.
+/// What serves now, and what served before, the newest first, each with what else it had and why it was put.
 fn history(binding: &Value) -> String {
     let earlier = binding["earlier"].as_array().into_iter().flatten().rev();
     let row = |binding: &Value| {
         let at = binding["put_at"].as_u64().map(ago).unwrap_or_default();
-        vec![served(binding), at, cell(binding, "put_by"), shortened(&cell(binding, "message"), 60)]
+        vec![served(binding), beside(binding), at, cell(binding, "put_by"), cell(binding, "message")]
     };
     let rows: Vec<_> = std::iter::once(binding).chain(earlier).map(row).collect();
-    let why = cell(binding, "message");
-    let in_full = if why.chars().count() > 60 { format!("\n\n{why}") } else { String::new() };
-    table(&["served by", "put", "by", "message"], &rows) + &in_full
+    table(&["served by", "with", "put", "by", "message"], &rows)
+}
+
+/// What a binding has beside those that serve, in a few words.
+fn beside(binding: &Value) -> String {
+    let mut parts = Vec::new();
+    let earlier_canary = binding["canary"].as_str().map(|canary| format!("canary {canary}"));
+    parts.extend(earlier_canary);
+    let shadows: Vec<_> = binding["shadows"].as_array().into_iter().flatten().map(text).collect();
+    if !shadows.is_empty() {
+        parts.push(format!("shadow {}", shadows.join(" ")));
+    }
+    parts.extend(binding["warm_calls"].as_u64().map(|calls| format!("{calls} warm calls")));
+    let retries = binding.pointer("/on_failure/retries").and_then(Value::as_u64).filter(|retries| *retries > 0);
+    parts.extend(retries.map(|retries| format!("{retries} retries")));
+    let outcome = binding.pointer("/on_failure/outcome").and_then(Value::as_str);
+    parts.extend(outcome.map(|outcome| format!("on failure {outcome}")));
+    parts.extend(
+        binding
+            .pointer("/gate/replayed_min")
+            .map(|min| format!("gate {min}:{}", cell(binding, "gate.changed_percent_max"))),
+    );
+    parts.join(", ")
 }
 
 /// Collects where two JSON values differ, as deep as they have the same shape.

@@ -216,7 +216,7 @@ impl Case {
 
 /// Whether a failure is one that the strategy says on purpose.
 fn is_said(failure: &Failure) -> bool {
-    matches!(failure, Failure::Unsuitable(_) | Failure::Missing(_) | Failure::Other(_))
+    matches!(failure, Failure::Unsuitable(_) | Failure::Missing(_) | Failure::Other(_) | Failure::Refused(_))
 }
 
 /// Lines with `-` are expected and missing, lines with `+` came.

@@ -8,8 +8,9 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::grants::GrantArgs;
+use super::local::read_within;
 use super::{OnFailure, With, asset, described, element, note_canary_ended, put_binding, standing};
-use crate::cli::client::{Body, Client, fits};
+use crate::cli::client::{Body, Client};
 use crate::cli::document::read_text;
 use crate::cli::error::Error;
 use crate::cli::output::{Output, bytes, cell};
@@ -192,12 +193,6 @@ pub(super) async fn upload_asset(client: &Client, file: &Path, output: &Output) 
         client.send_binary(&["assets"], "application/octet-stream", content, None)
     })
     .await
-}
-
-fn read_within(file: &Path, bytes_max: usize) -> Result<Vec<u8>, Error> {
-    let content = std::fs::read(file).map_err(|error| Error::file("read", file, &error))?;
-    fits(&file.display().to_string(), content.len(), bytes_max)?;
-    Ok(content)
 }
 
 async fn uploaded<F: Future<Output = Result<Value, Error>>>(

@@ -1,5 +1,6 @@
 //! Components on this machine, looked at in a sandbox of this process: no server is asked.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -7,7 +8,7 @@ use signalbox_engine::Manifest;
 
 use crate::cli::error::Error;
 use crate::cli::output::bytes;
-use crate::strategy::{Inspection, InstallError, Options, Runtime, Unfit, without_lines};
+use crate::strategy::{COMPONENT_BYTES_MAX, Inspection, InstallError, Options, Runtime, Unfit, without_lines};
 
 /// What the component in a file says of itself.
 pub(super) fn inspect(file: &Path) -> Result<Inspection, Error> {
@@ -23,7 +24,20 @@ pub(super) fn inspected(component: &[u8], file: &Path) -> Result<Inspection, Err
 
 /// The bytes of a component.
 pub(super) fn read(file: &Path) -> Result<Vec<u8>, Error> {
-    std::fs::read(file).map_err(|error| Error::file("read", file, &error))
+    read_within(file, COMPONENT_BYTES_MAX)
+}
+
+/// The bytes of a file, which is read no further than a server would take it.
+pub(super) fn read_within(file: &Path, bytes_max: usize) -> Result<Vec<u8>, Error> {
+    let unread = |error| Error::file("read", file, &error);
+    let mut content = Vec::new();
+    let opened = std::fs::File::open(file).map_err(unread)?;
+    opened.take(bytes_max as u64 + 1).read_to_end(&mut content).map_err(unread)?;
+    if content.len() > bytes_max {
+        let what = format!("{} has more than {bytes_max} bytes, and a server takes no more", file.display());
+        return Err(Error::new(what).code(Some("body-too-large".into())));
+    }
+    Ok(content)
 }
 
 /// The bytes of a component with files and lines, where the build left those beside it, and it is the same component.

@@ -11,11 +11,12 @@ use super::asset;
 use super::case::Case;
 use super::given::Given;
 use super::grants::GrantArgs;
+use super::local::read_within;
 use super::request::{Draft, plain_email};
 use super::trial::{Setup, Trial, Tried, undeployable};
 use crate::cli::document::{read_json, read_text};
 use crate::cli::error::Error;
-use crate::strategy::{Asset, Grants};
+use crate::strategy::{ASSET_BYTES_MAX, Asset, Grants};
 
 /// Files that say it.
 #[derive(Debug, Args)]
@@ -87,9 +88,9 @@ impl Read {
 }
 
 /// Reads assets.
-pub(super) fn assets(files: &[(String, PathBuf)]) -> Result<Vec<Asset>, Error> {
+pub(super) fn assets(files: &[(String, PathBuf)]) -> Result<Arc<[Asset]>, Error> {
     let read = |(name, file): &(String, PathBuf)| {
-        let content = std::fs::read(file).map_err(|error| Error::file("read", file, &error))?;
+        let content = read_within(file, ASSET_BYTES_MAX)?;
         Ok(Asset { name: name.clone(), content })
     };
     files.iter().map(read).collect()

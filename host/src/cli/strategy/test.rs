@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -138,9 +139,15 @@ pub(super) fn asset_files(directory: &Path) -> Result<Vec<(String, PathBuf)>, Er
     if !folder.is_dir() {
         return Ok(Vec::new());
     }
-    let entries = std::fs::read_dir(&folder).map_err(|error| Error::file("read", &folder, &error))?;
-    let files = entries.flatten().map(|entry| (entry.file_name().to_string_lossy().into_owned(), entry.path()));
-    let mut files: Vec<_> = files.filter(|(name, file)| !name.starts_with('.') && file.is_file()).collect();
+    let unread = |error| Error::file("read", &folder, &error);
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(&folder).map_err(unread)? {
+        let file = entry.map_err(unread)?.path();
+        let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        if !name.starts_with('.') && file.is_file() {
+            files.push((name, file));
+        }
+    }
     files.sort();
     Ok(files)
 }
@@ -150,7 +157,7 @@ struct Suite<'a> {
     trial: Trial,
     component: &'a [u8],
     file: &'a Path,
-    assets: Vec<Asset>,
+    assets: Arc<[Asset]>,
     deployed: BTreeMap<String, Result<Tried, String>>,
 }
 
@@ -161,10 +168,10 @@ impl Suite<'_> {
         let grants = case.grants();
         let key = serde_json::json!([settings, grants]).to_string();
         if !self.deployed.contains_key(&key) {
-            let setup = Setup { settings, assets: self.assets.clone(), grants };
+            let setup = Setup { settings, assets: Arc::clone(&self.assets), grants };
             let tried = match self.trial.deploy(self.component, &setup)? {
                 Ok(tried) => Ok(tried),
-                Err(error) if is_of_the_settings(&error) => Err(error.to_string()),
+                Err(error) if is_of_the_case(&error) => Err(error.to_string()),
                 Err(error) => return Err(undeployable(self.file, &error).at(case.file().display().to_string())),
             };
             self.deployed.insert(key.clone(), tried);
@@ -177,7 +184,7 @@ impl Suite<'_> {
                     let what = format!("{} has no request, and its settings are taken", case.file().display());
                     return Err(Error::new(what).fix("add a request, or settings that `configure` refuses"));
                 };
-                let grants: std::sync::Arc<dyn Grants> = std::sync::Arc::new(case.given());
+                let grants: Arc<dyn Grants> = Arc::new(case.given());
                 let result = tried.deployment.call(&request.request(), &grants);
                 Came::Called(result.outcome, result.record.log)
             }
@@ -195,9 +202,15 @@ impl Suite<'_> {
     }
 }
 
-/// Whether the settings are at fault, and not the component or this machine.
-fn is_of_the_settings(error: &InstallError) -> bool {
-    matches!(error, InstallError::SettingsSyntax(_) | InstallError::SettingsSchema { .. } | InstallError::Settings(_))
+/// Whether the case's settings or grants are at fault, and not the component or this machine.
+fn is_of_the_case(error: &InstallError) -> bool {
+    matches!(
+        error,
+        InstallError::SettingsSyntax(_)
+            | InstallError::SettingsSchema { .. }
+            | InstallError::Settings(_)
+            | InstallError::ImportBeyondGrants { .. }
+    )
 }
 
 fn shown(line: &Line, output: &Output) -> String {

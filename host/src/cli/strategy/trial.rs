@@ -37,7 +37,7 @@ pub(super) struct Setup {
     /// JSON.
     pub settings: String,
     /// Files that it takes.
-    pub assets: Vec<Asset>,
+    pub assets: Arc<[Asset]>,
     /// What it may use; none: everything.
     pub grants: Option<Arc<Scope>>,
 }
@@ -72,15 +72,15 @@ impl Trial {
     }
 
     fn load(&self, installed: &Installed, image: &[u8], setup: &Setup) -> Result<Arc<Deployment>, Error> {
-        let Setup { settings, assets, grants } = setup.clone();
+        let configuration = || (setup.settings.clone(), setup.assets.to_vec());
         let package = Package {
             name: Name::new("trial").map_err(|error| Error::new("no name").because(&error))?,
             manifest: installed.manifest.clone(),
             image,
             component: &installed.component,
-            configuration: (!installed.snapshotted).then_some((settings, assets)),
+            configuration: (!installed.snapshotted).then(configuration),
             deadline: DEADLINE,
-            scope: grants,
+            scope: setup.grants.clone(),
         };
         self.runtime.load(package).map_err(|error| Error::new("it cannot be loaded").because(&error))
     }

@@ -28,7 +28,8 @@ Examples:
   signalbox strategy watch triage --bind support/screen
   signalbox strategy watch triage --bind support/screen --settings rules.json
 
-Files in assets/ go with it, each by its name. Each deployment gets a fresh name, and the next call goes to it. A build or a case that fails leaves alone what serves.")]
+Files in assets/ go with it, each by its name. Each deployment gets a fresh name, and the next call goes to it. A build or a
+case that fails leaves alone what serves.")]
 pub(super) struct Watch {
     /// Folder of the project.
     #[arg(default_value = ".")]
