@@ -2,10 +2,13 @@
 //! names the deployment that made it, which is one that the binding allowed at that moment.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use signalbox_tests::{Client, Server, put_one_strategy, strategy_file};
 
@@ -238,4 +241,50 @@ async fn a_split_gives_each_its_share_and_an_interaction_stays_with_its_own() ->
     assert_eq!(retried, CALLS / 400, "those that failed were asked again");
     println!("{some} of {CALLS} went to the one with a fifth of the weight");
     Ok(())
+}
+
+/// Files of compiled strategies.
+fn images(store: &Path) -> Result<usize> {
+    let files = std::fs::read_dir(store.join("images"))?.collect::<Result<Vec<_>, _>>()?;
+    Ok(files.iter().filter(|file| file.path().extension().is_some_and(|extension| extension == "cwasm")).count())
+}
+
+#[tokio::test]
+async fn a_deleted_deployment_leaves_no_file_behind_and_harms_no_other_of_the_same_code() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let store = directory.path().join("store");
+    let server = Server::start(&store)?;
+    let client = server.client();
+    let rule = |word: &str| json!({"rules": [{"name": word, "outcome": "marked", "when": {"words": [word]}}]});
+    // Two of the same code and settings, and one of other settings that nobody calls.
+    for (name, word) in [("one", "order"), ("same", "order"), ("uncalled", "card")] {
+        client.deploy(name, &strategy_file("screening")?, &rule(word), &[]).await?;
+    }
+    put_one_strategy(&client, "w", "one").await?;
+    put_one_strategy(&client, "same", "same").await?;
+    let ask = async |workflow: &str| {
+        let id = client.submit(&json!({"workflow": workflow, "media_type": "chat", "body": "my order?"})).await?;
+        client.until_decided(1200).await?;
+        anyhow::Ok(client.get(&format!("/interactions/{id}/decisions")).await?["items"][0]["outcome"].clone())
+    };
+    let delete = async |path: &str| client.send(client.request(Method::DELETE, path)).await.map(|(status, _)| status);
+    assert_eq!((ask("w").await?, ask("same").await?), (json!("marked"), json!("marked")));
+    assert_eq!(images(&store)?, 1);
+
+    client.bind("w", "ask", "same").await?;
+    for name in ["one", "uncalled"] {
+        assert_eq!(delete(&format!("/deployments/{name}")).await?, StatusCode::NO_CONTENT);
+    }
+    assert_eq!((ask("w").await?, images(&store)?), (json!("marked"), 1));
+    for workflow in ["w", "same"] {
+        assert_eq!(delete(&format!("/workflows/{workflow}/elements/ask/binding")).await?, StatusCode::NO_CONTENT);
+    }
+    assert_eq!(delete("/deployments/same").await?, StatusCode::NO_CONTENT);
+    for _ in 0..500 {
+        if images(&store)? == 0 {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    bail!("the image of a deployment that is gone is still there")
 }

@@ -1,7 +1,7 @@
 //! What hostile strategies cost good ones: the p99 of good calls beside each kind of them against the p99 just before, when
 //! it was quiet, and the memory before and after all of them.
 //!
-//! A call's time is from the submit until a client that looks again and again finds it decided.
+//! A call's time is from when its submit is due until a client that looks again and again finds it decided.
 //! `SIGNALBOX_ROUNDS` makes the rounds fewer or more than 9, `SIGNALBOX_KINDS=slow,log` the kinds fewer.
 
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use serde_json::json;
-use signalbox_tests::{Client, Paced, Report, Server, put_one_strategy, screening, strategy_file};
+use signalbox_tests::{Client, Paced, Report, Server, screening, strategy_file};
 
 /// Short: a disk that stalls now and then would spoil every round that is long.
 const TIME: Duration = Duration::from_secs(1);
@@ -41,13 +41,7 @@ async fn run() -> Result<()> {
     let server = Server::start(&directory.path().join("store"))?;
     let client = server.client();
     client.deploy("good", &strategy_file("screening")?, &screening(), &[]).await?;
-    // What it decides ends there: what waited in a queue would be more memory each round.
-    let workflow = json!({"name": "good",
-        "elements": [{"id": "start", "kind": "start"}, {"id": "ask", "kind": "strategy"}, {"id": "done", "kind": "end"}],
-        "connectors": [{"from": "start", "outcome": "next", "to": "ask"},
-                       {"from": "ask", "outcome": "default", "to": "done"}]});
-    client.put("/workflows/good", &workflow).await?;
-    client.bind("good", "ask", "good").await?;
+    put_ending(&client, "good", "good").await?;
     let body = json!({"workflow": "good", "media_type": "chat", "body": "Where is my order?"}).to_string();
     let good = Paced::new(&server, [body]);
     let kinds = [
@@ -65,7 +59,7 @@ async fn run() -> Result<()> {
         let deadline_ms = if let Beside::Bodies(_, deadline_ms) = beside { deadline_ms } else { 50 };
         let strategy = client.upload("/strategies", "application/wasm", &strategy_file("hostile")?).await?;
         client.post("/deployments", &json!({"name": name, "strategy": strategy, "deadline_ms": deadline_ms})).await?;
-        put_one_strategy(&client, name, name).await?;
+        put_ending(&client, name, name).await?;
     }
     // Loads what serves, and lets the store and the pool come to their size.
     p99(&good).await?;
@@ -102,6 +96,17 @@ async fn run() -> Result<()> {
     report.figure("resident memory before", megabytes(before), "MB");
     report.figure("resident memory after", megabytes(after), "MB");
     report.write()
+}
+
+/// Puts a workflow of one strategy, whose interactions end with it: what waited would be more memory with each round.
+async fn put_ending(client: &Client, name: &str, deployment: &str) -> Result<()> {
+    let workflow = json!({"name": name,
+        "elements": [{"id": "start", "kind": "start"}, {"id": "ask", "kind": "strategy"}, {"id": "done", "kind": "end"}],
+        "connectors": [{"from": "start", "outcome": "next", "to": "ask"},
+                       {"from": "ask", "outcome": "default", "to": "done"}]});
+    client.put(&format!("/workflows/{name}"), &workflow).await?;
+    client.bind(name, "ask", deployment).await?;
+    Ok(())
 }
 
 /// Does harm until it is told to stop.

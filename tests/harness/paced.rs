@@ -8,6 +8,9 @@ use serde_json::Value;
 use crate::load::{Connection, Latencies, address_of, get_bytes, post_bytes};
 use crate::server::Server;
 
+/// Longer than any strategy may take.
+const DECIDED_TIMEOUT: Duration = Duration::from_secs(60);
+
 const PATH: &str = "/v1/accounts/main/interactions";
 
 /// Requests that are sent one after the other, from the first again after the last.
@@ -35,11 +38,11 @@ impl Paced {
     /// # Errors
     /// Where an answer is not 201.
     pub async fn run(&self, connections: usize, count: usize) -> Result<()> {
-        self.send(connections, move |n| (n < count).then_some(Duration::ZERO), usize::MAX).await.map(drop)
+        self.send(connections, move |n| (n < count).then_some(Duration::ZERO), None).await.map(drop)
     }
 
-    /// Sends so many a second for a while. Gives how long the first strategy took with one of so many of them, from the
-    /// submit until a client that looks again and again finds it decided.
+    /// Sends so many a second for a while. Gives how long the first strategy took with one of so many of them, from when the
+    /// submit was due until a client that looks again and again finds it decided.
     ///
     /// # Errors
     /// Where an answer is not 201, or a decision was none.
@@ -52,14 +55,14 @@ impl Paced {
     ) -> Result<Latencies> {
         #[expect(clippy::cast_precision_loss, reason = "some thousands")]
         let due = move |n: usize| Duration::from_secs_f64(n as f64 / per_second);
-        self.send(connections, move |n| Some(due(n)).filter(|due| *due < time), one_of).await
+        self.send(connections, move |n| Some(due(n)).filter(|due| *due < time), Some(one_of)).await
     }
 
     async fn send(
         &self,
         connections: usize,
         due: impl Fn(usize) -> Option<Duration> + Clone + Send + 'static,
-        one_of: usize,
+        one_of: Option<usize>,
     ) -> Result<Latencies> {
         let began = Instant::now();
         let mut tasks = Vec::new();
@@ -71,12 +74,11 @@ impl Paced {
                 for (nth, n) in (first..).step_by(connections).enumerate() {
                     let Some(due) = due(n) else { break };
                     tokio::time::sleep_until((began + due).into()).await;
-                    let sent = Instant::now();
                     let status = connection.exchange(&paced.requests[n % paced.requests.len()]).await?;
                     ensure!(status == 201, "an answer was {status}: {}", String::from_utf8_lossy(connection.body()));
-                    if (first + nth) % one_of == 0 {
-                        paced.until_decided(&mut connection).await?;
-                        latencies.add(sent.elapsed());
+                    if one_of.is_some_and(|one_of| (first + nth) % one_of == 0) {
+                        tokio::time::timeout(DECIDED_TIMEOUT, paced.until_decided(&mut connection)).await??;
+                        latencies.add((began + due).elapsed());
                     }
                 }
                 anyhow::Ok(latencies)
