@@ -325,28 +325,33 @@ impl Binding {
         }
         if let Some(standing) = standing {
             // What stood before a canary is what there is to go back to, where that has only been put beside it.
-            self.told(standing, standing.canary.is_some() && standing.is_as_before());
+            let is_past = standing.canary.is_some() && standing.is_as_before();
+            self.tell(EarlierBinding { is_past, ..standing.as_earlier() });
         }
         self
     }
 
+    fn as_earlier(&self) -> EarlierBinding {
+        EarlierBinding {
+            shares: self.shares.clone(),
+            on_failure: self.on_failure.clone(),
+            shadows: self.shadows.clone(),
+            warm_calls: self.warm_calls,
+            canary: self.canary.as_ref().map(|canary| canary.deployment.clone()),
+            is_past: false,
+            message: self.message.clone(),
+            put_by: self.put_by.clone(),
+            put_at: self.put_at,
+        }
+    }
+
     /// Adds what stood to what is told of. The oldest goes where there is no room, first of those that are past.
-    fn told(&mut self, standing: &Self, is_past: bool) {
-        self.earlier.push(EarlierBinding {
-            shares: standing.shares.clone(),
-            on_failure: standing.on_failure.clone(),
-            shadows: standing.shadows.clone(),
-            warm_calls: standing.warm_calls,
-            canary: standing.canary.as_ref().map(|canary| canary.deployment.clone()),
-            is_past,
-            message: standing.message.clone(),
-            put_by: standing.put_by.clone(),
-            put_at: standing.put_at,
-        });
-        if self.earlier.len() > limits::EARLIER_BINDINGS_MAX {
+    fn tell(&mut self, stood: EarlierBinding) {
+        if self.earlier.len() >= limits::EARLIER_BINDINGS_MAX {
             let oldest = self.earlier.iter().position(|earlier| earlier.is_past).unwrap_or(0);
             self.earlier.remove(oldest);
         }
+        self.earlier.push(stood);
     }
 
     /// Where a canary runs, the same without it. Otherwise what stood before, put again; none where nothing did. Done again
@@ -357,6 +362,8 @@ impl Binding {
             return Some(self.without_canary(message, by, at));
         }
         let mut back = self.clone();
+        // To what is rolled back nobody wants to come back by rolling back further.
+        back.earlier.iter_mut().filter(|earlier| self.serves_as(earlier)).for_each(|earlier| earlier.is_past = true);
         let EarlierBinding { shares, on_failure, shadows, warm_calls, .. } = loop {
             let last = back.last_mut()?;
             last.is_past = true;
@@ -364,7 +371,7 @@ impl Binding {
                 break last.clone();
             }
         };
-        back.told(self, true);
+        back.tell(EarlierBinding { is_past: true, ..self.as_earlier() });
         (back.shares, back.on_failure, back.warm_calls) = (shares, on_failure, warm_calls);
         back.shadows = shadows.into_iter().filter(exists).collect();
         (back.message, back.put_by, back.put_at) = (message, by, at);
@@ -378,7 +385,7 @@ impl Binding {
         {
             last.is_past = true;
         }
-        ended.told(self, true);
+        ended.tell(EarlierBinding { is_past: true, ..self.as_earlier() });
         ended
     }
 
@@ -387,13 +394,15 @@ impl Binding {
         self.earlier.iter_mut().rev().find(|earlier| !earlier.is_past)
     }
 
-    /// Whether it serves as what stood before it, but for a canary.
+    /// Whether it serves as what there is to go back to, but for a canary.
     fn is_as_before(&self) -> bool {
-        let last = self.earlier.iter().rev().find(|earlier| !earlier.is_past);
-        last.is_some_and(|earlier| {
-            (&earlier.shares, &earlier.on_failure, &earlier.shadows, earlier.warm_calls)
-                == (&self.shares, &self.on_failure, &self.shadows, self.warm_calls)
-        })
+        let mut earlier = self.earlier.iter().rev().filter(|earlier| !earlier.is_past);
+        earlier.next().is_some_and(|last| self.serves_as(last))
+    }
+
+    fn serves_as(&self, earlier: &EarlierBinding) -> bool {
+        (&earlier.shares, &earlier.on_failure, &earlier.shadows, earlier.warm_calls)
+            == (&self.shares, &self.on_failure, &self.shadows, self.warm_calls)
     }
 
     /// Who answers the calls of an interaction. A call that is made again is never the canary's: what it could not do the

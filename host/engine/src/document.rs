@@ -180,7 +180,7 @@ pub struct EarlierBinding {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub canary: Option<Name>,
-    /// It is told of, and nothing to go back to: it was rolled back, or what came after it serves as it did.
+    /// It is told of, and nothing to go back to: it was rolled back or passed over, or what came after it serves as it did.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_past: bool,
     /// Why it was put.

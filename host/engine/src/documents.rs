@@ -300,10 +300,12 @@ fn check_gate(configuration: &Configuration, binding: &Binding) -> Result<(), Re
     if binding.gate.is_some_and(|gate| gate.changed_percent_max > 100) {
         return Err(invalid("gate.changed_percent_max", "0 to 100"));
     }
-    if binding.gate.is_some_and(|gate| gate.replayed_min == 0) {
+    let standing = configuration.binding(&binding.workflow, &binding.element);
+    let is_new = standing.is_none_or(|standing| standing.gate != binding.gate);
+    if is_new && binding.gate.is_some_and(|gate| gate.replayed_min == 0) {
         return Err(invalid("gate.replayed_min", "at least 1: of no decision nothing is known"));
     }
-    let Some(standing) = configuration.binding(&binding.workflow, &binding.element) else { return Ok(()) };
+    let Some(standing) = standing else { return Ok(()) };
     let Some(gate) = &standing.gate else { return Ok(()) };
     let served = |deployment: &Name| {
         let earlier = standing.earlier.iter().filter(|earlier| !earlier.is_past).flat_map(|earlier| &earlier.shares);

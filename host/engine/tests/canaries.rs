@@ -236,6 +236,18 @@ fn what_was_rolled_back_is_still_told_with_its_reason() {
 }
 
 #[test]
+fn what_was_rolled_back_does_not_come_back_by_rolling_back_further() {
+    let mut world = world();
+    let plain = |deployment: &str| json!({"workflow": "support", "element": "screen", "shares": [{"deployment": deployment, "weight": 1}]});
+    for (at, deployment) in [(1, "new"), (2, "old"), (3, "new")] {
+        put(&mut world, plain(deployment), at).unwrap();
+    }
+    roll_back(&mut world, None, 4).unwrap();
+    assert_eq!(shares(&standing(&world).unwrap()), ["old"]);
+    assert_eq!(roll_back(&mut world, None, 5).unwrap_err().code(), "binding-has-no-past");
+}
+
+#[test]
 fn what_is_told_of_a_binding_is_bounded_and_keeps_what_there_is_to_go_back_to() {
     let mut world = world();
     put(

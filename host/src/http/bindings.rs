@@ -118,8 +118,8 @@ struct Rollback {
     message: Option<String>,
 }
 
-/// Ends a canary, where one runs: the shares serve all again. Otherwise puts what stood before again, and takes it off the
-/// list of what was earlier: done twice it goes two back.
+/// Ends a canary, where one runs: the shares serve all again. Otherwise puts what stood before again: done twice it goes two
+/// back. What was rolled back is still told of.
 #[utoipa::path(
     post,
     path = "/v1/accounts/{account}/workflows/{workflow}/elements/{element}/binding/rollback",
