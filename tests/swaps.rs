@@ -256,12 +256,13 @@ async fn a_deleted_deployment_leaves_no_file_behind_and_harms_no_other_of_the_sa
     let server = Server::start(&store)?;
     let client = server.client();
     let rule = |word: &str| json!({"rules": [{"name": word, "outcome": "marked", "when": {"words": [word]}}]});
-    // Two of the same code and settings, and one of other settings that nobody calls.
-    for (name, word) in [("one", "order"), ("same", "order"), ("uncalled", "card")] {
+    // Two of the same code and settings, and one of other settings.
+    for (name, word) in [("one", "order"), ("same", "order"), ("other", "card")] {
         client.deploy(name, &strategy_file("screening")?, &rule(word), &[]).await?;
     }
     put_one_strategy(&client, "w", "one").await?;
     put_one_strategy(&client, "same", "same").await?;
+    put_one_strategy(&client, "other", "other").await?;
     let ask = async |workflow: &str| {
         let id = client.submit(&json!({"workflow": workflow, "media_type": "chat", "body": "my order?"})).await?;
         client.until_decided(1200).await?;
@@ -269,22 +270,28 @@ async fn a_deleted_deployment_leaves_no_file_behind_and_harms_no_other_of_the_sa
     };
     let delete = async |path: &str| client.send(client.request(Method::DELETE, path)).await.map(|(status, _)| status);
     assert_eq!((ask("w").await?, ask("same").await?), (json!("marked"), json!("marked")));
-    assert_eq!(images(&store)?, 1);
+    ask("other").await?;
+    assert_eq!(images(&store)?, 2);
 
     client.bind("w", "ask", "same").await?;
-    for name in ["one", "uncalled"] {
-        assert_eq!(delete(&format!("/deployments/{name}")).await?, StatusCode::NO_CONTENT);
-    }
-    assert_eq!((ask("w").await?, images(&store)?), (json!("marked"), 1));
-    for workflow in ["w", "same"] {
+    assert_eq!(delete("/deployments/one").await?, StatusCode::NO_CONTENT);
+    client.bind("other", "ask", "same").await?;
+    assert_eq!(delete("/deployments/other").await?, StatusCode::NO_CONTENT);
+    until_images(&store, 1).await?;
+    assert_eq!((ask("w").await?, ask("other").await?), (json!("marked"), json!("marked")));
+    for workflow in ["w", "same", "other"] {
         assert_eq!(delete(&format!("/workflows/{workflow}/elements/ask/binding")).await?, StatusCode::NO_CONTENT);
     }
     assert_eq!(delete("/deployments/same").await?, StatusCode::NO_CONTENT);
+    until_images(&store, 0).await
+}
+
+async fn until_images(store: &Path, wanted: usize) -> Result<()> {
     for _ in 0..500 {
-        if images(&store)? == 0 {
+        if images(store)? == wanted {
             return Ok(());
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    bail!("the image of a deployment that is gone is still there")
+    bail!("there are {} images, and should be {wanted}", images(store)?)
 }

@@ -1,8 +1,8 @@
 //! 500 deployments, each bound to a workflow of its own, and 1,000 calls a second spread over them, beside as many calls a
 //! second of one of them; then a restart with all of them.
 //!
-//! A call's time is from when its submit is due until a client that looks again and again finds it decided. `SIGNALBOX_DEPLOYMENTS` makes
-//! them fewer.
+//! A call's time is from when its submit is due until a client that looks again and again finds it decided.
+//! `SIGNALBOX_DEPLOYMENTS` makes them fewer.
 
 use std::path::Path;
 use std::time::{Duration, Instant};

@@ -518,14 +518,15 @@ fn history(binding: &Value) -> String {
     let earlier = binding["earlier"].as_array().into_iter().flatten().rev();
     let row = |binding: &Value| {
         let at = binding["put_at"].as_u64().map(ago).unwrap_or_default();
-        vec![served(binding), beside(binding), at, cell(binding, "put_by"), cell(binding, "message")]
+        let message = shortened(&cell(binding, "message"), usize::MAX);
+        vec![served(binding), extras(binding), at, cell(binding, "put_by"), message]
     };
     let rows: Vec<_> = std::iter::once(binding).chain(earlier).map(row).collect();
     table(&["served by", "with", "put", "by", "message"], &rows)
 }
 
 /// What a binding has beside those that serve, in a few words.
-fn beside(binding: &Value) -> String {
+fn extras(binding: &Value) -> String {
     let mut parts = Vec::new();
     let earlier_canary = binding["canary"].as_str().map(|canary| format!("canary {canary}"));
     parts.extend(earlier_canary);

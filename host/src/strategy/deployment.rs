@@ -10,6 +10,7 @@ use signalbox_engine::{Manifest, Name, Scope};
 use wasmtime::component::Component;
 
 use super::bindings::StrategyPre;
+use super::call::nanoseconds;
 use super::error::InstallError;
 use super::manifest::Asset;
 use super::pool::SLOW;
@@ -22,7 +23,7 @@ pub const DEADLINE: Duration = Duration::from_millis(50);
 /// Most time that a deployment may give its calls.
 pub const DEADLINE_MAX: Duration = Duration::from_secs(5);
 
-/// Marks the time of a first call. No call takes 292 years.
+/// Marks the time of a first call that was slow. No call takes 292 years.
 const FIRST: u64 = 1 << 63;
 
 /// What a deployment is loaded from: an [`Installed`](super::Installed) strategy as the store kept it.
@@ -71,7 +72,7 @@ pub struct Deployment {
     pub(super) idle: Weak<idle::Idle>,
     recompiled: Option<Vec<u8>>,
     /// How long its calls keep a processor, in nanoseconds; 0 until the first has ended. The pool goes by it.
-    /// With [`FIRST`] while that is of one call alone; 0 of none.
+    /// With [`FIRST`] while that is of one slow call alone; 0 of none.
     typical_ns: AtomicU64,
 }
 
@@ -145,24 +146,24 @@ impl Deployment {
         self.recompiled.as_deref()
     }
 
-    /// How long its calls keep a processor of late; `None` until the first has ended. The first finds nothing at hand and
-    /// takes longer than any other: where it was slow, that is said only after the second.
+    /// How long its calls keep a processor of late; `None` until the first has ended. That one finds nothing at hand and takes
+    /// longer than any other: where it was slow, nothing is said before the second.
     #[must_use]
     pub fn typical(&self) -> Option<Duration> {
         let typical = self.typical_ns.load(Ordering::Relaxed);
-        let time = Duration::from_nanos(typical & !FIRST);
-        (typical != 0 && (typical & FIRST == 0 || time < SLOW)).then_some(time)
+        (typical != 0 && typical & FIRST == 0).then(|| Duration::from_nanos(typical))
     }
 
-    /// Counts a call that kept a processor so long: of the first two the quicker one, and then an eighth of the new, the rest
-    /// of the old.
+    /// Counts a call that kept a processor so long: an eighth of the new, the rest of the old. A slow first one is forgotten
+    /// where the second is quick.
     pub(super) fn took(&self, ns: u64) {
         let typical = self.typical_ns.load(Ordering::Relaxed);
-        let next = match typical & !FIRST {
-            0 => ns.max(1) | FIRST,
-            first if typical & FIRST != 0 => first.min(ns).max(1),
-            before => (before - before / 8 + ns / 8).max(1),
+        let next = match typical {
+            0 if ns >= nanoseconds(SLOW) => ns | FIRST,
+            0 => ns,
+            first if first & FIRST != 0 => ns.min(first & !FIRST),
+            before => before - before / 8 + ns / 8,
         };
-        self.typical_ns.store(next, Ordering::Relaxed);
+        self.typical_ns.store(next.max(1), Ordering::Relaxed);
     }
 }

@@ -127,7 +127,7 @@ impl Pool {
         }
         let id = state.push(job);
         // What nobody has called yet is for the slow ones' threads first, for nobody knows how long it takes.
-        let crew = [Crew::Slow, Crew::Quick].into_iter().find(|crew| state.may_run(id, *crew) && state.wakes(*crew));
+        let crew = [Crew::Slow, Crew::Quick].into_iter().find(|crew| state.is_for(id, *crew) && state.wakes(*crew));
         drop(state);
         if let Some(crew) = crew {
             self.shared.wake(crew);
@@ -196,7 +196,7 @@ impl Shared {
                 state.ended(id);
                 // What waits for it may be the other crew's from now on, which sleeps and has not been told.
                 let other = crew.other();
-                if state.may_run(id, other) && state.wakes(other) {
+                if state.is_for(id, other) && state.wakes(other) {
                     self.wake(other);
                 }
             } else if state.closed {
@@ -283,7 +283,7 @@ impl State {
         self.waiting -= 1;
         // Looked for only where somebody could be woken for it.
         let sleeps = self.asleep.iter().any(|asleep| asleep.sleeping > asleep.called);
-        let more = sleeps && self.turns.iter().skip(turn).any(|id| self.may_run(*id, crew));
+        let more = sleeps && self.turns.iter().skip(turn).any(|id| self.is_for(*id, crew));
         Some((job, more))
     }
 
@@ -294,20 +294,30 @@ impl State {
             return Some(crew);
         }
         let other = Crew::Quick;
-        let is_for_other = crew != other && self.turns.iter().any(|id| self.may_run(*id, other));
+        let is_for_other = crew != other && self.turns.iter().any(|id| self.is_for(*id, other));
         (is_for_other && self.wakes(other)).then_some(other)
     }
 
-    /// Whether the next call of a deployment is for this crew. How slow one is, its first call shows. The quick ones'
-    /// threads make it where those of the slow ones are all busy, which may be for long, but never with their last one.
+    /// Whether one of a crew that sleeps would make the next call of a deployment. Who is woken does not sleep any more.
+    fn is_for(&self, id: u64, crew: Crew) -> bool {
+        self.suits(id, crew, 1)
+    }
+
+    /// Whether one of a crew that is awake may make the next call of a deployment.
     fn may_run(&self, id: u64, crew: Crew) -> bool {
+        self.suits(id, crew, 0)
+    }
+
+    /// How slow a deployment is, its first calls show. The quick ones' threads make them where those of the slow ones are all
+    /// busy, which may be for long, but never with their last one: more of them sleep than `woken`.
+    fn suits(&self, id: u64, crew: Crew, woken: usize) -> bool {
         let Some(job) = self.queues.get(&id).and_then(VecDeque::front) else { return false };
         match (job.deployment.typical(), crew) {
             (Some(typical), Crew::Quick) => typical < SLOW,
             (Some(typical), Crew::Slow) => typical >= SLOW,
             (None, Crew::Quick) => {
                 let [quick, slow] = &self.asleep;
-                quick.sleeping > 0 && slow.sleeping == 0 && !self.running.contains(&id)
+                quick.sleeping > woken && slow.sleeping == 0 && !self.running.contains(&id)
             }
             (None, Crew::Slow) => true,
         }

@@ -9,7 +9,7 @@ use std::time::Duration;
 /// How much nicer than the rest a thread is that runs quick strategies.
 pub(super) const CALLING: i32 = 5;
 
-/// The same for slow ones.
+/// The same for slow ones. Less would be left of a busy machine than their deadline by the clock on the wall allows for.
 pub(super) const CALLING_SLOW: i32 = 10;
 
 /// How much nicer than the rest a thread is that compiles strategies.
@@ -32,7 +32,7 @@ pub fn lower_priority(nice: i32) {
     // SAFETY: all of it is plain numbers, for which zero is a value.
     let mut wanted: libc::sched_attr = unsafe { std::mem::zeroed() };
     wanted.size = u32::try_from(size_of::<libc::sched_attr>()).unwrap_or(u32::MAX);
-    wanted.sched_flags = u64::try_from(libc::SCHED_FLAG_KEEP_POLICY).unwrap_or_default();
+    wanted.sched_flags = libc::SCHED_FLAG_KEEP_POLICY.unsigned_abs().into();
     // A server that was started with a still lower priority keeps that: none may raise its own.
     wanted.sched_nice = nice.max(standing);
     // Taken for the length of a turn from Linux 6.12 on, and for nothing before (sched_setattr(2)).
@@ -40,7 +40,9 @@ pub fn lower_priority(nice: i32) {
     // SAFETY: the pointer is to a live `sched_attr` of this frame that says its own size; the call reads it and nothing
     // else. "Process 0" is the calling thread, and there are no flags.
     let refused = unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const wanted, 0) } != 0;
-    if refused {
+    // A sandbox around the server may know the older call alone.
+    // SAFETY: as `getpriority`.
+    if refused && unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, wanted.sched_nice) } != 0 {
         tracing::debug!(nice, error = %std::io::Error::last_os_error(), "the thread keeps its priority and its turns");
     }
 }

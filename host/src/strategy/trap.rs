@@ -15,7 +15,7 @@ const FRAMES_MAX: usize = 6;
 /// Bytes of a message.
 const MESSAGE_BYTES_MAX: usize = 2 * 1024;
 
-/// Frames of one function that tell of a recursion without an end. Wasmtime takes down 20 in all.
+/// Frames of one function that look like a recursion without an end. Wasmtime takes down 20 in all.
 const DEEP: usize = 15;
 
 /// What the error of a call means for whoever made it.
@@ -38,7 +38,7 @@ pub(super) fn failure(error: &Error, sandbox: &Sandbox) -> Failure {
         (Some(_), Some(limit)) => limit,
         // A compiler's own stack lies in linear memory, below everything else, and ends there.
         (Some(trap @ Trap::MemoryOutOfBounds), None) if backtrace.is_some_and(is_deep) => {
-            format!("{trap}; it calls itself too deep: its stack is full")
+            format!("{trap}; perhaps it calls itself too deep, and its stack is full")
         }
         (Some(Trap::UnreachableCodeReached), None) => panicked(sandbox),
         (Some(trap), None) => trap.to_string(),

@@ -242,13 +242,14 @@ fn allocate() {
     }
 }
 
-#[allow(unconditional_recursion, reason = "that is the point")]
 /// Fills the stack that the compiler keeps in linear memory before the one of calls.
+#[allow(unconditional_recursion, reason = "that is the point")]
 fn stack(n: u64) -> u64 {
     let block = black_box([n; 256]);
     black_box(stack(black_box(n) + 1)) + block[255]
 }
 
+#[allow(unconditional_recursion, reason = "that is the point")]
 fn recurse(n: u64) -> u64 {
     black_box(recurse(black_box(n) + 1)) + 1
 }
