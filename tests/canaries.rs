@@ -205,7 +205,9 @@ async fn an_operator_watches_a_canary_and_ends_it_by_hand() -> Result<()> {
     let back = run(&["rollback", "support/screen", "--message", "not today"])?;
     assert!(back.contains("support/screen is back at old"), "{back}");
     let history = run(&["history", "support/screen"])?;
-    assert!(history.contains("not today") && !history.contains("canary"), "{history}");
+    let rows: Vec<_> = history.lines().skip(1).collect();
+    assert!(rows[0].contains("not today") && !rows[0].contains("canary"), "{history}");
+    assert!(rows[1].contains("canary new"), "{history}");
     let (status, problem) = client.send(client.request(Method::GET, &format!("{BINDING}/canary"))).await?;
     assert_eq!((status, &problem["code"]), (StatusCode::NOT_FOUND, &json!("canary-unknown")));
     Ok(())
