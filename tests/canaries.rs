@@ -210,5 +210,11 @@ async fn an_operator_watches_a_canary_and_ends_it_by_hand() -> Result<()> {
     assert!(rows[1].contains("canary new"), "{history}");
     let (status, problem) = client.send(client.request(Method::GET, &format!("{BINDING}/canary"))).await?;
     assert_eq!((status, &problem["code"]), (StatusCode::NOT_FOUND, &json!("canary-unknown")));
+
+    assert!(run(&["delete", "old"])?.contains("[document-in-use]"), "it serves");
+    assert!(run(&["delete", "new"])?.contains("deleted new"));
+    assert!(run(&["unbind", "support/screen"])?.contains("nothing serves support/screen"));
+    assert!(run(&["delete", "old"])?.contains("deleted old"));
+    assert_eq!(client.get("/deployments").await?["items"], json!([]));
     Ok(())
 }

@@ -248,6 +248,19 @@ fn what_was_rolled_back_does_not_come_back_by_rolling_back_further() {
 }
 
 #[test]
+fn a_gate_asks_for_one_decision_at_least() {
+    let mut world = world();
+    let gated = |replayed_min: u64| {
+        let mut binding = with(&Value::Null);
+        binding["gate"] = json!({"replayed_min": replayed_min, "changed_percent_max": 2});
+        binding
+    };
+    let refused = put(&mut world, gated(0), 1).unwrap_err();
+    assert!(matches!(refused, Rejection::Invalid { field: "gate.replayed_min", .. }), "{refused}");
+    put(&mut world, gated(1), 1).unwrap();
+}
+
+#[test]
 fn what_is_told_of_a_binding_is_bounded_and_keeps_what_there_is_to_go_back_to() {
     let mut world = world();
     put(

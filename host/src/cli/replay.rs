@@ -95,24 +95,24 @@ impl Replay {
         }
         let report = replay["report"].clone();
         output.result(&report, shown)?;
-        let Some(max_changed) = self.max_changed else { return Ok(()) };
-        let count = |field: &str| report[field].as_u64().unwrap_or_default();
-        if count("replayed") == 0 {
-            return Err(nothing(&self.strategy));
-        }
-        let changed = count("outcome_changed") + count("actions_changed") + count("failed");
-        if changed * 100 > count("replayed") * u64::from(max_changed) {
-            let what = format!("{changed} of {} decisions change, more than {max_changed} %", count("replayed"));
-            return Err(Error::new(what));
-        }
-        Ok(())
+        self.max_changed.map_or(Ok(()), |max_changed| judged(&report, max_changed))
     }
 }
 
-/// What was asked for is not shown: no decision changed, for there was none.
-fn nothing(strategy: &str) -> Error {
-    Error::new(format!("no decision of {strategy} was made again, so nothing is known of what would change"))
-        .fix("name a deployment that has decided, or a longer --since and a wider --where")
+/// Whether no more changed than may. Where no decision was made again that is not shown.
+fn judged(report: &Value, max_changed: u8) -> Result<(), Error> {
+    let count = |field: &str| report[field].as_u64().unwrap_or_default();
+    if count("replayed") == 0 {
+        let strategy = cell(report, "deployment");
+        let what = format!("no decision of {strategy} was made again, so nothing is known of what would change");
+        return Err(Error::new(what).fix("name a deployment that has decided, or a longer --since and a wider --where"));
+    }
+    let changed = count("outcome_changed") + count("actions_changed") + count("failed");
+    if changed * 100 > count("replayed") * u64::from(max_changed) {
+        let what = format!("{changed} of {} decisions change, more than {max_changed} %", count("replayed"));
+        return Err(Error::new(what));
+    }
+    Ok(())
 }
 
 /// It ran, and there is no report.
@@ -194,6 +194,14 @@ mod tests {
         let error = failed(&replay);
         assert_eq!(error.what, "the replay replay-1 failed: no such deployment: x");
         assert_eq!(error.code.as_deref(), Some("replay-failed"));
+    }
+
+    #[test]
+    fn a_replay_passes_where_few_change_and_never_where_none_was_made_again() {
+        let report = |replayed: u64, changed: u64| json!({"deployment": "rules-1", "replayed": replayed, "outcome_changed": changed, "actions_changed": 0, "failed": 0});
+        assert!(judged(&report(100, 2), 2).is_ok());
+        assert_eq!(judged(&report(100, 3), 2).unwrap_err().what, "3 of 100 decisions change, more than 2 %");
+        assert!(judged(&report(0, 0), 100).unwrap_err().what.starts_with("no decision of rules-1 was made again"));
     }
 
     #[test]

@@ -103,3 +103,19 @@ fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
 fn short_import(import: &str) -> &str {
     import.strip_prefix("signalbox:strategy/").and_then(|rest| rest.split('@').next()).unwrap_or(import)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_read_no_further_than_it_may_be_long() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("model");
+        std::fs::write(&file, [7; 10]).unwrap();
+        assert_eq!(read_within(&file, 10).unwrap(), [7; 10]);
+        assert_eq!(read_within(&file, 9).unwrap_err().code.as_deref(), Some("body-too-large"));
+        let endless = read_within(Path::new("/dev/zero"), 1000).unwrap_err();
+        assert_eq!(endless.code.as_deref(), Some("body-too-large"));
+    }
+}
