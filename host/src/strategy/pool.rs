@@ -293,9 +293,8 @@ impl State {
         if self.wakes(crew) {
             return Some(crew);
         }
-        let other = Crew::Quick;
-        let is_for_other = crew != other && self.turns.iter().any(|id| self.is_for(*id, other));
-        (is_for_other && self.wakes(other)).then_some(other)
+        let is_for_quick = crew == Crew::Slow && self.turns.iter().any(|id| self.is_for(*id, Crew::Quick));
+        (is_for_quick && self.wakes(Crew::Quick)).then_some(Crew::Quick)
     }
 
     /// Whether one of a crew that sleeps would make the next call of a deployment. Who is woken does not sleep any more.
