@@ -13,8 +13,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::ToSchema;
 
 use crate::account::Account;
+use crate::binding::{Binding, Share};
 use crate::decide::invalid;
-use crate::document::{Binding, Document, EarlierBinding, Share};
+use crate::document::Document;
 use crate::event::Event;
 use crate::id::{InteractionId, Name, UnixMillis};
 use crate::limits;
@@ -299,7 +300,7 @@ impl Canary {
     }
 
     /// Goes on where the same canary stands, and begins otherwise.
-    fn follow(&mut self, standing: Option<&Self>, at: UnixMillis) {
+    pub(crate) fn follow(&mut self, standing: Option<&Self>, at: UnixMillis) {
         let same = standing.filter(|it| it.deployment == self.deployment && it.steps == self.steps);
         (self.step, self.step_at) = same.map_or((0, at), |it| (it.step, it.step_at));
     }
@@ -312,123 +313,6 @@ fn count(served: &Served, outcome: &str) -> u64 {
 /// A share for people, to the thousandth.
 fn share(part: u64, whole: u64) -> f64 {
     (part as f64 / whole.max(1) as f64 * 1000.0).round() / 1000.0
-}
-
-impl Binding {
-    /// Follows on what stood before.
-    #[must_use]
-    pub fn after(mut self, standing: Option<&Self>, by: String, at: UnixMillis) -> Self {
-        (self.put_by, self.put_at) = (by, at);
-        self.earlier = standing.map(|standing| standing.earlier.clone()).unwrap_or_default();
-        if let Some(canary) = &mut self.canary {
-            canary.follow(standing.and_then(|standing| standing.canary.as_ref()), at);
-        }
-        if let Some(standing) = standing {
-            // What stood before a canary is what there is to go back to, where that has only been put beside it.
-            let is_past = standing.canary.is_some() && standing.is_as_before();
-            self.tell(EarlierBinding { is_past, ..standing.as_earlier() });
-        }
-        self
-    }
-
-    fn as_earlier(&self) -> EarlierBinding {
-        EarlierBinding {
-            shares: self.shares.clone(),
-            on_failure: self.on_failure.clone(),
-            shadows: self.shadows.clone(),
-            warm_calls: self.warm_calls,
-            canary: self.canary.as_ref().map(|canary| canary.deployment.clone()),
-            is_past: false,
-            message: self.message.clone(),
-            put_by: self.put_by.clone(),
-            put_at: self.put_at,
-        }
-    }
-
-    /// Adds what stood to what is told of. The oldest goes where there is no room, first of those that are past.
-    fn tell(&mut self, stood: EarlierBinding) {
-        if self.earlier.len() >= limits::EARLIER_BINDINGS_MAX {
-            let oldest = self.earlier.iter().position(|earlier| earlier.is_past).unwrap_or(0);
-            self.earlier.remove(oldest);
-        }
-        self.earlier.push(stood);
-    }
-
-    /// Where a canary runs, the same without it. Otherwise what stood before, put again; none where nothing did. Done again
-    /// it goes one further back. What was served by a deployment that is gone is passed over.
-    #[must_use]
-    pub fn back(&self, message: String, by: String, at: UnixMillis, exists: impl Fn(&Name) -> bool) -> Option<Self> {
-        if self.canary.is_some() {
-            return Some(self.without_canary(message, by, at));
-        }
-        let mut back = self.clone();
-        // To what is rolled back nobody wants to come back by rolling back further.
-        back.earlier.iter_mut().filter(|earlier| self.serves_as(earlier)).for_each(|earlier| earlier.is_past = true);
-        let EarlierBinding { shares, on_failure, shadows, warm_calls, .. } = loop {
-            let last = back.last_mut()?;
-            last.is_past = true;
-            if last.shares.iter().all(|share| exists(&share.deployment)) {
-                break last.clone();
-            }
-        };
-        back.tell(EarlierBinding { is_past: true, ..self.as_earlier() });
-        (back.shares, back.on_failure, back.warm_calls) = (shares, on_failure, warm_calls);
-        back.shadows = shadows.into_iter().filter(exists).collect();
-        (back.message, back.put_by, back.put_at) = (message, by, at);
-        Some(back)
-    }
-
-    fn without_canary(&self, message: String, by: String, at: UnixMillis) -> Self {
-        let mut ended = Self { canary: None, message, put_by: by, put_at: at, ..self.clone() };
-        if self.is_as_before()
-            && let Some(last) = ended.last_mut()
-        {
-            last.is_past = true;
-        }
-        ended.tell(EarlierBinding { is_past: true, ..self.as_earlier() });
-        ended
-    }
-
-    /// What there is to go back to.
-    fn last_mut(&mut self) -> Option<&mut EarlierBinding> {
-        self.earlier.iter_mut().rev().find(|earlier| !earlier.is_past)
-    }
-
-    /// Whether it serves as what there is to go back to, but for a canary.
-    fn is_as_before(&self) -> bool {
-        let mut earlier = self.earlier.iter().rev().filter(|earlier| !earlier.is_past);
-        earlier.next().is_some_and(|last| self.serves_as(last))
-    }
-
-    fn serves_as(&self, earlier: &EarlierBinding) -> bool {
-        (&earlier.shares, &earlier.on_failure, &earlier.shadows, earlier.warm_calls)
-            == (&self.shares, &self.on_failure, &self.shadows, self.warm_calls)
-    }
-
-    /// Who answers the calls of an interaction. A call that is made again is never the canary's: what it could not do the
-    /// shares are to do.
-    pub(crate) fn choose(&self, interaction: InteractionId, attempt: u8) -> Option<&Name> {
-        let canary = self.canary.as_ref().filter(|_| attempt == 0);
-        if let Some(canary) = canary.filter(|canary| canary.takes(interaction, &self.workflow, &self.element)) {
-            return Some(&canary.deployment);
-        }
-        let key =
-            [interaction.0.as_bytes().as_slice(), self.workflow.as_str().as_bytes(), self.element.as_str().as_bytes()];
-        let nth = segment::pick(&key, self.shares.iter().map(|share| share.weight))?;
-        self.shares.get(nth).map(|share| &share.deployment)
-    }
-
-    /// Whether a failed call is made again by the shares, whatever the retries: who was to answer has no share, as a canary
-    /// has none.
-    pub(crate) fn falls_back(&self, deployment: &Name, attempt: u8) -> bool {
-        attempt == 0 && !self.shares.iter().any(|share| share.deployment == *deployment)
-    }
-
-    /// Of a call's attempts before this one those that the shares have made: a canary's is none of the retries.
-    pub(crate) fn retried(&self, interaction: InteractionId, attempt: u8) -> u8 {
-        let by_canary = self.choose(interaction, 0).is_some_and(|first| self.falls_back(first, 0));
-        attempt.saturating_sub(u8::from(by_canary))
-    }
 }
 
 /// Lets a canary go on or away as its figures say.

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::binding::Binding;
 use crate::callbacks::AttemptOutcome;
 use crate::canary::CanaryFigures;
 use crate::content::{Entry, Facts, Message};
 use crate::decision::{Decision, Destination, Failure, Target};
-use crate::document::{Binding, Document, DocumentKey};
+use crate::document::{Document, DocumentKey};
 use crate::endpoint::{EndpointFailure, EndpointReply};
 use crate::event::{DeliveryKey, Speaker};
 use crate::id::{CallId, Digest, InteractionId, Name, UnixMillis};

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use crate::account::Account;
+use crate::binding;
 use crate::command::{Command, Submission};
 use crate::content::{Content, Entry};
 use crate::decision::Target;
@@ -249,9 +250,9 @@ pub fn decide(
             draft.finish(&mut contents)
         }
         Command::Put { document, by } => documents::put(account, document, by)?,
-        Command::Bind { binding, standing, by } => documents::bind(account, binding, standing.as_deref(), by)?,
+        Command::Bind { binding, standing, by } => binding::bind(account, binding, standing.as_deref(), by)?,
         Command::RollBack { workflow, element, canary, message, by } => {
-            documents::roll_back(account, (workflow, element), canary.as_ref(), message, by, now)?
+            binding::roll_back(account, (workflow, element), canary.as_ref(), message, by, now)?
         }
         Command::Remove { key, by } => documents::remove(account, key, by, now)?,
         Command::CanaryCounted { workflow, element, deployment, figures } => {

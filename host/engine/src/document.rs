@@ -1,22 +1,21 @@
 //! What an account is configured with: documents that operators and designers put, by kind and name.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::num::NonZero;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::binding::Binding;
 use crate::calendar::Calendar;
 use crate::callbacks::CallbackRules;
-use crate::canary::Canary;
 use crate::capacity::CapacityRule;
 use crate::content::Skill;
 use crate::decision::{Manifest, Target};
 use crate::endpoint::Endpoint;
 use crate::id::{Digest, Name, UnixMillis};
 use crate::live::Wants;
-use crate::replay::{Gate, ReplayReport};
+use crate::replay::ReplayReport;
 use crate::response::Response;
 use crate::scope::Scope;
 use crate::skill_expression::SkillExpression;
@@ -111,144 +110,6 @@ pub struct Deployment {
     /// When.
     #[schema(value_type = u64)]
     pub created_at: UnixMillis,
-}
-
-/// Which deployments serve a workflow's strategy element.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Binding {
-    /// The workflow.
-    #[schema(value_type = String)]
-    pub workflow: Name,
-    /// Its strategy element.
-    #[schema(value_type = String)]
-    pub element: Name,
-    /// At least one. An interaction always gets the same one while the shares stand.
-    pub shares: Vec<Share>,
-    /// What happens when a call fails.
-    #[serde(default)]
-    pub on_failure: OnFailure,
-    /// Deployments that are asked the same without effect, at most 4: what they would decide is compared and counted.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schema(value_type = Vec<String>)]
-    pub shadows: Vec<Name>,
-    /// Calls that one instance may answer, 1 to 10,000, of a deployment that was not snapshotted. Left out: each call
-    /// gets an instance of its own, which is configured for it. With it a call finds what others left behind, its decision
-    /// may depend on them, and a replay, which begins afresh, may decide otherwise. An instance that failed answers none
-    /// any more. Deployments that were snapshotted, and those that are asked without effect, always get fresh ones.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<u32>, minimum = 1, maximum = 10_000)]
-    pub warm_calls: Option<NonZero<u32>>,
-    /// A deployment that takes a growing part of the calls for as long as its guards hold.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub canary: Option<Canary>,
-    /// What a deployment must have shown in a replay before it gets a share. Holds from the next change on.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub gate: Option<Gate>,
-    /// Why it was put, at most 4 KiB.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub message: String,
-    /// Name of the token that put it. Set by the server.
-    #[serde(default)]
-    pub put_by: String,
-    /// When. Set by the server.
-    #[serde(default)]
-    #[schema(value_type = u64)]
-    pub put_at: UnixMillis,
-    /// What stood before, the newest last; at most 40. Set by the server.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub earlier: Vec<EarlierBinding>,
-}
-
-/// What a binding was before.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct EarlierBinding {
-    /// Who served.
-    pub shares: Vec<Share>,
-    /// What happened when a call failed.
-    pub on_failure: OnFailure,
-    /// Who was asked without effect.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schema(value_type = Vec<String>)]
-    pub shadows: Vec<Name>,
-    /// Calls that one instance might answer.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<u32>)]
-    pub warm_calls: Option<NonZero<u32>>,
-    /// The canary that ran beside.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
-    pub canary: Option<Name>,
-    /// It is told of, and nothing to go back to: it was rolled back or passed over, or what came after it serves as it did.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub is_past: bool,
-    /// Why it was put.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub message: String,
-    /// Name of the token that put it.
-    pub put_by: String,
-    /// When.
-    #[schema(value_type = u64)]
-    pub put_at: UnixMillis,
-}
-
-impl Binding {
-    /// One that has no past.
-    #[must_use]
-    pub fn new(workflow: Name, element: Name, shares: Vec<Share>, on_failure: OnFailure) -> Self {
-        Self {
-            workflow,
-            element,
-            shares,
-            on_failure,
-            shadows: Vec::new(),
-            warm_calls: None,
-            canary: None,
-            gate: None,
-            message: String::new(),
-            put_by: String::new(),
-            put_at: UnixMillis(0),
-            earlier: Vec::new(),
-        }
-    }
-
-    /// Whether a deployment serves, or is asked without effect.
-    pub(crate) fn names(&self, deployment: &Name) -> bool {
-        self.serving().any(|serves| serves == deployment) || self.shadows.contains(deployment)
-    }
-
-    /// Those that answer calls: the shares, and a canary.
-    pub(crate) fn serving(&self) -> impl Iterator<Item = &Name> {
-        let canary = self.canary.as_ref().map(|canary| &canary.deployment);
-        self.shares.iter().map(|share| &share.deployment).chain(canary)
-    }
-}
-
-/// A deployment's part of a binding.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Share {
-    /// The deployment.
-    #[schema(value_type = String)]
-    pub deployment: Name,
-    /// Its part of the sum of all weights, 1 to 1,000,000.
-    #[schema(minimum = 1, maximum = 1_000_000)]
-    pub weight: u32,
-}
-
-/// What happens when a strategy traps, overruns, fails or answers nonsense.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct OnFailure {
-    /// Calls again so often first, 0 to 5.
-    #[schema(maximum = 5)]
-    pub retries: u8,
-    /// Then leaves by this outcome. Left out: by `timeout` after an overrun and by `error` otherwise, and where there is
-    /// no such connector the interaction is parked.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
-    pub outcome: Option<Name>,
 }
 
 /// A place where interactions wait.

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use crate::account::Account;
 use crate::agents;
+use crate::binding;
 use crate::callbacks::CallbackRules;
 use crate::decide::invalid;
 use crate::decision::{Destination, Target};
-use crate::document::{Binding, Configuration, Deployment, Document, DocumentKey, DocumentKind, Queue, Webhook};
+use crate::document::{Configuration, Deployment, Document, DocumentKey, DocumentKind, Queue, Webhook};
 use crate::event::Event;
 use crate::id::{Digest, Name, UnixMillis};
 use crate::limits;
@@ -42,7 +43,7 @@ pub(crate) fn put(account: &Account, document: Document, by: String) -> Result<V
             Document::Deployment(deployment)
         }
         Document::Binding(binding) => {
-            check_binding(configuration, &binding)?;
+            binding::check(configuration, &binding)?;
             Document::Binding(binding)
         }
         Document::Table(name, table) => {
@@ -94,8 +95,8 @@ pub(crate) fn put(account: &Account, document: Document, by: String) -> Result<V
             Document::Statistic(statistic)
         }
         Document::Replay(report) => {
-            replayed(configuration, &report.deployment)?;
-            replayed(configuration, &report.against)?;
+            binding::replayed(configuration, &report.deployment)?;
+            binding::replayed(configuration, &report.against)?;
             Document::Replay(report)
         }
         Document::Upload(upload) => {
@@ -111,44 +112,6 @@ pub(crate) fn put(account: &Account, document: Document, by: String) -> Result<V
         | Document::Place(_)) => other,
     };
     Ok(vec![Event::DocumentPut { document, by }])
-}
-
-/// Puts a binding, unless another stands than it was made of.
-pub(crate) fn bind(
-    account: &Account,
-    binding: Arc<Binding>,
-    standing: Option<&Binding>,
-    by: String,
-) -> Result<Vec<Event>, Rejection> {
-    let stands = account.configuration().binding(&binding.workflow, &binding.element);
-    if stands.map(|stands| &**stands) != standing {
-        return Err(Rejection::BindingChanged { workflow: binding.workflow.clone(), element: binding.element.clone() });
-    }
-    put(account, Document::Binding(binding), by)
-}
-
-/// Ends the canary of a binding, or goes back to what stood before.
-pub(crate) fn roll_back(
-    account: &Account,
-    (workflow, element): (Name, Name),
-    canary: Option<&Name>,
-    message: Option<String>,
-    by: String,
-    now: UnixMillis,
-) -> Result<Vec<Event>, Rejection> {
-    let configuration = account.configuration();
-    let Some(standing) = configuration.binding(&workflow, &element) else {
-        let key = DocumentKey { kind: DocumentKind::Binding, name: workflow, element: Some(element), version: 0 };
-        return Err(Rejection::DocumentUnknown(key));
-    };
-    if standing.canary.as_ref().map(|canary| &canary.deployment) != canary {
-        return Err(Rejection::BindingChanged { workflow, element });
-    }
-    let done = if canary.is_some() { "canary ended" } else { "rolled back" };
-    let exists = |deployment: &Name| configuration.deployments.contains_key(deployment);
-    let back = standing.back(message.unwrap_or_else(|| done.to_owned()), by.clone(), now, exists);
-    let back = back.ok_or(Rejection::BindingWithoutPast { workflow, element })?;
-    put(account, Document::Binding(Arc::new(back)), by)
 }
 
 /// Takes a document away, and with a webhook what is parked for it.
@@ -217,130 +180,6 @@ fn put_workflow(account: &Account, workflow: Workflow, by: String) -> Result<Vec
     }
     events.push(Event::DocumentPut { document: Document::Workflow(Arc::new(workflow), newest + 1), by });
     Ok(events)
-}
-
-fn check_binding(configuration: &Configuration, binding: &Binding) -> Result<(), Rejection> {
-    let flow = configuration
-        .workflow(binding.workflow.as_str())
-        .ok_or_else(|| Rejection::WorkflowUnknown(binding.workflow.clone()))?;
-    let index = flow.find(binding.element.as_str()).ok_or_else(|| Rejection::ElementUnknown {
-        workflow: binding.workflow.clone(),
-        element: binding.element.clone(),
-    })?;
-    if !matches!(flow.element(index).kind, ElementKind::Strategy) {
-        return Err(Rejection::ElementNotStrategy(binding.element.clone()));
-    }
-    if binding.shares.is_empty() || binding.shares.len() > 16 {
-        return Err(invalid("shares", "1 to 16 deployments"));
-    }
-    if binding.shares.iter().any(|s| !(1..=1_000_000).contains(&s.weight)) {
-        return Err(invalid("shares", "a weight is 1 to 1000000"));
-    }
-    let mut named = BTreeSet::new();
-    if let Some(share) = binding.shares.iter().find(|share| !named.insert(&share.deployment)) {
-        return Err(invalid("shares", format!("`{}` is there twice: give it one weight", share.deployment)));
-    }
-    if binding.on_failure.retries > 5 {
-        return Err(invalid("on_failure.retries", "0 to 5"));
-    }
-    if let Some(canary) = &binding.canary {
-        if named.contains(&canary.deployment) {
-            return Err(invalid("canary.deployment", format!("`{}` has a share already", canary.deployment)));
-        }
-        canary.check()?;
-    }
-    for name in binding.serving() {
-        let deployment =
-            configuration.deployments.get(name).ok_or_else(|| Rejection::DeploymentUnknown(name.clone()))?;
-        for outcome in &deployment.manifest.outcomes {
-            connected(flow, index, binding, name.as_str(), &outcome.name)?;
-        }
-    }
-    if binding.warm_calls.is_some_and(|calls| calls.get() > limits::WARM_CALLS_MAX) {
-        return Err(invalid("warm_calls", format!("1 to {}", limits::WARM_CALLS_MAX)));
-    }
-    check_shadows(configuration, binding)?;
-    check_gate(configuration, binding)?;
-    if binding.message.len() > 4096 {
-        return Err(invalid("message", "at most 4096 bytes"));
-    }
-    let Some(outcome) = &binding.on_failure.outcome else { return Ok(()) };
-    let mut declared = binding.shares.iter().filter_map(|share| configuration.deployments.get(&share.deployment));
-    let is_declared =
-        declared.any(|deployment| deployment.manifest.outcomes.iter().any(|o| o.name == outcome.as_str()));
-    if !is_declared && !flow.has_connector(index, outcome) {
-        let message =
-            format!("no connector leads from `{}` by `{outcome}`, and no deployment declares it", binding.element);
-        return Err(invalid("on_failure.outcome", message));
-    }
-    connected(flow, index, binding, "on_failure", outcome.as_str())
-}
-
-fn check_shadows(configuration: &Configuration, binding: &Binding) -> Result<(), Rejection> {
-    if binding.shadows.len() > limits::SHADOWS_MAX {
-        return Err(invalid("shadows", format!("at most {} deployments", limits::SHADOWS_MAX)));
-    }
-    let mut named = BTreeSet::new();
-    for shadow in &binding.shadows {
-        replayed(configuration, shadow)?;
-        if !named.insert(shadow) {
-            return Err(invalid("shadows", format!("`{shadow}` is there twice")));
-        }
-    }
-    Ok(())
-}
-
-fn replayed(configuration: &Configuration, deployment: &Name) -> Result<(), Rejection> {
-    let known = configuration.deployments.contains_key(deployment);
-    if known { Ok(()) } else { Err(Rejection::DeploymentUnknown(deployment.clone())) }
-}
-
-/// Who is new in a binding has to have passed the gate of what stands. Who was there before may come back at once.
-fn check_gate(configuration: &Configuration, binding: &Binding) -> Result<(), Rejection> {
-    if binding.gate.is_some_and(|gate| gate.changed_percent_max > 100) {
-        return Err(invalid("gate.changed_percent_max", "0 to 100"));
-    }
-    let standing = configuration.binding(&binding.workflow, &binding.element);
-    let is_new = standing.is_none_or(|standing| standing.gate != binding.gate);
-    if is_new && binding.gate.is_some_and(|gate| gate.replayed_min == 0) {
-        return Err(invalid("gate.replayed_min", "at least 1: of no decision nothing is known"));
-    }
-    let Some(standing) = standing else { return Ok(()) };
-    let Some(gate) = &standing.gate else { return Ok(()) };
-    let served = |deployment: &Name| {
-        let earlier = standing.earlier.iter().filter(|earlier| !earlier.is_past).flat_map(|earlier| &earlier.shares);
-        standing.serving().chain(earlier.map(|share| &share.deployment)).any(|serves| serves == deployment)
-    };
-    for new in binding.serving().filter(|name| !served(name)) {
-        let of_new = configuration.replays.values().filter(|report| {
-            let by_one_that_serves = standing.shares.iter().any(|share| share.deployment == report.deployment);
-            report.against == *new && by_one_that_serves && report.condition.is_none()
-        });
-        let newest = of_new.max_by_key(|report| report.created_at);
-        let why = match newest {
-            None => Some("no decision of a deployment that serves here was replayed on it".to_owned()),
-            Some(report) => gate.shut(report).map(|why| format!("the replay `{}` says: {why}", report.name)),
-        };
-        if let Some(why) = why {
-            let is_canary = binding.canary.as_ref().is_some_and(|canary| canary.deployment == *new);
-            let field = if is_canary { "canary.deployment" } else { "shares" };
-            let meant = "the gate that stands counts, also for the binding that takes it away";
-            return Err(invalid(field, format!("the gate keeps `{new}` out: {why} ({meant})")));
-        }
-    }
-    Ok(())
-}
-
-fn connected(flow: &Flow, index: u16, binding: &Binding, deployment: &str, outcome: &str) -> Result<(), Rejection> {
-    if flow.next(index, outcome).is_some() {
-        return Ok(());
-    }
-    Err(Rejection::OutcomeUnconnected {
-        deployment: deployment.to_owned(),
-        outcome: outcome.to_owned(),
-        workflow: binding.workflow.clone(),
-        element: binding.element.clone(),
-    })
 }
 
 fn check_webhook(webhook: &Webhook) -> Result<(), Rejection> {

@@ -12,6 +12,7 @@ mod account;
 mod actions;
 mod again;
 mod agents;
+mod binding;
 mod calendar;
 mod callbacks;
 mod canary;
@@ -50,6 +51,7 @@ mod walk;
 mod workflow;
 
 pub use account::Account;
+pub use binding::{Binding, EarlierBinding, OnFailure, Share};
 pub use calendar::{
     Calendar, CalendarError, ClockReading, Exception, ExceptionHours, Hours, MomentError, Opening, TimeOfDay, Weekday,
 };
@@ -62,8 +64,8 @@ pub use content::{Category, Content, Entry, Facts, Message, Skill};
 pub use decide::{Decided, decide, reads};
 pub use decision::{Action, AssetNeed, Decision, Destination, Failure, Manifest, Outcome, Reply, Request, Target};
 pub use document::{
-    Binding, Configuration, Deployment, Document, DocumentKey, DocumentKind, EarlierBinding, OnFailure, Queue, Role,
-    Share, Signer, SigningKey, Table, Token, Upload, Webhook,
+    Configuration, Deployment, Document, DocumentKey, DocumentKind, Queue, Role, Signer, SigningKey, Table, Token,
+    Upload, Webhook,
 };
 pub use endpoint::{CallField, CallRequest, Endpoint, EndpointFailure, EndpointReply, EndpointRequest};
 pub use event::{

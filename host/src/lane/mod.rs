@@ -17,6 +17,7 @@ mod calls;
 mod canaries;
 mod clock;
 mod comparison;
+mod contents;
 mod deliveries;
 mod effects;
 mod endpoints;

@@ -16,6 +16,7 @@ use super::breaker::Breakers;
 use super::calls::{Calls, Handed};
 use super::canaries::{End, Place};
 use super::clock::Clock;
+use super::contents::Contents;
 use super::deliveries::Deliveries;
 use super::effects::{Effects, Shadow};
 use super::endpoints::Endpoints;
@@ -37,8 +38,6 @@ const TIMERS_MAX: usize = 256;
 const MATCHES_MAX: usize = 4096;
 /// Bytes of a batch after which it is committed, and the next begun.
 const BATCH_BYTES_MAX: usize = 8 << 20;
-/// Bodies of interactions under way that are kept at hand.
-const CONTENTS_BYTES_MAX: usize = 64 << 20;
 /// Pause between two tries to write after the store failed.
 const RETRY: Duration = Duration::from_millis(500);
 
@@ -1000,40 +999,4 @@ fn failure(error: &store::Error) -> Error {
 
 fn content(store: &Store, account: AccountNumber, id: InteractionId) -> Result<Content, store::Error> {
     store.content(account, id)?.ok_or_else(|| store::Error::Damaged(format!("interaction {id} has no content")))
-}
-
-/// The contents of interactions that strategies are about to see, up to a number of bytes. The rest is read again.
-#[derive(Default)]
-struct Contents {
-    by_id: BTreeMap<InteractionId, Arc<Content>>,
-    bytes: usize,
-}
-
-impl Contents {
-    fn get(&self, id: InteractionId) -> Option<&Arc<Content>> {
-        self.by_id.get(&id)
-    }
-
-    fn put(&mut self, id: InteractionId, content: Arc<Content>, account: &Account) {
-        self.forget(id);
-        let under_way = account.live(id).is_some_and(|live| live.call().is_some());
-        let bytes = weight(&content);
-        if under_way && self.bytes + bytes <= CONTENTS_BYTES_MAX {
-            self.bytes += bytes;
-            self.by_id.insert(id, content);
-        }
-    }
-
-    fn forget(&mut self, id: InteractionId) {
-        if let Some(content) = self.by_id.remove(&id) {
-            self.bytes -= weight(&content);
-        }
-    }
-}
-
-/// About how many bytes a content holds.
-fn weight(content: &Content) -> usize {
-    let headers: usize = content.message.headers.iter().map(|h| h.key.len() + h.value.len() + 48).sum();
-    let data: usize = content.facts.user_data.iter().map(|(k, v)| k.len() + v.len() + 64).sum();
-    512 + content.message.body.len() + headers + data + content.facts.categories.len() * 64
 }

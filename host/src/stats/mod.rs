@@ -14,6 +14,7 @@
 mod definition;
 mod fold;
 mod folder;
+mod log;
 mod prometheus;
 mod series;
 #[cfg(test)]
@@ -22,18 +23,20 @@ mod times;
 
 pub use fold::{Bucket, Figure};
 pub use folder::{CheckpointPart, Saved};
+pub use log::LogLine;
 pub use prometheus::Families;
 pub use times::Times;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use signalbox_engine::{
-    self as engine, Account, CallId, CallTimes, Ended, Event, FigureName, InteractionId, Name, Observed, Profile,
-    Record, State, StateKind, UnixMillis,
+    self as engine, Account, CallTimes, Ended, Event, FigureName, InteractionId, Name, Observed, Profile, Record,
+    State, StateKind, UnixMillis,
 };
 
+use log::Log;
 use series::{Series, Total};
 
 /// The statistics that strategies can ask for, by what they are about. In Markdown.
@@ -61,35 +64,11 @@ const DEPARTURES: Profile = Profile::Sliding { window_ms: 15 * 60_000, step_ms: 
 /// How long a reader waits for figures to be folded.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Lines of strategies' logs that are kept for each deployment.
-const LOG_LINES_MAX: usize = 500;
-
-/// Bytes of their messages.
-const LOG_BYTES_MAX: usize = 256 << 10;
-
 /// Figures of one account.
 #[derive(Debug, Default)]
 pub struct Stats {
     figures: Mutex<Figures>,
     folder: folder::Folder,
-}
-
-/// A line that a strategy logged, and the call that it came from.
-#[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
-pub struct LogLine {
-    /// When the call's answer was committed.
-    #[schema(value_type = u64)]
-    pub at_ms: UnixMillis,
-    /// The interaction.
-    #[schema(value_type = String)]
-    pub interaction: InteractionId,
-    /// The call.
-    #[schema(value_type = u64)]
-    pub call: CallId,
-    /// `debug`, `info`, `warn` or `error`.
-    pub level: String,
-    /// The line.
-    pub message: String,
 }
 
 #[derive(Debug, Default)]
@@ -105,26 +84,6 @@ struct Figures {
     live: usize,
     calls_waiting: usize,
     deliveries_pending: usize,
-}
-
-/// The newest lines of a deployment.
-#[derive(Debug, Default)]
-struct Log {
-    lines: VecDeque<LogLine>,
-    /// Of all messages.
-    bytes: usize,
-}
-
-impl Log {
-    /// Adds lines in the place of the oldest, where there is no room.
-    fn extend(&mut self, lines: Vec<LogLine>) {
-        self.bytes += lines.iter().map(|line| line.message.len()).sum::<usize>();
-        self.lines.extend(lines);
-        while self.lines.len() > LOG_LINES_MAX || self.bytes > LOG_BYTES_MAX {
-            let Some(oldest) = self.lines.pop_front() else { break };
-            self.bytes -= oldest.message.len();
-        }
-    }
 }
 
 /// A queue's figures.
@@ -389,8 +348,7 @@ impl Stats {
     #[must_use]
     pub fn log(&self, deployment: &str, limit: usize) -> Vec<LogLine> {
         let figures = self.figures();
-        let Some(Log { lines, .. }) = figures.logs.get(deployment) else { return Vec::new() };
-        lines.range(lines.len().saturating_sub(limit)..).cloned().collect()
+        figures.logs.get(deployment).map(|log| log.newest(limit)).unwrap_or_default()
     }
 
     /// A queue's figures; none where nothing has happened in it yet.

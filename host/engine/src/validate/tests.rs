@@ -7,8 +7,9 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::binding::{Binding, OnFailure, Share};
 use crate::decision::{Manifest, Outcome};
-use crate::document::{Binding, Deployment, Document, OnFailure, Queue, Share, Webhook};
+use crate::document::{Deployment, Document, Queue, Webhook};
 use crate::id::{Digest, UnixMillis};
 use crate::workflow::Flow;
 
