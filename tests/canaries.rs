@@ -211,6 +211,13 @@ async fn an_operator_watches_a_canary_and_ends_it_by_hand() -> Result<()> {
     let (status, problem) = client.send(client.request(Method::GET, &format!("{BINDING}/canary"))).await?;
     assert_eq!((status, &problem["code"]), (StatusCode::NOT_FOUND, &json!("canary-unknown")));
 
+    let told = run(&["bind", "support/screen", "old", "--canary", "new", "--steps", "5%:0s", "--p99-max", "2ms"])?;
+    assert!(told.contains("a step takes 1s to 30d"), "{told}");
+    let told = run(&["bind", "support/screen", "old", "--warm-calls", "10"])?;
+    assert!(told.contains("--warm-calls changes nothing for old"), "{told}");
+    let (status, back) = client.send(client.request(Method::POST, &format!("{BINDING}/rollback"))).await?;
+    assert_eq!((status, &back["message"]), (StatusCode::OK, &json!("rolled back")), "no body is asked for: {back}");
+
     assert!(run(&["delete", "old"])?.contains("[document-in-use]"), "it serves");
     assert!(run(&["delete", "new"])?.contains("deleted new"));
     assert!(run(&["unbind", "support/screen"])?.contains("nothing serves support/screen"));

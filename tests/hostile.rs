@@ -386,7 +386,7 @@ async fn a_decision_cannot_name_what_is_another_accounts() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn deployments_that_are_swapped_a_hundred_times_a_second_lose_nothing() -> Result<()> {
     const SWAPS: u32 = 300;
-    const DEPLOYMENTS: u32 = 20;
+    const DEPLOYMENTS: u32 = 100;
     let directory = tempfile::tempdir()?;
     let server = Server::start(&directory.path().join("store"))?;
     let client = server.client();

@@ -1,10 +1,12 @@
 //! Recorded decisions made again: by their own version bit for bit, by another as a report that a binding's gate goes by;
 //! and back to what stood before in one request.
 
+use std::process::Command;
+
 use anyhow::{Context, Result};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use signalbox_tests::{Client, Server, strategy_file};
+use signalbox_tests::{Client, Server, signalbox, strategy_file};
 
 const MESSAGES: usize = 60;
 
@@ -94,6 +96,28 @@ async fn what_would_change_is_known_before_it_goes_live() -> Result<()> {
     let server = Server::start(&store)?;
     let kept = server.client().get("/replays/wider").await?;
     assert_eq!(count(&kept["report"], "outcome_changed"), MESSAGES / 3);
+
+    let run = |arguments: &[&str]| -> Result<String> {
+        let mut command = Command::new(signalbox()?);
+        command.args(["replay", "--server", server.url(), "--token", server.token()]).args(arguments);
+        let output = command.output()?;
+        Ok(format!("{}{}", String::from_utf8(output.stdout)?, String::from_utf8(output.stderr)?))
+    };
+    let told = run(&["--strategy", "screening-1", "--against", "screening-2", "--max-changed", "10"])?;
+    assert!(told.contains("leave by another outcome") && told.contains("decisions change, more than 10 %"), "{told}");
+    let told = run(&["list"])?;
+    assert!(told.lines().any(|line| line.starts_with("far-wider") && line.contains("screening-3")), "{told}");
+    assert!(run(&["show", "wider"])?.contains("wider: decisions of screening-1 by screening-2"));
+    assert!(run(&["delete", "wider"])?.contains("wider ends, or is deleted"));
+    assert!(run(&["show", "wider"])?.contains("[replay-unknown]"));
+    for incomplete in [&[][..], &["--strategy", "screening-1"][..]] {
+        assert!(run(incomplete)?.contains("--against"), "says what is missing");
+    }
+
+    let mut diff = Command::new(signalbox()?);
+    diff.args(["strategy", "--server", server.url(), "--token", server.token()]);
+    let told = String::from_utf8(diff.args(["diff", "screening-1", "screening-2"]).output()?.stdout)?;
+    assert_eq!(told, "settings.rules.0.when.words\n  - [\"fraud\"]\n  + [\"fraud\",\"stolen\"]\n");
     Ok(())
 }
 

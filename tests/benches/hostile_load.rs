@@ -18,6 +18,8 @@ const RATE: f64 = 400.0;
 const CONNECTIONS: usize = 8;
 /// Hostile interactions that are under way at a time.
 const HOSTILE: usize = 4;
+/// Deployments that take turns in one binding.
+const SWAPPED: u32 = 100;
 
 /// What goes on beside the good calls.
 #[derive(Clone, Copy)]
@@ -60,6 +62,10 @@ async fn run() -> Result<()> {
         let strategy = client.upload("/strategies", "application/wasm", &strategy_file("hostile")?).await?;
         client.post("/deployments", &json!({"name": name, "strategy": strategy, "deadline_ms": deadline_ms})).await?;
         put_ending(&client, name, name).await?;
+    }
+    let strategy = client.upload("/strategies", "application/wasm", &strategy_file("hostile")?).await?;
+    for n in 0..SWAPPED {
+        client.post("/deployments", &json!({"name": format!("swaps-{n}"), "strategy": strategy})).await?;
     }
     // Loads what serves, and lets the store and the pool come to their size.
     p99(&good).await?;
@@ -134,7 +140,7 @@ async fn misbehave(client: Client, name: &'static str, beside: Beside, stop: Arc
             Beside::Swaps => {
                 ticks.tick().await;
                 swapped += 1;
-                client.bind(name, "ask", if swapped.is_multiple_of(2) { "loop" } else { name }).await?;
+                client.bind(name, "ask", &format!("{name}-{}", swapped % SWAPPED)).await?;
             }
         }
     }

@@ -22,6 +22,9 @@ use crate::replay::Gate;
 use crate::segment;
 use crate::workflow::{ElementKind, Flow};
 
+/// Why one was put.
+const MESSAGE_BYTES_MAX: usize = 4096;
+
 /// Which deployments serve a workflow's strategy element.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -201,22 +204,37 @@ impl Binding {
     }
 
     /// Where a canary runs, the same without it. Otherwise what stood before, put again; none where nothing did. Done again
-    /// it goes one further back. What was served by a deployment that is gone is passed over.
+    /// it goes one further back. What was served by a deployment that is gone is passed over, and the message says so.
     #[must_use]
-    pub fn back(&self, message: String, by: String, at: UnixMillis, exists: impl Fn(&Name) -> bool) -> Option<Self> {
+    pub fn back(
+        &self,
+        mut message: String,
+        by: String,
+        at: UnixMillis,
+        exists: impl Fn(&Name) -> bool,
+    ) -> Option<Self> {
         if self.canary.is_some() {
             return Some(self.without_canary(message, by, at));
         }
         let mut back = self.clone();
         // To what is rolled back nobody wants to come back by rolling back further.
         back.earlier.iter_mut().filter(|earlier| self.serves_as(earlier)).for_each(|earlier| earlier.is_past = true);
+        let mut gone = BTreeSet::new();
         let EarlierBinding { shares, on_failure, shadows, warm_calls, .. } = loop {
             let last = back.last_mut()?;
             last.is_past = true;
-            if last.shares.iter().all(|share| exists(&share.deployment)) {
+            let deployments = last.shares.iter().map(|share| share.deployment.clone());
+            let missing: Vec<_> = deployments.filter(|name| !exists(name)).collect();
+            if missing.is_empty() {
                 break last.clone();
             }
+            gone.extend(missing);
         };
+        let gone: Vec<_> = gone.iter().map(Name::as_str).collect();
+        let passed_over = format!(" (passed over what was served by {}, deleted since)", gone.join(", "));
+        if !gone.is_empty() && message.len() + passed_over.len() <= MESSAGE_BYTES_MAX {
+            message.push_str(&passed_over);
+        }
         back.tell(EarlierBinding { is_past: true, ..self.as_earlier() });
         (back.shares, back.on_failure, back.warm_calls) = (shares, on_failure, warm_calls);
         back.shadows = shadows.into_iter().filter(exists).collect();
@@ -358,8 +376,8 @@ pub(crate) fn check(configuration: &Configuration, binding: &Binding) -> Result<
     }
     check_shadows(configuration, binding)?;
     check_gate(configuration, binding)?;
-    if binding.message.len() > 4096 {
-        return Err(invalid("message", "at most 4096 bytes"));
+    if binding.message.len() > MESSAGE_BYTES_MAX {
+        return Err(invalid("message", format!("at most {MESSAGE_BYTES_MAX} bytes")));
     }
     let Some(outcome) = &binding.on_failure.outcome else { return Ok(()) };
     let mut declared = binding.shares.iter().filter_map(|share| configuration.deployments.get(&share.deployment));

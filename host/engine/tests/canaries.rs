@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use signalbox_engine::{
-    Binding, CallTimes, CanaryFigures, Command, Document, Event, Name, OnFailure, Rejection, Served, Share, State,
-    UnixMillis, Workflow,
+    Binding, CallTimes, CanaryFigures, Command, Document, DocumentKey, DocumentKind, Event, Name, OnFailure, Rejection,
+    Served, Share, State, UnixMillis, Workflow,
 };
 use world::{World, id, name, scenario};
 
@@ -245,6 +245,23 @@ fn what_was_rolled_back_does_not_come_back_by_rolling_back_further() {
     roll_back(&mut world, None, 4).unwrap();
     assert_eq!(shares(&standing(&world).unwrap()), ["old"]);
     assert_eq!(roll_back(&mut world, None, 5).unwrap_err().code(), "binding-has-no-past");
+}
+
+#[test]
+fn a_rollback_passes_over_what_is_deleted_and_says_so() {
+    let mut world = world();
+    world.deploy("gone", &["clean"]);
+    let plain = |deployment: &str| json!({"workflow": "support", "element": "screen", "shares": [{"deployment": deployment, "weight": 1}]});
+    for (at, deployment) in [(1, "old"), (2, "gone"), (3, "new")] {
+        put(&mut world, plain(deployment), at).unwrap();
+    }
+    let key = DocumentKey { kind: DocumentKind::Deployment, name: name("gone"), element: None, version: 0 };
+    world.try_at(Command::Remove { key, by: "ann".into() }, UnixMillis(4)).unwrap();
+    roll_back(&mut world, None, 5).unwrap();
+    let back = standing(&world).unwrap();
+    let message = "rolled back (passed over what was served by gone, deleted since)";
+    assert_eq!((shares(&back), back.message.as_str()), (vec!["old"], message));
+    assert_eq!(roll_back(&mut world, None, 6).unwrap_err().code(), "binding-has-no-past");
 }
 
 #[test]

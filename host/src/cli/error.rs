@@ -104,6 +104,7 @@ impl Error {
     pub fn file(doing: &str, path: &Path, error: &std::io::Error) -> Self {
         let fix = match error.kind() {
             std::io::ErrorKind::NotFound => Some("check the path"),
+            std::io::ErrorKind::AlreadyExists => Some("it is not overwritten: move it away, or name another"),
             std::io::ErrorKind::PermissionDenied => Some("check whose file it is, and run as that user"),
             _ => None,
         };

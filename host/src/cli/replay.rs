@@ -2,14 +2,15 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::client::{Body, Connection};
+use super::client::{Body, Client, Connection};
 use super::error::Error;
-use super::output::{Output, cell, shortened, table};
+use super::output::{Output, ago, cell, shortened, table};
+use super::workflow::items;
 
 /// Pause between two looks at how far it is.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -22,11 +23,39 @@ Examples:
   signalbox replay --strategy screening-3 --against screening-4 --since 1d
   signalbox replay --strategy screening-3 --against screening-4 --where 'interaction.media_type == \"email\"'
   signalbox replay --strategy screening-3 --against screening-3      # it still decides as it did, bit for bit
+  signalbox replay list                                              # reports that are kept, and what runs
+  signalbox replay show replay-1
+  signalbox replay delete replay-1                                   # or end it, where it runs
 
 Exit code 1 with --max-changed where more decisions change or none was made again, 4 where the server could not finish it.")]
+#[command(subcommand_negates_reqs = true)]
 pub(super) struct Replay {
     #[command(flatten)]
     connection: Connection,
+    #[command(flatten)]
+    new: Option<New>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Lists replays: those whose reports are kept, the one that runs, and those that failed since the server started.
+    List,
+    /// Shows a report that is kept, or how far a replay is.
+    Show {
+        /// The replay.
+        name: String,
+    },
+    /// Ends a replay that runs, whose report then has what was done so far; or deletes a report.
+    Delete {
+        /// The replay.
+        name: String,
+    },
+}
+
+#[derive(Debug, Args)]
+struct New {
     /// The deployment whose decisions were recorded.
     #[arg(long, value_name = "DEPLOYMENT")]
     strategy: String,
@@ -59,6 +88,68 @@ fn span(text: &str) -> Result<Duration, String> {
 impl Replay {
     pub async fn run(self, output: &Output) -> Result<(), Error> {
         let client = self.connection.client()?;
+        match (self.command, self.new) {
+            (Some(command), None) => command.run(&client, output).await,
+            (None, Some(new)) => new.run(&client, output).await,
+            (Some(_), Some(_)) => {
+                Err(Error::usage("what is to be replayed and a command are there").fix("leave one of them out"))
+            }
+            (None, None) => Err(Error::usage("nothing says what to replay").fix("give --strategy and --against")),
+        }
+    }
+}
+
+impl Command {
+    async fn run(self, client: &Client, output: &Output) -> Result<(), Error> {
+        match self {
+            Self::List => {
+                let list = client.get(&["replays"], &[]).await?;
+                output.result(&list, |list| {
+                    let headings =
+                        ["replay", "of", "by", "state", "made again", "changed", "failed", "when", "by whom"];
+                    let rows: Vec<_> = items(list).iter().map(row).collect();
+                    table(&headings, &rows)
+                })
+            }
+            Self::Show { name } => {
+                let replay = client.get(&["replays", &name], &[]).await?;
+                match cell(&replay, "state").as_str() {
+                    "failed" => Err(failed(&replay)),
+                    "running" => output.result(&replay, |replay| {
+                        let [replayed, seen] = ["replayed", "seen"].map(|field| cell(replay, field));
+                        format!("{name} runs: {replayed} decisions made again of {seen} looked at")
+                    }),
+                    _ => output.result(&replay["report"], shown),
+                }
+            }
+            Self::Delete { name } => {
+                let gone = client.send(Method::DELETE, &["replays", &name], Body::Empty).await?;
+                output.result(&gone, |_| format!("{name} ends, or is deleted"))
+            }
+        }
+    }
+}
+
+/// A replay in a list.
+fn row(replay: &Value) -> Vec<String> {
+    let report = &replay["report"];
+    let changed = ["outcome_changed", "actions_changed"].map(|field| report[field].as_u64().unwrap_or_default());
+    let of_report = |field: &str| cell(report, field);
+    vec![
+        cell(replay, "name"),
+        of_report("deployment"),
+        of_report("against"),
+        cell(replay, "state"),
+        cell(replay, "replayed"),
+        if report.is_object() { changed.iter().sum::<u64>().to_string() } else { String::new() },
+        of_report("failed"),
+        report["created_at"].as_u64().map(ago).unwrap_or_default(),
+        of_report("created_by"),
+    ]
+}
+
+impl New {
+    async fn run(self, client: &Client, output: &Output) -> Result<(), Error> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let since = self.since.map_or(Duration::ZERO, |since| now.saturating_sub(since));
         let mut new =

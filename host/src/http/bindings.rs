@@ -13,7 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::auth::{Caller, Operate, Review};
-use super::body::{Json, Parameters};
+use super::body::{Json, OptionalJson, Parameters};
 use super::cursor::Page;
 use super::document::{Condition, named, put_status, tag, tagged};
 use super::{Problem, State, now};
@@ -119,7 +119,7 @@ struct Rollback {
 }
 
 /// Ends a canary, where one runs: the shares serve all again. Otherwise puts what stood before again: done twice it goes two
-/// back. What was rolled back is still told of.
+/// back. What was rolled back is still told of. The body may be left out.
 #[utoipa::path(
     post,
     path = "/v1/accounts/{account}/workflows/{workflow}/elements/{element}/binding/rollback",
@@ -130,7 +130,7 @@ struct Rollback {
 async fn roll_back(
     caller: Caller<Operate>,
     parameters: Parameters,
-    Json(Rollback { message }): Json<Rollback>,
+    OptionalJson(Rollback { message }): OptionalJson<Rollback>,
 ) -> Result<Response, Problem> {
     let (workflow, element): (Name, Name) = (parameters.get("workflow")?, parameters.get("element")?);
     let _held = caller.state.documents(&caller.lane).await;

@@ -2,6 +2,7 @@
 
 use clap::{ArgGroup, Args};
 use serde_json::{Value, json};
+use signalbox_engine::limits;
 
 use super::super::output::{ago, cell, table, text};
 
@@ -59,7 +60,10 @@ fn step(text: &str) -> Result<(u8, u64), String> {
         return Err("a step takes 1 to 100 percent".into());
     }
     let units = [('s', 1), ('m', 60), ('h', 3600), ('d', 86_400)];
-    Ok((percent, number(time, units).ok_or_else(wrong)?))
+    match number(time, units).ok_or_else(wrong)? {
+        seconds @ 1..=limits::CANARY_STEP_S_MAX => Ok((percent, seconds)),
+        _ => Err(format!("a step takes 1s to {}d", limits::CANARY_STEP_S_MAX / 86_400)),
+    }
 }
 
 fn micros(text: &str) -> Result<u64, String> {

@@ -7,9 +7,10 @@ use clap::Args;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use super::asset;
+use super::binding::{OnFailure, With, described, element, note_canary_ended, put_binding, standing};
 use super::grants::GrantArgs;
 use super::local::read_within;
-use super::{OnFailure, With, asset, described, element, note_canary_ended, put_binding, standing};
 use crate::cli::client::{Body, Client};
 use crate::cli::document::read_text;
 use crate::cli::error::Error;

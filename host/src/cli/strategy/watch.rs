@@ -9,10 +9,11 @@ use clap::Args;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use super::binding::{OnFailure, With, element, note_canary_ended, put_binding, standing};
 use super::deploy::{can_be_bound, upload_asset, upload_strategy};
 use super::grants::GrantArgs;
 use super::project::Project;
-use super::{OnFailure, With, element, note_canary_ended, put_binding, standing, test};
+use super::test;
 use crate::cli::client::{Body, Client};
 use crate::cli::document::read_json;
 use crate::cli::error::Error;
