@@ -6,7 +6,7 @@
 //!
 //! Invariant: an unsure answer is none. A table lookup a word, and nothing is written.
 
-use crate::features::{Text, hash};
+use crate::features::{ByWord, Text, hash};
 use std::collections::BTreeMap;
 
 /// Least sum of weights for an answer. One word that only one language has weighs 1.
@@ -116,8 +116,8 @@ pub fn known() -> impl Iterator<Item = &'static str> {
 pub struct Languages {
     /// Latin languages, in the order of the bits of the masks.
     latin: Vec<&'static str>,
-    /// Hash of a small word and which languages have it, by hash.
-    words: Vec<(u64, u32)>,
+    /// Which languages have a small word.
+    words: ByWord<u32>,
     letters: Vec<(char, u32)>,
     considered: Vec<&'static str>,
 }
@@ -132,7 +132,7 @@ impl Languages {
             return Err(odd.clone());
         }
         let wanted = |tag: &str| tags.is_empty() || tags.iter().any(|t| t == tag);
-        let (mut words, mut letters) = (BTreeMap::new(), BTreeMap::new());
+        let (mut words, mut letters) = (ByWord::default(), BTreeMap::new());
         let mut latin = Vec::new();
         for (tag, small, own) in LATIN.iter().filter(|(tag, ..)| wanted(tag)) {
             let bit = 1_u32 << latin.len();
@@ -146,7 +146,7 @@ impl Languages {
         }
         Ok(Self {
             latin,
-            words: words.into_iter().collect(),
+            words,
             letters: letters.into_iter().collect(),
             considered: known().filter(|tag| wanted(tag)).collect(),
         })
@@ -179,8 +179,8 @@ impl Languages {
             return self.other(SCRIPTS[at].0, &scripts, ukrainian);
         }
         for (_, hash) in text.words() {
-            if let Ok(at) = self.words.binary_search_by_key(&hash, |(h, _)| *h) {
-                share(self.words[at].1, 1.0, &mut weights);
+            if let Some(mask) = self.words.get(&hash) {
+                share(*mask, 1.0, &mut weights);
             }
         }
         self.heaviest(&weights)

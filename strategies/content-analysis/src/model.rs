@@ -40,6 +40,8 @@ const MAGIC: &[u8; 7] = b"sbxtext";
 const HEAD_BYTES: usize = 40;
 const SLOT_BYTES: usize = 8;
 const SLOTS_LOG2_MAX: u32 = 22;
+/// Bits of the filter for each feature: then about one in sixteen of those that the model does not know passes it.
+const FILTER_BITS_PER_ROW: usize = 16;
 /// Rows that fit into sums of 16 bits: 256 · 128 is the largest sum of absolute values.
 const ROWS_PER_SUM: usize = 255;
 
@@ -116,6 +118,9 @@ pub struct Model {
     slots_log2: u32,
     slots_at: usize,
     weights_at: usize,
+    /// A bit for each high half of a hash that may be in the table. Most features of a text are unknown, pairs of words
+    /// above all; this is small enough to stay near the processor, where the table is not.
+    filter: Vec<u64>,
 }
 
 impl Model {
@@ -157,7 +162,7 @@ impl Model {
         if checksum(&bytes[16..]) != sum {
             return Err(Error::Checksum);
         }
-        let model = Self {
+        let mut model = Self {
             categories: names(&bytes[names_at..names_at + name_bytes], categories)?,
             offsets: bytes[HEAD_BYTES..names_at]
                 .chunks_exact(4)
@@ -168,9 +173,17 @@ impl Model {
             slots_log2: slots_log2 as u32,
             slots_at,
             weights_at,
+            filter: vec![0; (rows * FILTER_BITS_PER_ROW).next_power_of_two().div_ceil(64)],
             bytes,
         };
         model.check()?;
+        for at in 0..1 << model.slots_log2 {
+            let slot = model.slot(at);
+            if slot.0 != 0 {
+                let (word, bit) = model.filtered(slot.0 as u32);
+                model.filter[word] |= bit;
+            }
+        }
         Ok(model)
     }
 
@@ -255,7 +268,16 @@ impl Model {
         logits
     }
 
+    /// Word and bit of the filter for the high half of a hash.
+    fn filtered(&self, high: u32) -> (usize, u64) {
+        (high as usize / 64 & (self.filter.len() - 1), 1 << (high % 64))
+    }
+
     fn find(&self, hash: u64) -> Option<Slot> {
+        let (word, bit) = self.filtered((hash >> 32) as u32);
+        if self.filter[word] & bit == 0 {
+            return None;
+        }
         let mask = (1_usize << self.slots_log2) - 1;
         let mut at = hash as usize & mask;
         // Ends: `check` has seen an empty slot.

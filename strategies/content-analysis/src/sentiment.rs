@@ -7,8 +7,7 @@
 //!
 //! Invariant: the score is -100 to 100 and 0 for a language without a lexicon. Nothing is written.
 
-use crate::features::{Text, hash};
-use std::collections::BTreeMap;
+use crate::features::{ByWord, Text, hash};
 
 /// Scores nearer to 0 are neutral.
 pub const NEUTRAL_BELOW: i32 = 20;
@@ -154,7 +153,7 @@ impl Sentiment {
 
 /// The lexicons, ready to be looked into.
 #[derive(Debug, Clone)]
-pub struct Lexicons(Vec<(&'static str, Vec<(u64, Sense)>)>);
+pub struct Lexicons(Vec<(&'static str, ByWord<Sense>)>);
 
 impl Lexicons {
     /// Builds the tables.
@@ -175,8 +174,8 @@ impl Lexicons {
         for (letters, hash) in text.words() {
             negation = negation.saturating_add(1);
             scale.0 = scale.0.saturating_add(1);
-            match table.binary_search_by_key(&hash, |(h, _)| *h) {
-                Ok(at) => match table[at].1 {
+            match table.get(&hash) {
+                Some(sense) => match *sense {
                     Sense::Negates => negation = 0,
                     Sense::Scales(by) => scale = (0, by),
                     Sense::Valence(valence) => {
@@ -189,13 +188,13 @@ impl Lexicons {
                     }
                 },
                 // A sentence, or a half of one, ends what its negation bears on.
-                Err(_) if matches!(letters, ['!' | '?' | ';' | ':' | '-']) => {
+                None if matches!(letters, ['!' | '?' | ';' | ':' | '-']) => {
                     (negation, scale) = (usize::MAX, (usize::MAX, 1.0));
                     if letters == ['!'] {
                         sum += 0.3 * sum.clamp(-1.0, 1.0);
                     }
                 }
-                Err(_) => {}
+                None => {}
             }
         }
         Sentiment { score: (100.0 * sum / (sum * sum + SQUASH).sqrt()).round() as i32 }
@@ -208,9 +207,9 @@ impl Default for Lexicons {
     }
 }
 
-fn table(lexicon: &Lexicon) -> (&'static str, Vec<(u64, Sense)>) {
+fn table(lexicon: &Lexicon) -> (&'static str, ByWord<Sense>) {
     let (tag, valences, negations, intensifiers, diminishers) = *lexicon;
-    let mut table = BTreeMap::new();
+    let mut table = ByWord::default();
     let mut add = |words: &str, sense| {
         for word in words.split(' ') {
             table.insert(hash(word.chars()), sense);
@@ -222,7 +221,7 @@ fn table(lexicon: &Lexicon) -> (&'static str, Vec<(u64, Sense)>) {
     add(negations, Sense::Negates);
     add(intensifiers, Sense::Scales(1.3));
     add(diminishers, Sense::Scales(0.7));
-    (tag, table.into_iter().collect())
+    (tag, table)
 }
 
 #[cfg(test)]
