@@ -476,7 +476,11 @@ fn an_instance_that_may_answer_several_calls_is_thrown_away_after_them_and_after
     let configuration = Some((r#""warm""#.into(), vec![]));
     let raw = Package { component: &HOSTILE, image: b"", configuration, ..package(&installed, "warm") };
     let deployment = RUNTIME.load(raw).unwrap();
-    let call = |body| deployment.call_warm(&request(body), &nothing(), NonZero::new(3).unwrap());
+    let call = |body| {
+        let (result, spent) = deployment.answer_warm(&request(body), &nothing(), NonZero::new(3).unwrap());
+        spent.clear();
+        result
+    };
     let count = || reason(call("count"));
     assert_eq!([count(), count(), count(), count()], ["1", "2", "3", "1"], "three calls, then a fresh one");
     assert!(matches!(call("trap").outcome, Err(Failure::Trap(_))));
@@ -489,8 +493,37 @@ fn an_instance_that_may_answer_several_calls_is_thrown_away_after_them_and_after
     assert_eq!(reason(call("settings")), r#""warm""#);
 
     let snapshotted = RUNTIME.load(package(&installed, "fresh")).unwrap();
-    let warm = || reason(snapshotted.call_warm(&request("count"), &nothing(), NonZero::new(3).unwrap()));
+    let warm = || {
+        let (result, spent) = snapshotted.answer_warm(&request("count"), &nothing(), NonZero::new(3).unwrap());
+        spent.clear();
+        reason(result)
+    };
     assert_eq!([warm(), warm()], ["1", "1"], "what was snapshotted is fresh at no cost");
+}
+
+#[test]
+fn a_sandbox_that_was_made_ready_is_as_fresh_as_one_that_is_made_for_the_call() {
+    let installed = install("{}").unwrap();
+    let configuration = Some((r#""log""#.into(), vec![]));
+    let anew = Package { component: &HOSTILE, image: b"", configuration, ..package(&installed, "ready") };
+    for package in [package(&installed, "ready"), anew] {
+        let deployment = RUNTIME.load(package).unwrap();
+        let answer = |body| {
+            let (result, spent) = deployment.answer(&request(body), &nothing());
+            spent.clear();
+            result
+        };
+        for _ in 0..3 {
+            let first = answer("count");
+            assert_eq!(reason(first.clone()), "1", "nothing of the call before is there");
+            assert_eq!(deployment.replay(&request("count"), &first.record).outcome, first.outcome);
+            let clocks = answer("clocks");
+            assert_eq!(deployment.replay(&request("clocks"), &clocks.record).outcome, clocks.outcome);
+            assert_eq!(deployment.call(&request("clocks"), &nothing()).outcome, clocks.outcome);
+            assert!(matches!(answer("trap").outcome, Err(Failure::Trap(_))));
+            assert!(answer("log").record.log.iter().all(|line| !line.message.contains("configured")));
+        }
+    }
 }
 
 #[test]

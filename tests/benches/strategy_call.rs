@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use signalbox::strategy::{Grants, Nothing};
-use signalbox_tests::{Local, Report, email_of_1_kb, fresh_and_warm, screening, strategy_file};
+use signalbox_tests::{Calls, Local, Report, email_of_1_kb, fresh_and_warm, screening, strategy_file};
 
 const CALLS: usize = 20_000;
 
@@ -12,13 +12,15 @@ fn main() -> Result<()> {
     let local = Local::start()?;
     let deployment = local.deploy(&strategy_file("screening")?, &screening(), &[])?;
     let grants: Arc<dyn Grants> = Arc::new(Nothing);
-    let (mut fresh, mut warm) = fresh_and_warm(&deployment, &email_of_1_kb()?, &grants, "clean", CALLS)?;
+    let Calls { mut fresh, mut cleared, mut warm } =
+        fresh_and_warm(&deployment, &email_of_1_kb()?, &grants, "clean", CALLS)?;
 
     let mut report = Report::new(&format!("{CALLS} calls of each kind, one thread; {}", local.description()));
     let (fresh_50, warm_50) = (fresh.quantile_us(0.5), warm.quantile_us(0.5));
     report.at_most("fresh sandbox above warm instance, p50", fresh_50 - warm_50, "us", 12.0);
     report.at_most("whole call in a fresh sandbox, p50", fresh_50, "us", 25.0);
     report.figure("whole call in a fresh sandbox, p99", fresh.quantile_us(0.99), "us");
+    report.figure("until its thread is free again, p50", cleared.quantile_us(0.5), "us");
     report.figure("call on a warm instance, p50", warm_50, "us");
     report.figure("call on a warm instance, p99", warm.quantile_us(0.99), "us");
     report.write()

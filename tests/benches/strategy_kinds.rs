@@ -1,4 +1,5 @@
-//! What isolation costs each of the reference strategies: a call in a fresh sandbox beside the same call on a warm instance.
+//! What isolation costs each of the reference strategies: a call in a fresh sandbox, until its answer is there, beside the
+//! same call on a warm instance. What clearing up after the answer takes stands beside it.
 //!
 //! Screening with 20 rules on 1 KB, content analysis with the categories of real messages where those are there, auto-reply
 //! and forward with the settings that their documentation shows, in an account that answers whatever they ask.
@@ -11,7 +12,7 @@ use serde_json::{Value, json};
 use signalbox::strategy::{Grants, ObjectKind, RenderedText};
 use signalbox_engine::{ClockReading, Entry, Request, UnixMillis};
 use signalbox_tests::{
-    Local, Report, banking77, email_of_1_kb, fresh_and_warm, screening, small_model, strategy_file, train,
+    Calls, Local, Report, banking77, email_of_1_kb, fresh_and_warm, screening, small_model, strategy_file, train,
 };
 
 const CALLS: usize = 20_000;
@@ -76,7 +77,8 @@ fn main() -> Result<()> {
         let deployment = local.deploy(&strategy_file(name)?, &settings, assets)?;
         let first =
             deployment.call(&request, &grants).outcome.map_err(|failure| anyhow::anyhow!("{name}: {failure}"))?;
-        let (mut fresh, mut warm) = fresh_and_warm(&deployment, &request, &grants, &first.outcome, CALLS)?;
+        let Calls { mut fresh, mut cleared, mut warm } =
+            fresh_and_warm(&deployment, &request, &grants, &first.outcome, CALLS)?;
         let (fresh_50, warm_50) = (fresh.quantile_us(0.5), warm.quantile_us(0.5));
         report.at_most(
             &format!("{name}: fresh sandbox above warm instance, p50"),
@@ -90,6 +92,7 @@ fn main() -> Result<()> {
         };
         held(format!("{name}: whole call, p50"), fresh_50, p50);
         held(format!("{name}: whole call, p99"), fresh.quantile_us(0.99), p99);
+        held(format!("{name}: until its thread is free again, p50"), cleared.quantile_us(0.5), None);
         held(format!("{name}: warm instance, p50"), warm_50, None);
     }
     report.write()

@@ -16,7 +16,7 @@ pub use agent::{AgentSession, offers_in};
 pub use client::Client;
 pub use data::{banking77, sms_spam};
 pub use load::{Connection, Latencies, Pace, RawClient, address_of, post_bytes};
-pub use local::{Local, Nanos, as_json, email_of_1_kb, fresh_and_warm, timed};
+pub use local::{Calls, Local, Nanos, answered, as_json, email_of_1_kb, fresh_and_warm, timed};
 pub use paced::Paced;
 pub use report::{Report, Row};
 pub use server::{Server, signalbox, strategy_file};

@@ -94,8 +94,19 @@ impl Nanos {
     }
 }
 
-/// Calls in a fresh sandbox each, and on an instance that stays: so many of each in turns, and a tenth before that do not
-/// count.
+/// How long calls took.
+#[derive(Debug, Clone, Default)]
+pub struct Calls {
+    /// In a fresh sandbox, until the answer.
+    pub fresh: Nanos,
+    /// The same, until the sandbox is thrown away and the next one made ready: what a call keeps its thread for.
+    pub cleared: Nanos,
+    /// On an instance that stays.
+    pub warm: Nanos,
+}
+
+/// Calls in a fresh sandbox each as the server makes them, and on an instance that stays: so many of each in turns, and a
+/// tenth before that do not count.
 ///
 /// # Errors
 /// Where a call does not end with the outcome.
@@ -105,7 +116,7 @@ pub fn fresh_and_warm(
     grants: &Arc<dyn Grants>,
     outcome: &str,
     calls: usize,
-) -> Result<(Nanos, Nanos)> {
+) -> Result<Calls> {
     let mut warm = deployment.warm().map_err(|failure| anyhow!("{failure}"))?;
     turns(deployment, &mut warm, request, grants, outcome, calls / 10)?;
     turns(deployment, &mut warm, request, grants, outcome, calls)
@@ -118,17 +129,39 @@ fn turns(
     grants: &Arc<dyn Grants>,
     outcome: &str,
     calls: usize,
-) -> Result<(Nanos, Nanos)> {
-    let (mut fresh, mut reused) = (Nanos::default(), Nanos::default());
+) -> Result<Calls> {
+    let mut all = Calls::default();
     for _ in 0..calls.div_ceil(TURN) {
         for _ in 0..TURN {
-            fresh.add(timed(outcome, || deployment.call(request, grants).outcome)?);
+            let (answered, cleared) = answered(deployment, request, grants, outcome)?;
+            all.fresh.add(answered);
+            all.cleared.add(cleared);
         }
         for _ in 0..TURN {
-            reused.add(timed(outcome, || warm.call(request, grants).outcome)?);
+            all.warm.add(timed(outcome, || warm.call(request, grants).outcome)?);
         }
     }
-    Ok((fresh, reused))
+    Ok(all)
+}
+
+/// How long a call in a fresh sandbox takes until its answer, and until its thread is free again.
+///
+/// # Errors
+/// Where it does not end with the outcome.
+pub fn answered(
+    deployment: &Arc<Deployment>,
+    request: &Request,
+    grants: &Arc<dyn Grants>,
+    outcome: &str,
+) -> Result<(Duration, Duration)> {
+    let began = Instant::now();
+    let (result, spent) = deployment.answer(request, grants);
+    let answered = began.elapsed();
+    spent.clear();
+    let cleared = began.elapsed();
+    let decision = result.outcome.map_err(|failure| anyhow!("{failure}"))?;
+    anyhow::ensure!(decision.outcome == outcome, "{} is not the outcome {outcome}", decision.outcome);
+    Ok((answered, cleared))
 }
 
 /// How long a call takes, which must end with the outcome.

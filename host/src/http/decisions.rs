@@ -97,7 +97,7 @@ struct Line {
 /// What a call took.
 #[derive(Debug, Serialize, ToSchema)]
 struct Cost {
-    /// To make the sandbox.
+    /// Until the sandbox was ready.
     instantiate_ns: u64,
     /// In the strategy, imports included.
     guest_ns: u64,

@@ -140,7 +140,7 @@ impl DeploymentFigures {
 /// What a call of a strategy took.
 #[derive(Debug, Clone, Copy)]
 pub struct CallCost {
-    /// To make the sandbox.
+    /// Until the sandbox was ready.
     pub instantiate_ns: u64,
     /// In the strategy, imports included.
     pub guest_ns: u64,
@@ -160,7 +160,7 @@ pub struct DeploymentUse {
     /// Failures by their code.
     #[schema(value_type = BTreeMap<String, u64>)]
     pub failures: BTreeMap<&'static str, u64>,
-    /// To make the sandbox.
+    /// Until the sandbox was ready.
     pub instantiate: CallTimes,
     /// In the strategy, what it asks the server included.
     pub guest: CallTimes,

@@ -1,7 +1,8 @@
 //! One call of a strategy, in a sandbox of its own.
 //!
 //! A fresh sandbox each time: nothing of one interaction is there when the next is decided, and whatever a call breaks
-//! is thrown away with it. A call never fails as such; what went wrong is its outcome.
+//! is thrown away with it. It is made ready while nobody waits for it, after the call before, where there is one.
+//! A call never fails as such; what went wrong is its outcome.
 
 use std::num::NonZero;
 use std::sync::Arc;
@@ -43,51 +44,56 @@ pub struct Counted {
 }
 
 impl Deployment {
-    /// Asks the strategy, here and now. Takes microseconds, and at most a few times the deadline; call it from threads of
-    /// low priority, such as a [`Pool`](super::Pool) has.
+    /// Asks the strategy, here and now, in a sandbox that is made for it. Takes microseconds, and at most a few times the
+    /// deadline; call it from threads of low priority, such as a [`Pool`](super::Pool) has.
     #[must_use]
     pub fn call(&self, request: &Request, grants: &Arc<dyn Grants>) -> CallResult {
         self.run(request, Source::Live(Arc::clone(grants), request.clone()))
     }
 
-    /// As [`call`](Self::call), by an instance that answers up to so many calls, one after another. For strategies that
-    /// could not be snapshotted, which else configure themselves in every call; of others a fresh one costs nothing, and
-    /// they get it. An instance that failed answers none any more.
+    /// As [`call`](Self::call), in a sandbox that was made ready before, where there is one. Whoever waits for the answer
+    /// need not wait for what is left to do then: [`Spent::clear`].
+    pub fn answer(self: &Arc<Self>, request: &Request, grants: &Arc<dyn Grants>) -> (CallResult, Spent) {
+        let began = Began::now();
+        let ready = self.idle.upgrade().and_then(|idle| idle.take(self.id, 1));
+        let made = ready.map_or_else(|| self.made(), |kept| Made::from(kept.warm));
+        let source = Source::Live(Arc::clone(grants), request.clone());
+        let (result, made) = self.ask(made, &began, request, source);
+        let next = is_sound(&result);
+        (result, Spent { deployment: Arc::clone(self), made: Some(made), next, began })
+    }
+
+    /// As [`answer`](Self::answer), by an instance that answers up to so many calls, one after another. For strategies that
+    /// could not be snapshotted, whose instances else configure themselves for one call each; of others a fresh one costs
+    /// nothing, and they get it. An instance that failed answers none any more.
     ///
     /// What one call leaves behind, the next one finds. [`replay`](Self::replay) begins afresh, and may then decide
     /// otherwise.
-    #[must_use]
-    pub fn call_warm(
+    pub fn answer_warm(
         self: &Arc<Self>,
         request: &Request,
         grants: &Arc<dyn Grants>,
         calls_max: NonZero<u32>,
-    ) -> CallResult {
+    ) -> (CallResult, Spent) {
         let idle = self.idle.upgrade().filter(|_| self.configuration.is_some());
-        let Some(idle) = idle else { return self.call(request, grants) };
-        let (began, used) = (Instant::now(), thread::processor_time());
-        let waiting =
-            idle.take(self.id, calls_max.get()).map_or_else(|| self.warm().map(|warm| Kept { warm, calls: 0 }), Ok);
-        let made = began.elapsed();
-        let mut kept = match waiting {
-            Ok(kept) => kept,
-            Err(failure) => {
-                self.took(nanoseconds(thread::processor_time().saturating_sub(used)));
-                let record = Recorded { instantiate_ns: nanoseconds(made), ..Recorded::default() };
-                return CallResult { outcome: Err(failure), record, host_ns: 0 };
-            }
+        let Some(idle) = idle else { return self.answer(request, grants) };
+        let began = Began::now();
+        let (made, calls) = match idle.take(self.id, calls_max.get()) {
+            Some(kept) => (Made::from(kept.warm), kept.calls.saturating_add(1)),
+            None => (self.made(), 1),
         };
-        let mut result = kept.warm.call(request, grants);
-        result.record.instantiate_ns = result.record.instantiate_ns.saturating_add(nanoseconds(made));
-        kept.calls = kept.calls.saturating_add(1);
-        let is_sound =
-            matches!(result.outcome, Ok(_) | Err(Failure::Unsuitable(_) | Failure::Missing(_) | Failure::Other(_)));
-        if is_sound && kept.calls < calls_max.get() {
-            kept.warm.rest();
-            idle.keep(kept);
-        }
-        self.took(nanoseconds(thread::processor_time().saturating_sub(used)));
-        result
+        let source = Source::Live(Arc::clone(grants), request.clone());
+        let (result, Made { mut store, strategy }) = self.ask(made, &began, request, source);
+        let made = match strategy {
+            Ok(strategy) if is_sound(&result) && calls < calls_max.get() => {
+                // Lets go of what the call was answered from.
+                Sandbox::renew(&mut store, Source::Nobody, Moment::default());
+                idle.keep(Kept { warm: Warm { deployment: Arc::clone(self), store, strategy }, calls });
+                None
+            }
+            strategy => Some(Made { store, strategy }),
+        };
+        (result, Spent { deployment: Arc::clone(self), made, next: false, began })
     }
 
     /// Runs a call again as it was: its imports are answered by the record. A call that asks for something else than was
@@ -101,14 +107,12 @@ impl Deployment {
     /// [`Counting`](super::Purpose::Counting); of another the counts are 0.
     #[must_use]
     pub fn count(&self, request: &Request, grants: &Arc<dyn Grants>) -> Counted {
-        let mut store = self.store(Source::Live(Arc::clone(grants), request.clone()), Moment::of(request));
         let faults = thread::page_faults();
-        let outcome = self.instance(&mut store).and_then(|strategy| self.route(&strategy, &mut store, request));
+        let source = Source::Live(Arc::clone(grants), request.clone());
+        let (result, made) = self.ask(self.made(), &Began::now(), request, source);
         let faults = thread::page_faults().saturating_sub(faults);
-        let instructions = Sandbox::instructions(&store);
         let touched_bytes = if self.bounds.counts { faults * thread::PAGE_BYTES } else { 0 };
-        let result = finished(outcome, &mut store, Duration::ZERO, Duration::ZERO);
-        Counted { result, instructions, touched_bytes }
+        Counted { result, instructions: Sandbox::instructions(&made.store), touched_bytes }
     }
 
     /// An instance that stays between calls. Only for comparison: what one call leaves behind, the next one finds.
@@ -116,30 +120,33 @@ impl Deployment {
     /// # Errors
     /// [`Failure`] where it cannot be instantiated or configured.
     pub fn warm(self: &Arc<Self>) -> Result<Warm, Failure> {
-        let mut store = self.store(Source::Nobody, Moment::default());
-        let strategy = self.instance(&mut store)?;
-        Ok(Warm { deployment: Arc::clone(self), store, strategy })
+        let Made { store, strategy } = self.made();
+        strategy.map(|strategy| Warm { deployment: Arc::clone(self), store, strategy })
     }
 
     fn run(&self, request: &Request, source: Source) -> CallResult {
-        let began = Instant::now();
-        let used = thread::processor_time();
-        let mut store = self.store(source, Moment::of(request));
-        let strategy = self.instance(&mut store);
-        let instantiated = Instant::now();
-        let outcome = strategy.and_then(|strategy| self.route(&strategy, &mut store, request));
-        let guest = instantiated.elapsed();
-        let result = finished(outcome, &mut store, instantiated - began, guest);
-        drop(store);
-        let elapsed = began.elapsed();
-        // A quick call that had to wait for a processor is no slow one.
-        let waited = elapsed >= SLOW;
-        self.took(nanoseconds(if waited { thread::processor_time().saturating_sub(used) } else { elapsed }));
+        let began = Began::now();
+        let (result, made) = self.ask(self.made(), &began, request, source);
+        drop(made);
+        self.took(began.took());
         result
     }
 
-    fn store(&self, source: Source, moment: Moment) -> Store<Sandbox> {
-        Sandbox::store(self.pre.engine(), source, moment, self.bounds, self.scope.clone())
+    /// Makes a sandbox for a call that is yet to come, unless others are as likely to be wanted.
+    fn make_ready(self: &Arc<Self>) {
+        if let Some(idle) = self.idle.upgrade().filter(|idle| idle.has_room())
+            && let Ok(warm) = self.warm()
+        {
+            idle.keep(Kept { warm, calls: 0 });
+        }
+    }
+
+    /// A sandbox that is configured. All begin alike, whenever and for whatever call they are made.
+    fn made(&self) -> Made {
+        let mut store =
+            Sandbox::store(self.pre.engine(), Source::Nobody, Moment::default(), self.bounds, self.scope.clone());
+        let strategy = self.instance(&mut store);
+        Made { store, strategy }
     }
 
     /// An instance that is configured.
@@ -163,6 +170,21 @@ impl Deployment {
         }
     }
 
+    /// Puts the question to an instance, where there is one.
+    fn ask(&self, made: Made, began: &Began, request: &Request, source: Source) -> (CallResult, Made) {
+        let Made { mut store, strategy } = made;
+        if strategy.is_ok() {
+            Sandbox::renew(&mut store, source, Moment::of(request));
+        }
+        let ready = began.at.elapsed();
+        let outcome = match &strategy {
+            Ok(strategy) => self.route(strategy, &mut store, request),
+            Err(failure) => Err(failure.clone()),
+        };
+        let guest = began.at.elapsed().saturating_sub(ready);
+        (finished(outcome, &mut store, ready, guest), Made { store, strategy })
+    }
+
     fn route(&self, strategy: &Strategy, store: &mut Store<Sandbox>, request: &Request) -> Result<Decision, Failure> {
         match request::lowered(request, |lowered| strategy.call_route(&mut *store, lowered)) {
             Ok(Ok(decision)) => answer::decision(decision, &self.manifest, self.scope.as_deref()),
@@ -170,6 +192,64 @@ impl Deployment {
             Err(error) => Err(trap::failure(&error, store.data())),
         }
     }
+}
+
+/// A sandbox, and the instance in it or why there is none.
+struct Made {
+    store: Store<Sandbox>,
+    strategy: Result<Strategy, Failure>,
+}
+
+impl From<Warm> for Made {
+    fn from(Warm { store, strategy, .. }: Warm) -> Self {
+        Self { store, strategy: Ok(strategy) }
+    }
+}
+
+/// When a call began, by the clock and on this thread's processor.
+struct Began {
+    at: Instant,
+    used: Duration,
+}
+
+impl Began {
+    fn now() -> Self {
+        Self { at: Instant::now(), used: thread::processor_time() }
+    }
+
+    /// How long it kept a processor. A quick call that had to wait for one is no slow one.
+    fn took(&self) -> u64 {
+        let elapsed = self.at.elapsed();
+        let waited = elapsed >= SLOW;
+        nanoseconds(if waited { thread::processor_time().saturating_sub(self.used) } else { elapsed })
+    }
+}
+
+/// What a call leaves behind: a sandbox to throw away, and the next one to make ready.
+#[must_use = "the next call finds a sandbox ready where this is cleared"]
+pub struct Spent {
+    deployment: Arc<Deployment>,
+    made: Option<Made>,
+    /// Whether to make another ready.
+    next: bool,
+    began: Began,
+}
+
+impl Spent {
+    /// Throws the sandbox away and makes the next one ready. For after the answer is handed on, on the same thread.
+    pub fn clear(self) {
+        let Self { deployment, made, next, began } = self;
+        drop(made);
+        if next {
+            deployment.make_ready();
+        }
+        deployment.took(began.took());
+    }
+}
+
+/// Whether an instance that ended a call so could end another.
+fn is_sound(result: &CallResult) -> bool {
+    matches!(result.outcome, Ok(_) | Err(Failure::Unsuitable(_) | Failure::Missing(_) | Failure::Other(_)))
 }
 
 /// An instance that is called again and again.
@@ -193,11 +273,6 @@ impl Warm {
     /// Whether it is of this deployment.
     pub(super) fn is_of(&self, deployment: u64) -> bool {
         self.deployment.id == deployment
-    }
-
-    /// Lets go of what the last call was answered from.
-    fn rest(&mut self) {
-        Sandbox::renew(&mut self.store, Source::Nobody, Moment::default());
     }
 }
 

@@ -1,14 +1,19 @@
-//! Instances that wait for their next call, for components that cannot be snapshotted after `configure`.
+//! Instances that wait for their next call: those that were made ready and have answered none, and, of components that
+//! cannot be snapshotted after `configure`, those that answer several.
 //!
-//! What one call leaves in such an instance, the next one finds; so it is only for bindings that ask for it.
+//! What one call leaves in such an instance, the next one finds; so the latter are only for bindings that ask for it.
 //!
 //! Invariant: those that wait take at most a quarter of the sandboxes, whatever many deployments there are; the one that
 //! waited longest goes first.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::call::Warm;
+
+/// How long one waits before another deployment's may take its place: made ready and thrown away it is worth nothing.
+const STALE: Duration = Duration::from_secs(1);
 
 /// An instance, and how many calls it has answered.
 pub(super) struct Kept {
@@ -16,9 +21,9 @@ pub(super) struct Kept {
     pub(super) calls: u32,
 }
 
-/// All that wait, of all deployments; the one that was used last is last.
+/// All that wait, of all deployments, since when; the one that was used last is last.
 pub(super) struct Idle {
-    waiting: Mutex<VecDeque<Kept>>,
+    waiting: Mutex<VecDeque<(Instant, Kept)>>,
     waiting_max: usize,
 }
 
@@ -33,8 +38,14 @@ impl Idle {
     /// asked more of one.
     pub(super) fn take(&self, deployment: u64, calls_max: u32) -> Option<Kept> {
         let mut waiting = self.lock();
-        let place = waiting.iter().rposition(|kept| kept.warm.is_of(deployment) && kept.calls < calls_max)?;
-        waiting.remove(place)
+        let place = waiting.iter().rposition(|(_, kept)| kept.calls < calls_max && kept.warm.is_of(deployment))?;
+        waiting.remove(place).map(|(_, kept)| kept)
+    }
+
+    /// Whether one that nobody has asked for yet may wait too.
+    pub(super) fn has_room(&self) -> bool {
+        let waiting = self.lock();
+        waiting.len() < self.waiting_max || waiting.front().is_some_and(|(since, _)| since.elapsed() >= STALE)
     }
 
     /// Puts all sandboxes back, where there is none left for a call. Answers whether there were any.
@@ -46,15 +57,15 @@ impl Idle {
     /// Keeps one for its next call, in the place of the oldest where there is no room.
     pub(super) fn keep(&self, kept: Kept) {
         let mut waiting = self.lock();
-        waiting.push_back(kept);
+        waiting.push_back((Instant::now(), kept));
         let over = waiting.len().saturating_sub(self.waiting_max);
-        let dropped: Vec<Kept> = waiting.drain(..over).collect();
+        let dropped: Vec<_> = waiting.drain(..over).collect();
         drop(waiting);
         // Outside the lock: a sandbox is put back.
         drop(dropped);
     }
 
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Kept>> {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<(Instant, Kept)>> {
         // Nothing under the lock can panic but the allocator.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }

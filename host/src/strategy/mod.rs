@@ -51,7 +51,7 @@ use signalbox_engine::Digest;
 use wasmtime::component::{Component, InstancePre, Linker};
 
 pub use answer::DECISION_BYTES_MAX;
-pub use call::{CallResult, Counted, Warm};
+pub use call::{CallResult, Counted, Spent, Warm};
 pub use compiler::{Compiler, CompilerError, compile};
 pub use componentize::{NoComponent, componentize};
 pub use debug::without_lines;

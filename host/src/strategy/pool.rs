@@ -39,7 +39,7 @@ pub struct Job {
     pub request: Request,
     /// Who answers the strategy's imports.
     pub grants: Arc<dyn Grants>,
-    /// Calls that one instance may answer; none for a fresh one. See [`Deployment::call_warm`].
+    /// Calls that one instance may answer; none for a fresh one. See [`Deployment::answer_warm`].
     pub warm_calls: Option<NonZero<u32>>,
     /// Gets the result, on the thread that made the call: it must be brief. Dropped uncalled where the pool shuts down
     /// before the call's turn.
@@ -212,20 +212,27 @@ impl Shared {
     }
 }
 
-/// Makes the call and hands on its result. A bug of the server in it costs this one call.
+/// Makes the call, hands on its result, and clears up. A bug of the server in it costs this one call.
 fn run(job: Job) {
     let Job { deployment, request, grants, warm_calls, done } = job;
     let call = || match warm_calls {
-        Some(calls_max) => deployment.call_warm(&request, &grants, calls_max),
-        None => deployment.call(&request, &grants),
+        Some(calls_max) => deployment.answer_warm(&request, &grants, calls_max),
+        None => deployment.answer(&request, &grants),
     };
-    let result = catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| {
-        let why = format!("a bug in the server: {}", said(&*panic));
-        tracing::error!(deployment = %deployment.name(), interaction = %request.interaction, why, "a call panicked");
-        CallResult { outcome: Err(Failure::Unavailable(why)), record: Recorded::default(), host_ns: 0 }
-    });
+    let (result, spent) = match catch_unwind(AssertUnwindSafe(call)) {
+        Ok((result, spent)) => (result, Some(spent)),
+        Err(panic) => {
+            let why = format!("a bug in the server: {}", said(&*panic));
+            tracing::error!(deployment = %deployment.name(), interaction = %request.interaction, why, "a call panicked");
+            let outcome = Err(Failure::Unavailable(why));
+            (CallResult { outcome, record: Recorded::default(), host_ns: 0 }, None)
+        }
+    };
     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| done(result))) {
         tracing::error!(deployment = %deployment.name(), why = said(&*panic), "the result of a call was not taken");
+    }
+    if let Some(Err(panic)) = spent.map(|spent| catch_unwind(AssertUnwindSafe(|| spent.clear()))) {
+        tracing::error!(deployment = %deployment.name(), why = said(&*panic), "a sandbox was not cleared");
     }
 }
 

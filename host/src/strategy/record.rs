@@ -139,7 +139,7 @@ pub struct Recorded {
     pub granted: Vec<Granted>,
     /// What the strategy logged, cut at 64 KiB.
     pub log: Vec<LogLine>,
-    /// Time to make the sandbox, in nanoseconds.
+    /// Time until the sandbox was ready, in nanoseconds.
     pub instantiate_ns: u64,
     /// Time in the strategy itself, imports included, in nanoseconds.
     pub guest_ns: u64,

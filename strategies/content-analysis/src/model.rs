@@ -270,7 +270,7 @@ impl Model {
 
     /// Word and bit of the filter for the high half of a hash.
     fn filtered(&self, high: u32) -> (usize, u64) {
-        (high as usize / 64 & (self.filter.len() - 1), 1 << (high % 64))
+        ((high as usize / 64) & (self.filter.len() - 1), 1 << (high % 64))
     }
 
     fn find(&self, hash: u64) -> Option<Slot> {
