@@ -19,6 +19,7 @@ mod look;
 mod prepare;
 mod screen;
 mod settings;
+mod sieve;
 #[cfg(test)]
 mod tests;
 mod words;

@@ -5,6 +5,7 @@ use crate::{
     screen::{Call, Evidence, Node, Screen},
     settings::Place,
 };
+use aho_corasick::Input;
 use signalbox_sdk::{Entry, Interaction, limits};
 use std::{borrow::Cow, cell::OnceCell};
 
@@ -53,7 +54,11 @@ impl<'a> Look<'a> {
         let folded = (!original.is_ascii()).then(|| self.screen.fold.text(&original));
         let text = Text { place, original, folded, places: OnceCell::new() };
         let screen = self.screen;
-        for hit in screen.automaton.find_overlapping_iter(text.searched()) {
+        let searched = text.searched().as_bytes();
+        let everywhere = || vec![0..searched.len()];
+        let spans = screen.sieve.as_ref().map_or_else(everywhere, |sieve| sieve.spans(searched));
+        let pieces = spans.into_iter().map(|span| Input::new(searched).span(span));
+        for hit in pieces.flat_map(|piece| screen.automaton.find_overlapping_iter(piece)) {
             for &call in &screen.calls[hit.pattern().as_usize()] {
                 match call {
                     Call::Pattern(test) => {

@@ -5,6 +5,7 @@ use crate::{
     literals,
     screen::{Call, Node, PatternTest, PhraseTest, Screen},
     settings::{Condition, Place},
+    sieve::Sieve,
     words::Phrase,
 };
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
@@ -155,7 +156,8 @@ impl Prepare {
             .kind(Some(kind))
             .build(&literals)
             .map_err(|error| format!("rules: the words do not fit one automaton: {error}"))?;
+        let sieve = Sieve::new(&literals);
         let Self { fold, places, phrases, patterns, literals: _ } = self;
-        Ok(Screen { automaton, calls, fold, places, phrases, patterns, conditions })
+        Ok(Screen { automaton, sieve, calls, fold, places, phrases, patterns, conditions })
     }
 }

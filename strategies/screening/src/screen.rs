@@ -1,6 +1,6 @@
 //! The rules made ready: one automaton over the literals of all of them, then each rule's own condition.
 //!
-//! Built at deployment and only read by calls. A text in which the automaton finds nothing costs one pass over it, and
+//! Built at deployment and only read by calls. A text in which there is nothing costs one pass over it, and
 //! no regular expression is run that cannot match.
 
 use crate::{
@@ -8,6 +8,7 @@ use crate::{
     look::Look,
     prepare::Prepare,
     settings::{Condition, Place},
+    sieve::Sieve,
     words::Phrase,
 };
 use aho_corasick::AhoCorasick;
@@ -17,6 +18,8 @@ use signalbox_sdk::{Entry, Interaction};
 /// The rules' conditions, ready.
 pub struct Screen {
     pub automaton: AhoCorasick,
+    /// Where in a text the automaton is to look; everywhere where there is none.
+    pub sieve: Option<Sieve>,
     /// For each literal of the automaton, whom it calls.
     pub calls: Vec<Vec<Call>>,
     pub fold: Fold,
