@@ -527,6 +527,20 @@ fn a_sandbox_that_was_made_ready_is_as_fresh_as_one_that_is_made_for_the_call() 
 }
 
 #[test]
+fn a_deployment_that_is_retired_leaves_no_sandbox_behind() {
+    let deployment = RUNTIME.load(package(&install("{}").unwrap(), "retired")).unwrap();
+    let answer = || deployment.answer(&request("count"), &nothing());
+    let (result, spent) = answer();
+    assert_eq!((reason(result), Arc::strong_count(&deployment)), ("1".to_owned(), 2));
+    spent.clear();
+    assert_eq!(Arc::strong_count(&deployment), 2, "one is ready");
+    let (_, under_way) = answer();
+    deployment.retire();
+    under_way.clear();
+    assert_eq!(Arc::strong_count(&deployment), 1, "whether it waited or was made just then");
+}
+
+#[test]
 fn memory_and_time_of_a_call_are_measured() {
     let record = call("echo").record;
     assert!(record.memory_bytes >= 64 << 10 && record.memory_bytes <= 64 << 20, "{}", record.memory_bytes);

@@ -87,6 +87,15 @@ pub(super) enum Loading {
     Loaded(Arc<Deployment>, Arc<strategy::Deployment>),
 }
 
+impl Loading {
+    fn loaded(self) -> Option<Arc<strategy::Deployment>> {
+        match self {
+            Self::Asked => None,
+            Self::Loaded(_, loaded) => Some(loaded),
+        }
+    }
+}
+
 impl Effects for World {
     fn call(
         &mut self,
@@ -153,7 +162,8 @@ impl Effects for World {
         }
         let loaded = result.inspect_err(|why| tracing::error!(%name, why, "a deployment could not be loaded"))?;
         if self.deployments.len() >= LOADED_MAX {
-            self.deployments.retain(|_, loading| matches!(loading, Loading::Asked));
+            let loaded = self.deployments.extract_if(.., |_, loading| matches!(loading, Loading::Loaded(..)));
+            loaded.filter_map(|(_, loading)| loading.loaded()).for_each(|loaded| loaded.retire());
         }
         self.deployments.insert(name.clone(), Loading::Loaded(Arc::clone(deployment), loaded));
         Ok(())
@@ -161,12 +171,13 @@ impl Effects for World {
 
     /// Calls that are in one end there. Another account may have the same image: its file is written again when it is wanted.
     fn forget(&mut self, deployments: &[Name], binaries: Vec<Digest>) {
-        deployments.iter().for_each(|name| drop(self.deployments.remove(name)));
-        if binaries.is_empty() {
+        let retired: Vec<_> = deployments.iter().filter_map(|name| self.deployments.remove(name)?.loaded()).collect();
+        if retired.is_empty() && binaries.is_empty() {
             return;
         }
         let runtime = Arc::clone(&self.runtime);
         self.loaders.run(move || {
+            retired.iter().for_each(|deployment| deployment.retire());
             for binary in binaries {
                 if let Err(error) = runtime.forget_image(binary) {
                     tracing::warn!(%binary, %error, "an image that nobody needs could not be deleted");

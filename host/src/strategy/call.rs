@@ -6,6 +6,7 @@
 
 use std::num::NonZero;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use signalbox_engine::{Decision, Failure, Request};
@@ -14,7 +15,7 @@ use wasmtime::Store;
 use super::bindings::{Strategy, types};
 use super::deployment::Deployment;
 use super::grants::Grants;
-use super::idle::Kept;
+use super::idle::{Idle, Kept};
 use super::pool::SLOW;
 use super::record::Recorded;
 use super::sandbox::{Sandbox, Source};
@@ -88,7 +89,7 @@ impl Deployment {
             Ok(strategy) if is_sound(&result) && calls < calls_max.get() => {
                 // Lets go of what the call was answered from.
                 Sandbox::renew(&mut store, Source::Nobody, Moment::default());
-                idle.keep(Kept { warm: Warm { deployment: Arc::clone(self), store, strategy }, calls });
+                self.keep(&idle, Kept { warm: Warm { deployment: Arc::clone(self), store, strategy }, calls });
                 None
             }
             strategy => Some(Made { store, strategy }),
@@ -137,7 +138,23 @@ impl Deployment {
         if let Some(idle) = self.idle.upgrade().filter(|idle| idle.has_room())
             && let Ok(warm) = self.warm()
         {
-            idle.keep(Kept { warm, calls: 0 });
+            self.keep(&idle, Kept { warm, calls: 0 });
+        }
+    }
+
+    fn keep(&self, idle: &Idle, kept: Kept) {
+        idle.keep(kept);
+        // After it: whoever retires the deployment meanwhile may have looked before it was there.
+        if self.is_retired.load(Ordering::Relaxed) {
+            idle.forget(self.id);
+        }
+    }
+
+    /// Lets go of the sandboxes that wait for its calls, where none is to come. Those that are under way leave none.
+    pub fn retire(&self) {
+        self.is_retired.store(true, Ordering::Relaxed);
+        if let Some(idle) = self.idle.upgrade() {
+            idle.forget(self.id);
         }
     }
 

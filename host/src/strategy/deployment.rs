@@ -2,7 +2,7 @@
 //!
 //! Immutable and shared: calls in flight finish on the deployment that they began with, whatever replaces it meanwhile.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -70,6 +70,8 @@ pub struct Deployment {
     pub(super) scope: Option<Arc<Scope>>,
     /// Where its instances wait. Of the runtime, for they hold on to the deployment.
     pub(super) idle: Weak<idle::Idle>,
+    /// No call is to come.
+    pub(super) is_retired: AtomicBool,
     recompiled: Option<Vec<u8>>,
     /// How long its calls keep a processor, in nanoseconds; 0 until the first has ended. The pool goes by it.
     /// With [`FIRST`] while that is of one slow call alone; 0 of none.
@@ -105,6 +107,7 @@ impl Runtime {
             bounds: self.bounds(package.deadline.clamp(Duration::from_millis(1), DEADLINE_MAX)),
             scope: package.scope,
             idle: Arc::downgrade(&self.idle),
+            is_retired: AtomicBool::new(false),
             recompiled,
             typical_ns: AtomicU64::new(0),
         }))

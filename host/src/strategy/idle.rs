@@ -48,6 +48,17 @@ impl Idle {
         waiting.len() < self.waiting_max || waiting.front().is_some_and(|(since, _)| since.elapsed() >= STALE)
     }
 
+    /// Puts back those of a deployment.
+    pub(super) fn forget(&self, deployment: u64) {
+        let mut waiting = self.lock();
+        let (gone, stay): (VecDeque<_>, _) =
+            std::mem::take(&mut *waiting).into_iter().partition(|(_, kept)| kept.warm.is_of(deployment));
+        *waiting = stay;
+        drop(waiting);
+        // Outside the lock: sandboxes are put back.
+        drop(gone);
+    }
+
     /// Puts all sandboxes back, where there is none left for a call. Answers whether there were any.
     pub(super) fn yield_all(&self) -> bool {
         let waiting = std::mem::take(&mut *self.lock());

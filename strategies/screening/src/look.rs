@@ -55,7 +55,7 @@ impl<'a> Look<'a> {
         let text = Text { place, original, folded, places: OnceCell::new() };
         let screen = self.screen;
         let searched = text.searched().as_bytes();
-        let everywhere = || vec![0..searched.len()];
+        let everywhere = || std::iter::once(0..searched.len()).collect();
         let spans = screen.sieve.as_ref().map_or_else(everywhere, |sieve| sieve.spans(searched));
         let pieces = spans.into_iter().map(|span| Input::new(searched).span(span));
         for hit in pieces.flat_map(|piece| screen.automaton.find_overlapping_iter(piece)) {
