@@ -19,7 +19,7 @@ fn main() -> Result<()> {
     let manifest = Manifest::new([Wasm::data(std::fs::read(plugin)?)]).with_config_key("settings", settings);
     // The strategy's own log, which it says nothing in.
     let log = Function::new("write", [const { ValType::I32 }; 3], [], UserData::<()>::default(), |_, _, _, _| Ok(()));
-    let log = log.with_namespace("signalbox:strategy/log@1.0.0");
+    let log = log.with_namespace("signalbox:strategy/log@1.1.0");
     let mut plugin = Plugin::new(&manifest, [log], false)?;
 
     let mut output = std::io::stdout().lock();
