@@ -1,4 +1,4 @@
-//! The reference strategies decide in the sandbox as they do outside, where they are compiled for another processor.
+//! Screening decides in the sandbox, sixteen bytes at a time, as it does outside, byte by byte.
 
 use std::sync::Arc;
 

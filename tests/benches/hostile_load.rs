@@ -67,8 +67,11 @@ async fn run() -> Result<()> {
     for n in 0..SWAPPED {
         client.post("/deployments", &json!({"name": format!("swaps-{n}"), "strategy": strategy})).await?;
     }
-    // Loads what serves, and lets the store and the pool come to their size.
-    p99(&good).await?;
+    // Loads what serves, and lets the store, whose memory fills up with what is written, and the pool come to the size that
+    // so many good calls alone give them.
+    for _ in 0..2 * rounds * kinds.len() {
+        p99(&good).await?;
+    }
     let before = server.resident_bytes()?;
 
     let mut report = Report::new(&format!("{RATE} good calls/s for {} s, {rounds} rounds of each", TIME.as_secs()));
@@ -141,6 +144,7 @@ async fn misbehave(client: Client, name: &'static str, beside: Beside, stop: Arc
                 ticks.tick().await;
                 swapped += 1;
                 client.bind(name, "ask", &format!("{name}-{}", swapped % SWAPPED)).await?;
+                client.submit(&json!({"workflow": name, "media_type": "chat", "body": "ok"})).await?;
             }
         }
     }

@@ -17,10 +17,10 @@ fn main() -> Result<()> {
 
     let mut report = Report::new(&format!("{CALLS} calls of each kind, one thread; {}", local.description()));
     let (fresh_50, warm_50) = (fresh.quantile_us(0.5), warm.quantile_us(0.5));
-    report.at_most("fresh sandbox above warm instance, p50", fresh_50 - warm_50, "us", 12.0);
-    report.at_most("whole call in a fresh sandbox, p50", fresh_50, "us", 25.0);
-    report.figure("whole call in a fresh sandbox, p99", fresh.quantile_us(0.99), "us");
-    report.figure("until its thread is free again, p50", cleared.quantile_us(0.5), "us");
+    report.at_most("fresh sandbox until the answer, above warm instance, p50", fresh_50 - warm_50, "us", 12.0);
+    report.at_most("fresh sandbox until the answer, p50", fresh_50, "us", 25.0);
+    report.figure("fresh sandbox until the answer, p99", fresh.quantile_us(0.99), "us");
+    report.at_most("fresh sandbox until its thread is free again, p50", cleared.quantile_us(0.5), "us", 25.0);
     report.figure("call on a warm instance, p50", warm_50, "us");
     report.figure("call on a warm instance, p99", warm.quantile_us(0.99), "us");
     report.write()

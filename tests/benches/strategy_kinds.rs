@@ -20,6 +20,9 @@ const CALLS: usize = 20_000;
 /// Of all that a call costs, the sandbox.
 const SANDBOX_US: f64 = 10.0;
 
+/// The same, with what is done after the answer.
+const CLEARED_US: f64 = 20.0;
+
 /// An account that has whatever it is asked for.
 struct Account;
 
@@ -81,7 +84,7 @@ fn main() -> Result<()> {
             fresh_and_warm(&deployment, &request, &grants, &first.outcome, CALLS)?;
         let (fresh_50, warm_50) = (fresh.quantile_us(0.5), warm.quantile_us(0.5));
         report.at_most(
-            &format!("{name}: fresh sandbox above warm instance, p50"),
+            &format!("{name}: fresh sandbox until the answer, above warm instance, p50"),
             fresh_50 - warm_50,
             "us",
             SANDBOX_US,
@@ -90,9 +93,14 @@ fn main() -> Result<()> {
             Some(bar) => report.at_most(&what, value, "us", bar),
             None => report.figure(&what, value, "us"),
         };
-        held(format!("{name}: whole call, p50"), fresh_50, p50);
-        held(format!("{name}: whole call, p99"), fresh.quantile_us(0.99), p99);
-        held(format!("{name}: until its thread is free again, p50"), cleared.quantile_us(0.5), None);
+        held(format!("{name}: until the answer, p50"), fresh_50, p50);
+        held(format!("{name}: until the answer, p99"), fresh.quantile_us(0.99), p99);
+        // Nobody waits for it; but what a thread does for a call bounds how many it makes.
+        held(
+            format!("{name}: until its thread is free again, p50"),
+            cleared.quantile_us(0.5),
+            Some(CLEARED_US + warm_50),
+        );
         held(format!("{name}: warm instance, p50"), warm_50, None);
     }
     report.write()

@@ -231,9 +231,11 @@ impl Binding {
             gone.extend(missing);
         };
         let gone: Vec<_> = gone.iter().map(Name::as_str).collect();
-        let passed_over = format!(" (passed over what was served by {}, deleted since)", gone.join(", "));
-        if !gone.is_empty() && message.len() + passed_over.len() <= MESSAGE_BYTES_MAX {
-            message.push_str(&passed_over);
+        if !gone.is_empty() {
+            let named = format!(" (passed over what was served by {}, deleted since)", gone.join(", "));
+            let fits = |note: &&str| message.len() + note.len() <= MESSAGE_BYTES_MAX;
+            let note = [named.as_str(), " (passed over what is deleted)"].into_iter().find(fits);
+            message.push_str(note.unwrap_or_default());
         }
         back.tell(EarlierBinding { is_past: true, ..self.as_earlier() });
         (back.shares, back.on_failure, back.warm_calls) = (shares, on_failure, warm_calls);
@@ -397,18 +399,12 @@ fn check_shadows(configuration: &Configuration, binding: &Binding) -> Result<(),
     }
     let mut named = BTreeSet::new();
     for shadow in &binding.shadows {
-        replayed(configuration, shadow)?;
+        documents::known(configuration, shadow)?;
         if !named.insert(shadow) {
             return Err(invalid("shadows", format!("`{shadow}` is there twice")));
         }
     }
     Ok(())
-}
-
-/// Whether there is such a deployment to be asked without effect.
-pub(crate) fn replayed(configuration: &Configuration, deployment: &Name) -> Result<(), Rejection> {
-    let known = configuration.deployments.contains_key(deployment);
-    if known { Ok(()) } else { Err(Rejection::DeploymentUnknown(deployment.clone())) }
 }
 
 /// Who is new in a binding has to have passed the gate of what stands. Who was there before may come back at once.

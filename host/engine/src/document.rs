@@ -96,7 +96,8 @@ pub struct Deployment {
     /// Why not, where it was not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unsnapshotted_because: Option<String>,
-    /// Processor time of one call, 1 to 5,000 ms. By the clock it ends after four times that and 200 ms at most.
+    /// Processor time of one call, 1 to 5,000 ms, and as much again to configure its sandbox where the memory was not
+    /// snapshotted. By the clock it ends after four times that and 200 ms at most.
     #[schema(minimum = 1, maximum = 5000)]
     pub deadline_ms: u64,
     /// What it may use; none for everything of its account.

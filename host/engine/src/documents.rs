@@ -95,8 +95,8 @@ pub(crate) fn put(account: &Account, document: Document, by: String) -> Result<V
             Document::Statistic(statistic)
         }
         Document::Replay(report) => {
-            binding::replayed(configuration, &report.deployment)?;
-            binding::replayed(configuration, &report.against)?;
+            known(configuration, &report.deployment)?;
+            known(configuration, &report.against)?;
             Document::Replay(report)
         }
         Document::Upload(upload) => {
@@ -146,6 +146,12 @@ pub(crate) fn recompiled(account: &Account, name: &Name, image: Digest) -> Resul
     let deployment = deployment.ok_or_else(|| Rejection::DeploymentUnknown(name.clone()))?;
     let document = Document::Deployment(Arc::new(Deployment { image, ..Deployment::clone(deployment) }));
     Ok(vec![Event::DocumentPut { document, by: "the server".to_owned() }])
+}
+
+/// Whether there is such a deployment.
+pub(crate) fn known(configuration: &Configuration, deployment: &Name) -> Result<(), Rejection> {
+    let is_known = configuration.deployments.contains_key(deployment);
+    if is_known { Ok(()) } else { Err(Rejection::DeploymentUnknown(deployment.clone())) }
 }
 
 fn put_workflow(account: &Account, workflow: Workflow, by: String) -> Result<Vec<Event>, Rejection> {

@@ -119,7 +119,7 @@ impl Command {
                         let [replayed, seen] = ["replayed", "seen"].map(|field| cell(replay, field));
                         format!("{name} runs: {replayed} decisions made again of {seen} looked at")
                     }),
-                    _ => output.result(&replay["report"], shown),
+                    _ => output.result(&replay, |replay| shown(&replay["report"])),
                 }
             }
             Self::Delete { name } => {

@@ -51,7 +51,7 @@ Examples:
   signalbox strategy bind support/screen rules-7 --canary rules-8 --steps 5%:10m,25%:10m,100%:10m \\
       --error-share-max 0.02 --p99-max 2ms --outcome-shift-max 0.1 --calls-min 200   # goes back by itself, or takes over
   signalbox strategy canary support/screen                       # how far it is
-  signalbox strategy bind support/screen triage-3 --warm-calls 1000   # one in JavaScript: not configured on every call
+  signalbox strategy bind support/screen triage-3 --warm-calls 1000   # one in JavaScript: not configured for every call
   signalbox strategy rollback support/screen --message 'too many in urgent'
   signalbox strategy history support/screen
   signalbox strategy diff rules-7 rules-8

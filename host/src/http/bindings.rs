@@ -124,7 +124,7 @@ struct Rollback {
     post,
     path = "/v1/accounts/{account}/workflows/{workflow}/elements/{element}/binding/rollback",
     security(("token" = ["operator"])),
-    request_body = Rollback,
+    request_body = Option<Rollback>,
     responses((status = 200, description = "The next call goes by it.", body = Binding))
 )]
 async fn roll_back(

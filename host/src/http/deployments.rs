@@ -53,7 +53,8 @@ struct NewDeployment {
     #[serde(default)]
     #[schema(value_type = BTreeMap<String, String>)]
     assets: BTreeMap<String, Digest>,
-    /// Processor time of one call, 1 to 5,000 ms. By the clock it ends after four times that and 200 ms at most.
+    /// Processor time of one call, 1 to 5,000 ms, and as much again to configure its sandbox where the memory was not
+    /// snapshotted. By the clock it ends after four times that and 200 ms at most.
     #[serde(default)]
     #[schema(minimum = 1, maximum = 5000)]
     deadline_ms: Option<u64>,
@@ -84,7 +85,7 @@ struct DeploymentView {
     assets: BTreeMap<String, Digest>,
     /// What the configured strategy says of itself.
     manifest: Manifest,
-    /// Whether its memory was snapshotted after `configure`; otherwise every call configures anew.
+    /// Whether its memory was snapshotted after `configure`; otherwise the sandbox of every call is configured anew.
     snapshotted: bool,
     /// Why it was not, where it was not. A binding may let one instance answer several calls: `warm_calls`.
     #[serde(skip_serializing_if = "Option::is_none")]

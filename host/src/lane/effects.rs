@@ -156,14 +156,16 @@ impl Effects for World {
         result: Result<Arc<strategy::Deployment>, String>,
     ) -> Result<(), String> {
         let name = &deployment.name;
-        if self.deployments.remove(name).is_none() {
+        let Some(before) = self.deployments.remove(name) else {
             self.forget(&[], vec![deployment.image]);
             return Err("it was deleted meanwhile".into());
-        }
+        };
+        self.retire(before.loaded());
         let loaded = result.inspect_err(|why| tracing::error!(%name, why, "a deployment could not be loaded"))?;
         if self.deployments.len() >= LOADED_MAX {
             let loaded = self.deployments.extract_if(.., |_, loading| matches!(loading, Loading::Loaded(..)));
-            loaded.filter_map(|(_, loading)| loading.loaded()).for_each(|loaded| loaded.retire());
+            let loaded: Vec<_> = loaded.filter_map(|(_, loading)| loading.loaded()).collect();
+            self.retire(loaded);
         }
         self.deployments.insert(name.clone(), Loading::Loaded(Arc::clone(deployment), loaded));
         Ok(())
@@ -172,12 +174,12 @@ impl Effects for World {
     /// Calls that are in one end there. Another account may have the same image: its file is written again when it is wanted.
     fn forget(&mut self, deployments: &[Name], binaries: Vec<Digest>) {
         let retired: Vec<_> = deployments.iter().filter_map(|name| self.deployments.remove(name)?.loaded()).collect();
-        if retired.is_empty() && binaries.is_empty() {
+        self.retire(retired);
+        if binaries.is_empty() {
             return;
         }
         let runtime = Arc::clone(&self.runtime);
         self.loaders.run(move || {
-            retired.iter().for_each(|deployment| deployment.retire());
             for binary in binaries {
                 if let Err(error) = runtime.forget_image(binary) {
                     tracing::warn!(%binary, %error, "an image that nobody needs could not be deleted");
@@ -208,9 +210,18 @@ impl Effects for World {
 }
 
 impl World {
+    /// Lets deployments go that are not called any more, off the lane's thread.
+    fn retire(&self, deployments: impl IntoIterator<Item = Arc<strategy::Deployment>>) {
+        let deployments: Vec<_> = deployments.into_iter().collect();
+        if !deployments.is_empty() {
+            self.loaders.run(move || deployments.iter().for_each(|deployment| deployment.retire()));
+        }
+    }
+
     /// Loads a deployment off the lane's thread.
     fn load(&mut self, document: &Arc<Deployment>) {
-        self.deployments.insert(document.name.clone(), Loading::Asked);
+        let before = self.deployments.insert(document.name.clone(), Loading::Asked);
+        self.retire(before.and_then(Loading::loaded));
         let (shared, runtime, store) = (Arc::clone(&self.shared), Arc::clone(&self.runtime), Arc::clone(&self.store));
         let document = Arc::clone(document);
         self.loaders.run(move || {

@@ -1,7 +1,7 @@
 //! The threads that load strategies, for all accounts: a few, for each holds a strategy's binaries meanwhile.
 //!
-//! Work that waits is bounded by who hands it in: a lane has a deployment loaded once at a time, and deletes the images that
-//! one commit made unneeded.
+//! Work that waits is bounded by who hands it in: a lane has a deployment loaded once at a time, and lets go of deployments
+//! and images that one commit made unneeded.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -56,11 +56,12 @@ impl Deployment {
     /// need not wait for what is left to do then: [`Spent::clear`].
     pub fn answer(self: &Arc<Self>, request: &Request, grants: &Arc<dyn Grants>) -> (CallResult, Spent) {
         let began = Began::now();
-        let ready = self.idle.upgrade().and_then(|idle| idle.take(self.id, 1));
-        let made = ready.map_or_else(|| self.made(), |kept| Made::from(kept.warm));
+        let ready = self.idle.upgrade().and_then(|idle| idle.take(self.id, 1)).map(|kept| kept.sandbox);
+        // Else the next one would wait for a call that may not come before others want its place.
+        let is_busy = self.was_called(began.at) || ready.is_some();
         let source = Source::Live(Arc::clone(grants), request.clone());
-        let (result, made) = self.ask(made, &began, request, source);
-        let next = is_sound(&result);
+        let (result, made) = self.ask(ready.unwrap_or_else(|| self.made()), &began, request, source);
+        let next = is_busy && is_sound(&result);
         (result, Spent { deployment: Arc::clone(self), made: Some(made), next, began })
     }
 
@@ -80,21 +81,22 @@ impl Deployment {
         let Some(idle) = idle else { return self.answer(request, grants) };
         let began = Began::now();
         let (made, calls) = match idle.take(self.id, calls_max.get()) {
-            Some(kept) => (Made::from(kept.warm), kept.calls.saturating_add(1)),
+            Some(kept) => (kept.sandbox, kept.calls.saturating_add(1)),
             None => (self.made(), 1),
         };
         let source = Source::Live(Arc::clone(grants), request.clone());
-        let (result, Made { mut store, strategy }) = self.ask(made, &began, request, source);
-        let made = match strategy {
-            Ok(strategy) if is_sound(&result) && calls < calls_max.get() => {
-                // Lets go of what the call was answered from.
-                Sandbox::renew(&mut store, Source::Nobody, Moment::default());
-                self.keep(&idle, Kept { warm: Warm { deployment: Arc::clone(self), store, strategy }, calls });
-                None
-            }
-            strategy => Some(Made { store, strategy }),
+        let (result, mut made) = self.ask(made, &began, request, source);
+        let is_sound = is_sound(&result);
+        let made = if is_sound && calls < calls_max.get() {
+            // Lets go of what the call was answered from.
+            Sandbox::renew(&mut made.store, Source::Nobody, Moment::default());
+            self.keep(&idle, made, calls);
+            None
+        } else {
+            Some(made)
         };
-        (result, Spent { deployment: Arc::clone(self), made, next: false, began })
+        let next = is_sound && made.is_some();
+        (result, Spent { deployment: Arc::clone(self), made, next, began })
     }
 
     /// Runs a call again as it was: its imports are answered by the record. A call that asks for something else than was
@@ -134,16 +136,20 @@ impl Deployment {
     }
 
     /// Makes a sandbox for a call that is yet to come, unless others are as likely to be wanted.
-    fn make_ready(self: &Arc<Self>) {
-        if let Some(idle) = self.idle.upgrade().filter(|idle| idle.has_room())
-            && let Ok(warm) = self.warm()
-        {
-            self.keep(&idle, Kept { warm, calls: 0 });
+    fn make_ready(&self) {
+        let idle = self.idle.upgrade().filter(|idle| idle.has_room(Instant::now()));
+        let Some(idle) = idle.filter(|_| !self.is_retired.load(Ordering::Relaxed)) else { return };
+        // No other gives way to one that nobody has asked for.
+        let (mut store, made) = self.instance();
+        let strategy = made.map_err(|error| trap::instantiation(&error, store.data()));
+        if let Ok(strategy) = strategy.and_then(|strategy| self.configured(strategy, &mut store)) {
+            self.keep(&idle, Made { store, strategy: Ok(strategy) }, 0);
         }
     }
 
-    fn keep(&self, idle: &Idle, kept: Kept) {
-        idle.keep(kept);
+    fn keep(&self, idle: &Idle<Made>, made: Made, calls: u32) {
+        let bytes = made.store.data().memory.bytes;
+        idle.keep(Kept { deployment: self.id, calls, bytes, since: Instant::now(), sandbox: made });
         // After it: whoever retires the deployment meanwhile may have looked before it was there.
         if self.is_retired.load(Ordering::Relaxed) {
             idle.forget(self.id);
@@ -160,20 +166,25 @@ impl Deployment {
 
     /// A sandbox that is configured. All begin alike, whenever and for whatever call they are made.
     fn made(&self) -> Made {
-        let mut store =
-            Sandbox::store(self.pre.engine(), Source::Nobody, Moment::default(), self.bounds, self.scope.clone());
-        let strategy = self.instance(&mut store);
+        let (mut store, mut made) = self.instance();
+        // Those that only wait for their next call give way.
+        if made.as_ref().is_err_and(trap::no_sandbox) && self.idle.upgrade().is_some_and(|idle| idle.yield_all()) {
+            (store, made) = self.instance();
+        }
+        let strategy = made.map_err(|error| trap::instantiation(&error, store.data()));
+        let strategy = strategy.and_then(|strategy| self.configured(strategy, &mut store));
         Made { store, strategy }
     }
 
-    /// An instance that is configured.
-    fn instance(&self, store: &mut Store<Sandbox>) -> Result<Strategy, Failure> {
-        let mut made = self.pre.instantiate(&mut *store);
-        // Those that only wait for their next call give way.
-        if made.as_ref().is_err_and(trap::no_sandbox) && self.idle.upgrade().is_some_and(|idle| idle.yield_all()) {
-            made = self.pre.instantiate(&mut *store);
-        }
-        let strategy = made.map_err(|error| trap::instantiation(&error, store.data()))?;
+    fn instance(&self) -> (Store<Sandbox>, wasmtime::Result<Strategy>) {
+        let engine = self.pre.engine();
+        let mut store = Sandbox::store(engine, Source::Nobody, Moment::default(), self.bounds, self.scope.clone());
+        let made = self.pre.instantiate(&mut store);
+        (store, made)
+    }
+
+    /// An instance that has its settings, where they are not in its memory already.
+    fn configured(&self, strategy: Strategy, store: &mut Store<Sandbox>) -> Result<Strategy, Failure> {
         let Some((settings, assets)) = &self.configuration else { return Ok(strategy) };
         let assets: Vec<_> =
             assets.iter().map(|asset| types::Asset { name: &asset.name, content: &asset.content }).collect();
@@ -212,15 +223,9 @@ impl Deployment {
 }
 
 /// A sandbox, and the instance in it or why there is none.
-struct Made {
+pub(super) struct Made {
     store: Store<Sandbox>,
     strategy: Result<Strategy, Failure>,
-}
-
-impl From<Warm> for Made {
-    fn from(Warm { store, strategy, .. }: Warm) -> Self {
-        Self { store, strategy: Ok(strategy) }
-    }
 }
 
 /// When a call began, by the clock and on this thread's processor.
@@ -285,11 +290,6 @@ impl Warm {
         let renewed = Instant::now();
         let outcome = self.deployment.route(&self.strategy, &mut self.store, request);
         finished(outcome, &mut self.store, renewed - began, renewed.elapsed())
-    }
-
-    /// Whether it is of this deployment.
-    pub(super) fn is_of(&self, deployment: u64) -> bool {
-        self.deployment.id == deployment
     }
 }
 

@@ -4,13 +4,13 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use signalbox_engine::{Manifest, Name, Scope};
 use wasmtime::component::Component;
 
 use super::bindings::StrategyPre;
-use super::call::nanoseconds;
+use super::call::{Made, nanoseconds};
 use super::error::InstallError;
 use super::manifest::Asset;
 use super::pool::SLOW;
@@ -69,7 +69,11 @@ pub struct Deployment {
     pub(super) bounds: Bounds,
     pub(super) scope: Option<Arc<Scope>>,
     /// Where its instances wait. Of the runtime, for they hold on to the deployment.
-    pub(super) idle: Weak<idle::Idle>,
+    pub(super) idle: Weak<idle::Idle<Made>>,
+    /// When it was loaded.
+    loaded: Instant,
+    /// When it was called last, in nanoseconds since then; 0 where it has not been.
+    called_ns: AtomicU64,
     /// No call is to come.
     pub(super) is_retired: AtomicBool,
     recompiled: Option<Vec<u8>>,
@@ -107,6 +111,8 @@ impl Runtime {
             bounds: self.bounds(package.deadline.clamp(Duration::from_millis(1), DEADLINE_MAX)),
             scope: package.scope,
             idle: Arc::downgrade(&self.idle),
+            loaded: Instant::now(),
+            called_ns: AtomicU64::new(0),
             is_retired: AtomicBool::new(false),
             recompiled,
             typical_ns: AtomicU64::new(0),
@@ -155,6 +161,13 @@ impl Deployment {
     pub fn typical(&self) -> Option<Duration> {
         let typical = self.typical_ns.load(Ordering::Relaxed);
         (typical != 0 && typical & FIRST == 0).then(|| Duration::from_nanos(typical))
+    }
+
+    /// Whether it was called of late, before the call that begins now.
+    pub(super) fn was_called(&self, now: Instant) -> bool {
+        let now = nanoseconds(now.saturating_duration_since(self.loaded)).max(1);
+        let before = self.called_ns.swap(now, Ordering::Relaxed);
+        before != 0 && now.saturating_sub(before) < nanoseconds(idle::STALE)
     }
 
     /// Counts a call that kept a processor so long: an eighth of the new, the rest of the old. A slow first one is forgotten

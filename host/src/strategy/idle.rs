@@ -1,58 +1,89 @@
-//! Instances that wait for their next call: those that were made ready and have answered none, and, of components that
+//! Sandboxes that wait for their next call: those that were made ready and have answered none, and, of components that
 //! cannot be snapshotted after `configure`, those that answer several.
 //!
-//! What one call leaves in such an instance, the next one finds; so the latter are only for bindings that ask for it.
+//! What one call leaves in such a sandbox, the next one finds; so the latter are only for bindings that ask for it.
 //!
-//! Invariant: those that wait take at most a quarter of the sandboxes, whatever many deployments there are; the one that
-//! waited longest goes first.
+//! Invariant: those that wait take at most a quarter of the sandboxes, and so much memory, whatever many deployments there
+//! are; those that have answered none go first, and of them the one that waited longest.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::call::Warm;
-
 /// How long one waits before another deployment's may take its place: made ready and thrown away it is worth nothing.
-const STALE: Duration = Duration::from_secs(1);
+pub(super) const STALE: Duration = Duration::from_secs(1);
 
-/// An instance, and how many calls it has answered.
-pub(super) struct Kept {
-    pub(super) warm: Warm,
+/// Linear memory of all that wait.
+const BYTES_MAX: usize = 512 << 20;
+
+/// A sandbox that waits.
+pub(super) struct Kept<T> {
+    /// Whose it is.
+    pub(super) deployment: u64,
+    /// Calls that it has answered.
     pub(super) calls: u32,
+    /// Its linear memory.
+    pub(super) bytes: usize,
+    /// Since when.
+    pub(super) since: Instant,
+    pub(super) sandbox: T,
 }
 
-/// All that wait, of all deployments, since when; the one that was used last is last.
-pub(super) struct Idle {
-    waiting: Mutex<VecDeque<(Instant, Kept)>>,
+/// All that wait, of all deployments; the one that was used last is last.
+pub(super) struct Idle<T> {
+    waiting: Mutex<VecDeque<Kept<T>>>,
     waiting_max: usize,
 }
 
-impl Idle {
+impl<T> Idle<T> {
     /// Room for a quarter of the sandboxes.
     pub(super) fn new(sandboxes: u32) -> Self {
         let waiting_max = usize::try_from(sandboxes / 4).unwrap_or(usize::MAX);
         Self { waiting: Mutex::new(VecDeque::new()), waiting_max }
     }
 
+    /// How many wait.
+    pub(super) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
     /// One of a deployment, the warmest; of those that have answered fewer calls than this, for another binding may have
     /// asked more of one.
-    pub(super) fn take(&self, deployment: u64, calls_max: u32) -> Option<Kept> {
+    pub(super) fn take(&self, deployment: u64, calls_max: u32) -> Option<Kept<T>> {
         let mut waiting = self.lock();
-        let place = waiting.iter().rposition(|(_, kept)| kept.calls < calls_max && kept.warm.is_of(deployment))?;
-        waiting.remove(place).map(|(_, kept)| kept)
+        let place = waiting.iter().rposition(|kept| kept.deployment == deployment && kept.calls < calls_max)?;
+        waiting.remove(place)
     }
 
     /// Whether one that nobody has asked for yet may wait too.
-    pub(super) fn has_room(&self) -> bool {
+    pub(super) fn has_room(&self, now: Instant) -> bool {
         let waiting = self.lock();
-        waiting.len() < self.waiting_max || waiting.front().is_some_and(|(since, _)| since.elapsed() >= STALE)
+        let is_stale = |kept: &Kept<T>| kept.calls == 0 && now.saturating_duration_since(kept.since) >= STALE;
+        waiting.len() < self.waiting_max || waiting.iter().any(is_stale)
+    }
+
+    /// Keeps one for its next call, in the place of others where there is no room.
+    pub(super) fn keep(&self, kept: Kept<T>) {
+        let mut waiting = self.lock();
+        waiting.push_back(kept);
+        let mut bytes: usize = waiting.iter().map(|kept| kept.bytes).sum();
+        let mut dropped = Vec::new();
+        while waiting.len() > self.waiting_max || bytes > BYTES_MAX {
+            let place = waiting.iter().position(|kept| kept.calls == 0).unwrap_or(0);
+            let Some(kept) = waiting.remove(place) else { break };
+            bytes -= kept.bytes;
+            dropped.push(kept);
+        }
+        drop(waiting);
+        // Outside the lock: a sandbox is put back.
+        drop(dropped);
     }
 
     /// Puts back those of a deployment.
     pub(super) fn forget(&self, deployment: u64) {
         let mut waiting = self.lock();
         let (gone, stay): (VecDeque<_>, _) =
-            std::mem::take(&mut *waiting).into_iter().partition(|(_, kept)| kept.warm.is_of(deployment));
+            std::mem::take(&mut *waiting).into_iter().partition(|kept| kept.deployment == deployment);
         *waiting = stay;
         drop(waiting);
         // Outside the lock: sandboxes are put back.
@@ -65,19 +96,62 @@ impl Idle {
         !waiting.is_empty()
     }
 
-    /// Keeps one for its next call, in the place of the oldest where there is no room.
-    pub(super) fn keep(&self, kept: Kept) {
-        let mut waiting = self.lock();
-        waiting.push_back((Instant::now(), kept));
-        let over = waiting.len().saturating_sub(self.waiting_max);
-        let dropped: Vec<_> = waiting.drain(..over).collect();
-        drop(waiting);
-        // Outside the lock: a sandbox is put back.
-        drop(dropped);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, VecDeque<(Instant, Kept)>> {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Kept<T>>> {
         // Nothing under the lock can panic but the allocator.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(deployment: u64, calls: u32, since: Instant) -> Kept<u64> {
+        Kept { deployment, calls, bytes: 1 << 20, since, sandbox: deployment }
+    }
+
+    fn waiting(idle: &Idle<u64>) -> Vec<u64> {
+        idle.lock().iter().map(|kept| kept.sandbox).collect()
+    }
+
+    #[test]
+    fn those_that_answered_none_give_way_first() {
+        let now = Instant::now();
+        let idle = Idle::new(16);
+        for (deployment, calls) in [(1, 5), (2, 0), (3, 0), (4, 1)] {
+            idle.keep(kept(deployment, calls, now));
+        }
+        assert!(!idle.has_room(now) && idle.has_room(now + STALE));
+        idle.keep(kept(5, 0, now));
+        assert_eq!(waiting(&idle), [1, 3, 4, 5]);
+        for deployment in 6..=8 {
+            idle.keep(kept(deployment, 1, now));
+        }
+        assert_eq!(waiting(&idle), [4, 6, 7, 8]);
+        assert!(!idle.has_room(now + STALE), "nobody who answers calls gives way to one that was only made ready");
+    }
+
+    #[test]
+    fn a_call_gets_the_warmest_of_its_deployment_that_may_answer_it() {
+        let now = Instant::now();
+        let idle = Idle::new(16);
+        for (deployment, calls) in [(1, 0), (1, 3), (2, 0)] {
+            idle.keep(kept(deployment, calls, now));
+        }
+        assert_eq!(idle.take(1, 3).map(|kept| kept.calls), Some(0));
+        assert_eq!(idle.take(1, 4).map(|kept| kept.calls), Some(3));
+        assert!(idle.take(1, 4).is_none());
+        idle.forget(2);
+        assert!(!idle.yield_all());
+    }
+
+    #[test]
+    fn they_take_so_much_memory_and_no_more() {
+        let now = Instant::now();
+        let idle = Idle::new(1000);
+        for deployment in 0..3 {
+            idle.keep(Kept { bytes: BYTES_MAX / 2, ..kept(deployment, 0, now) });
+        }
+        assert_eq!(waiting(&idle), [1, 2]);
     }
 }

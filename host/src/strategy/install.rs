@@ -162,11 +162,19 @@ impl Bound {
 
     fn instantiate(&self, runtime: &Runtime, deadline: Duration) -> Result<Live, signalbox_engine::Failure> {
         let bounds = runtime.bounds(deadline);
-        let mut store = Sandbox::store(&runtime.machine.engine, Source::Nobody, Moment::default(), bounds, None);
-        let made = self.0.instance_pre().instantiate(&mut store).and_then(|instance| {
-            let strategy = Strategy::new(&mut store, &instance)?;
-            Ok((instance, strategy))
-        });
+        let instance = || {
+            let mut store = Sandbox::store(&runtime.machine.engine, Source::Nobody, Moment::default(), bounds, None);
+            let made = self.0.instance_pre().instantiate(&mut store).and_then(|instance| {
+                let strategy = Strategy::new(&mut store, &instance)?;
+                Ok((instance, strategy))
+            });
+            (store, made)
+        };
+        let (mut store, mut made) = instance();
+        // Those that only wait for their next call give way.
+        if made.as_ref().is_err_and(trap::no_sandbox) && runtime.idle.yield_all() {
+            (store, made) = instance();
+        }
         match made {
             Ok((instance, strategy)) => Ok(Live { store, instance, strategy }),
             Err(error) => Err(trap::instantiation(&error, store.data())),

@@ -119,7 +119,7 @@ pub struct Runtime {
     linker: Linker<Sandbox>,
     images: image::Images,
     options: Options,
-    idle: Arc<idle::Idle>,
+    idle: Arc<idle::Idle<call::Made>>,
     recent: recent::Recent,
     /// Held by whoever runs a strategy to install it: one at a time, for it may keep a processor for seconds.
     installing: Mutex<()>,
@@ -177,6 +177,12 @@ impl Runtime {
     #[must_use]
     pub fn description(&self) -> &str {
         self.machine.description()
+    }
+
+    /// Sandboxes that wait for their next call.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.idle.len()
     }
 
     /// Linear memory that one call may have, in bytes.

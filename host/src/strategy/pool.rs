@@ -14,6 +14,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
@@ -61,6 +62,8 @@ struct Shared {
     state: Mutex<State>,
     /// Where each crew sleeps.
     work: [Condvar; 2],
+    /// As `State::closed`, for who does not hold the lock.
+    closing: AtomicBool,
 }
 
 /// Threads for the same kind of deployments.
@@ -96,7 +99,11 @@ impl Pool {
             closed: false,
         };
         let mut pool = Self {
-            shared: Arc::new(Shared { state: Mutex::new(state), work: Default::default() }),
+            shared: Arc::new(Shared {
+                state: Mutex::new(state),
+                work: Default::default(),
+                closing: AtomicBool::new(false),
+            }),
             threads: Vec::with_capacity(threads.get() * 2),
         };
         for n in 0..threads.get() {
@@ -150,6 +157,7 @@ impl Pool {
 
 impl Drop for Pool {
     fn drop(&mut self) {
+        self.shared.closing.store(true, Ordering::Relaxed);
         let forgotten = {
             let mut state = self.shared.lock();
             state.closed = true;
@@ -191,7 +199,7 @@ impl Shared {
                     self.wake(next);
                 }
                 let id = job.deployment.id;
-                run(job);
+                run(job, &self.closing);
                 state = self.lock();
                 state.ended(id);
                 // What waits for it may be the other crew's from now on, which sleeps and has not been told.
@@ -213,7 +221,7 @@ impl Shared {
 }
 
 /// Makes the call, hands on its result, and clears up. A bug of the server in it costs this one call.
-fn run(job: Job) {
+fn run(job: Job, closing: &AtomicBool) {
     let Job { deployment, request, grants, warm_calls, done } = job;
     let call = || match warm_calls {
         Some(calls_max) => deployment.answer_warm(&request, &grants, calls_max),
@@ -231,6 +239,8 @@ fn run(job: Job) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| done(result))) {
         tracing::error!(deployment = %deployment.name(), why = said(&*panic), "the result of a call was not taken");
     }
+    // Nobody is to be made ready for a pool that shuts down.
+    let spent = spent.filter(|_| !closing.load(Ordering::Relaxed));
     if let Some(Err(panic)) = spent.map(|spent| catch_unwind(AssertUnwindSafe(|| spent.clear()))) {
         tracing::error!(deployment = %deployment.name(), why = said(&*panic), "a sandbox was not cleared");
     }

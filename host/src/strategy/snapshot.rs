@@ -1,7 +1,7 @@
 //! Pre-initialisation: the memory of a configured strategy baked into a new component, so that no call configures again.
 //!
 //! Wizer cannot snapshot every component (one with a nested module, such as a JavaScript engine in front of a script, or
-//! one that changes its tables). Those are configured on every call instead.
+//! one that changes its tables). Those are configured for every call instead.
 
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};

@@ -1,8 +1,8 @@
 //! WASI with nothing behind it, for languages whose components cannot do without.
 //!
 //! No files, no network, no arguments, an empty environment. Clocks stand still at the request's moment; randomness is a
-//! sequence that follows from the request; so a call that is made again goes the same way. What is printed goes to the
-//! log. Whatever else is asked for ends the call, and its failure names it.
+//! sequence that follows from the request; before one, while a strategy starts and configures itself, both are always the
+//! same. So a call that is made again goes the same way. What is printed goes to the log. Whatever else is asked for ends the call, and its failure names it.
 //!
 //! Written against the interfaces' names and types alone, whatever 0.2 they are of; nothing here can block or keep
 //! anything.

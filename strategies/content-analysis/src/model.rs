@@ -453,3 +453,32 @@ impl Parts<'_> {
         slots
     }
 }
+
+#[cfg(all(test, feature = "train"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_feature_of_a_model_is_found_and_hardly_another() {
+        // Neighbours by their low bits, which is where the table looks, and by their high ones, where the filter does.
+        let hash = |n: u64| if n.is_multiple_of(2) { n << 32 | n } else { n.wrapping_mul(0x9e37_79b9_7f4a_7c15) };
+        for rows in [0, 1, 3, 4, 5000] {
+            let features: Vec<_> = (1..=rows).map(|n| Feature { hash: hash(n), block: Block::Words, idf: 1 }).collect();
+            let weights = vec![vec![1_i8, -1]; features.len()];
+            let categories = ["one".to_owned(), "other".to_owned()];
+            let parts = Parts {
+                categories: &categories,
+                offsets: &[0.0; 2],
+                scales: [1.0; 2],
+                features: &features,
+                weights: &weights,
+            };
+            let model = Model::parse(parts.write()).unwrap();
+            for (row, feature) in features.iter().enumerate() {
+                assert_eq!(model.find(feature.hash).map(Slot::row), Some(row), "of {rows}");
+            }
+            let others = (rows + 1..=rows + 10_000).filter(|n| model.find(hash(*n)).is_some()).count();
+            assert_eq!(others, 0, "of {rows}");
+        }
+    }
+}

@@ -75,6 +75,10 @@ impl Sieve {
     fn widen(&self, spans: &mut Vec<Range<usize>>, block: usize, mut places: u16, text_bytes: usize) {
         while places != 0 {
             let start = block + places.trailing_zeros() as usize;
+            if start >= text_bytes {
+                // The padding of the last block.
+                break;
+            }
             let end = (start + self.longest).min(text_bytes);
             match spans.last_mut() {
                 Some(last) if start <= last.end => last.end = end,
@@ -143,6 +147,16 @@ mod tests {
         }
         assert_eq!(sieve.spans(b"A REFUND or a lawyer, please"), [2..8, 14..20]);
         assert_eq!(sieve.spans(b"ref").first(), Some(&(0..3)));
+    }
+
+    #[test]
+    fn what_fills_up_the_last_block_is_no_text() {
+        let zeros = sieve(&["\0\0\0", "\r\n\r\n"]).unwrap();
+        for length in 0..40 {
+            let text = "x".repeat(length);
+            assert!(zeros.spans(text.as_bytes()).iter().all(|span| span.start < span.end && span.end <= length));
+        }
+        assert!(zeros.spans(b"ab").is_empty());
     }
 
     #[test]

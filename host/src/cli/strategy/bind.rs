@@ -63,26 +63,24 @@ impl Bind {
         let standing = standing(client, &self.place).await?;
         let bound = put_binding(client, &self.place, &self.shares, &self.on_failure, with, standing.as_ref()).await?;
         note_canary_ended(standing.as_ref(), &bound, output);
-        self.note_warm_calls(client, output).await?;
+        self.note_warm_calls(client, &bound, output).await;
         output.result(&bound, |bound| {
             let canary = canary::beside(bound).map(|canary| format!(", {canary}")).unwrap_or_default();
             format!("bound {}{canary}", described(&self.place, &self.shares))
         })
     }
-}
 
-impl Bind {
-    /// Says of whom warm calls are asked for in vain.
-    async fn note_warm_calls(&self, client: &Client, output: &Output) -> Result<(), Error> {
-        if self.warm_calls.is_none() {
-            return Ok(());
-        }
-        for (name, _) in &self.shares {
-            if client.get(&["deployments", name], &[]).await?["snapshotted"] == true {
+    /// Says of whom warm calls are asked for in vain. It is bound already: what cannot be asked now is no error.
+    async fn note_warm_calls(&self, client: &Client, bound: &Value, output: &Output) {
+        let canary = bound.pointer("/canary/deployment").and_then(Value::as_str);
+        for name in
+            self.shares.iter().map(|(name, _)| name.as_str()).chain(canary).filter(|_| self.warm_calls.is_some())
+        {
+            let deployment = client.get(&["deployments", name], &[]).await.unwrap_or_default();
+            if deployment["snapshotted"] == true {
                 output.note(&format!("--warm-calls changes nothing for {name}: it was snapshotted, which is as fast"));
             }
         }
-        Ok(())
     }
 }
 

@@ -15,8 +15,8 @@ pub(super) fn deployed(deployment: &Value) -> String {
     let prepared = match deployment.get("snapshotted").and_then(Value::as_bool) {
         Some(true) => "configured once, at deployment".to_owned(),
         _ => match deployment.get("unsnapshotted_because").map(text) {
-            Some(why) => format!("configured on every call, unless bound with --warm-calls: {why}"),
-            None => "configured on every call, unless bound with --warm-calls".into(),
+            Some(why) => format!("configured for every call, unless bound with --warm-calls: {why}"),
+            None => "configured for every call, unless bound with --warm-calls".into(),
         },
     };
     let mut lines = vec![

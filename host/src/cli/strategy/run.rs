@@ -123,7 +123,7 @@ fn described(document: &Value) -> String {
     }
     let configured = match document.get("snapshotted").and_then(Value::as_bool) {
         Some(true) => "configured once",
-        _ => "configured on every call: its memory cannot be kept",
+        _ => "configured for every call: its memory cannot be kept",
     };
     say("deployed", format!("in {}, {configured}", duration(Duration::from_millis(number("/deploy_ms")))));
     let time = |which: &str| {
