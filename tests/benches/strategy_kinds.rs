@@ -21,7 +21,7 @@ const CALLS: usize = 20_000;
 const SANDBOX_US: f64 = 10.0;
 
 /// The same, with what is done after the answer.
-const CLEARED_US: f64 = 20.0;
+const CLEARED_US: f64 = 30.0;
 
 /// An account that has whatever it is asked for.
 struct Account;

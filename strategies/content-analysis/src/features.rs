@@ -4,7 +4,7 @@
 //! its [features](Text::features), each a 64-bit hash:
 //! - words, pairs of neighbours, and unordered pairs up to [`REACH`] tokens apart, in the block of words, together
 //!   with a few that tell of the shape of the text (length, digits, capitals, exclamation marks),
-//! - character n-grams inside a token and its edges, [`GRAMS`] long, in the block of characters.
+//! - character n-grams inside a token and its edges, of three and of four, in the block of characters.
 //!
 //! It does not count: a feature that comes twice is named twice, and the reader takes it once.
 //!
@@ -13,13 +13,9 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
-use std::ops::RangeInclusive;
 
 /// How far apart, in tokens, two words may be and still make a pair.
 pub const REACH: usize = 9;
-
-/// Lengths of the character n-grams, the spaces round a token counted.
-pub const GRAMS: RangeInclusive<usize> = 3..=4;
 
 /// Most letters of one token that are looked at: longer ones are keys, links and encoded files.
 pub const TOKEN_LETTERS_MAX: usize = 64;
@@ -93,17 +89,13 @@ impl Text {
         self.shape_features(&mut take);
         for (at, token) in self.tokens.iter().enumerate() {
             take(Block::Words, scatter(token.hash));
-            let ahead = self.tokens[at + 1..].iter().map(|token| token.hash);
-            for (distance, other) in (1..=REACH).zip(ahead) {
-                let pair = if distance == 1 {
-                    take(Block::Words, scatter(step(token.hash, other)));
-                    continue;
-                } else if token.hash <= other {
-                    (token.hash, other)
-                } else {
-                    (other, token.hash)
-                };
-                take(Block::Words, scatter(step(pair.0 ^ APART, pair.1)));
+            let ahead = &self.tokens[at + 1..self.tokens.len().min(at + 1 + REACH)];
+            if let Some((next, far)) = ahead.split_first() {
+                take(Block::Words, scatter(step(token.hash, next.hash)));
+                for other in far {
+                    let (low, high) = (token.hash.min(other.hash), token.hash.max(other.hash));
+                    take(Block::Words, scatter(step(low ^ APART, high)));
+                }
             }
             self.gram_features(token, &mut take);
         }
@@ -112,13 +104,12 @@ impl Text {
     fn gram_features(&self, token: &Token, take: &mut impl FnMut(Block, u64)) {
         // The spaces round the token belong to it.
         let letters = &self.letters[token.start - 1..=token.end];
-        for start in 0..letters.len() {
-            let mut hash = GRAM;
-            for (length, letter) in (1..=*GRAMS.end()).zip(&letters[start..]) {
-                hash = step(hash, u64::from(u32::from(*letter)));
-                if length >= *GRAMS.start() {
-                    take(Block::Characters, scatter(hash ^ length as u64));
-                }
+        for start in 0..letters.len() - 2 {
+            let [first, second, third] = [0, 1, 2].map(|at| u64::from(u32::from(letters[start + at])));
+            let hash = step(step(step(GRAM, first), second), third);
+            take(Block::Characters, scatter(hash ^ 3));
+            if let Some(fourth) = letters.get(start + 3) {
+                take(Block::Characters, scatter(step(hash, u64::from(u32::from(*fourth))) ^ 4));
             }
         }
     }

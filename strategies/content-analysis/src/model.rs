@@ -294,7 +294,8 @@ impl Model {
     }
 
     fn slot(&self, at: usize) -> Slot {
-        Slot(u64_at(&self.bytes, self.slots_at + SLOT_BYTES * at).unwrap_or(0))
+        let (slots, _) = self.bytes[self.slots_at..self.weights_at].as_chunks::<SLOT_BYTES>();
+        Slot(u64::from_le_bytes(slots[at]))
     }
 }
 
