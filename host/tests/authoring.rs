@@ -226,9 +226,14 @@ fn two_versions_are_measured_side_by_side() {
     let against = [&bench[..], &["--against", &other]].concat();
     let output = signalbox(&against);
     assert!(output.status.success(), "{}", err(&output));
-    for row in
-        ["ratio", "fresh sandbox, p50", "fresh sandbox, p99", "warm instance, p50", "memory touched", "instructions"]
-    {
+    for row in [
+        "ratio",
+        "to the answer, p50",
+        "to the answer, p99",
+        "on a warm instance, p50",
+        "memory touched",
+        "instructions",
+    ] {
         assert!(out(&output).contains(row), "no {row} in\n{}", out(&output));
     }
 }

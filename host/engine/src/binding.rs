@@ -443,6 +443,19 @@ fn check_gate(configuration: &Configuration, binding: &Binding) -> Result<(), Re
     Ok(())
 }
 
+/// Whether a binding may be taken away, where it is one: its gate would go with it, which keeps newcomers out.
+pub(crate) fn check_unbound(configuration: &Configuration, key: &DocumentKey) -> Result<(), Rejection> {
+    let element = key.element.as_ref().filter(|_| key.kind == DocumentKind::Binding);
+    let binding = element.and_then(|element| configuration.binding(&key.name, element));
+    if binding.is_some_and(|binding| binding.gate.is_some()) {
+        return Err(invalid(
+            "gate",
+            "it stands: first bind those that serve now without it, and then take the binding away",
+        ));
+    }
+    Ok(())
+}
+
 fn connected(flow: &Flow, index: u16, binding: &Binding, deployment: &str, outcome: &str) -> Result<(), Rejection> {
     if flow.next(index, outcome).is_some() {
         return Ok(());

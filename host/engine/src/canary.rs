@@ -248,15 +248,18 @@ impl Canary {
         let mut outcomes: Vec<&String> = canary.outcomes.keys().chain(rest.outcomes.keys()).collect();
         outcomes.sort_unstable();
         outcomes.dedup();
-        let moved = |outcome: &&String| {
+        // How far apart the shares are, times both numbers of decisions.
+        let apart = |outcome: &String| {
             let (own, others) = (count(canary, outcome), count(rest, outcome));
-            let (one, other) = (u128::from(own) * u128::from(against), u128::from(others) * u128::from(of));
-            max.is_below(one.abs_diff(other), u128::from(of) * u128::from(against))
+            (u128::from(own) * u128::from(against)).abs_diff(u128::from(others) * u128::from(of))
         };
-        let outcome = outcomes.into_iter().find(moved)?;
+        let outcome = outcomes.into_iter().max_by_key(|outcome| apart(outcome))?;
+        if !max.is_below(apart(outcome), u128::from(of) * u128::from(against)) {
+            return None;
+        }
         let (own, others) = (count(canary, outcome), count(rest, outcome));
         Some(format!(
-            "the share of its outcome `{outcome}` is {} of {of} decisions against {} of {against} of the others, \
+            "its outcome `{outcome}` has a share of {} in {of} decisions, and of {} in {against} of the others: \
              at most {max} apart is allowed",
             share(own, of),
             share(others, against),
@@ -427,7 +430,7 @@ mod tests {
         );
         assert_eq!(
             why(verdict(&canary, served(&[], &[("a", 5), ("c", 5)], 1), rest(), 1)),
-            "the share of its outcome `a` is 0.5 of 10 decisions against 0.8 of 100 of the others, \
+            "its outcome `c` has a share of 0.5 in 10 decisions, and of 0 in 100 of the others: \
              at most 0.2 apart is allowed"
         );
         // Neither broken nor over before the others have decided enough.

@@ -128,6 +128,7 @@ pub(crate) fn remove(
     if let Some(user) = user_of(account, &key) {
         return Err(Rejection::DocumentInUse(user));
     }
+    binding::check_unbound(configuration, &key)?;
     if key.kind == DocumentKind::Deployment && configuration.retired.len() >= limits::RETIRED_MAX {
         return Err(Rejection::Full { what: "names of deleted deployments", limit: limits::RETIRED_MAX });
     }

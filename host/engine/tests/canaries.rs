@@ -275,6 +275,16 @@ fn a_gate_asks_for_one_decision_at_least() {
     let refused = put(&mut world, gated(0), 1).unwrap_err();
     assert!(matches!(refused, Rejection::Invalid { field: "gate.replayed_min", .. }), "{refused}");
     put(&mut world, gated(1), 1).unwrap();
+
+    // Nor does it go with the binding, past which anybody could come in.
+    let element = Some(name("screen"));
+    let key = DocumentKey { kind: DocumentKind::Binding, name: name("support"), element, version: 0 };
+    let remove =
+        |world: &mut World| world.try_at(Command::Remove { key: key.clone(), by: "ann".into() }, UnixMillis(2));
+    let refused = remove(&mut world).unwrap_err();
+    assert!(matches!(refused, Rejection::Invalid { field: "gate", .. }), "{refused}");
+    put(&mut world, with(&Value::Null), 3).unwrap();
+    remove(&mut world).unwrap();
 }
 
 #[test]

@@ -98,6 +98,10 @@ fn generate(name: &Path, output: &Output) -> Result<(), Error> {
         PathBuf::from(file)
     };
     let (secret_file, public_file) = (with(".key"), with(".pub"));
+    if public_file.exists() {
+        let error = std::io::ErrorKind::AlreadyExists.into();
+        return Err(Error::file("written", &public_file, &error));
+    }
     write_secret(&secret_file, text.trim_end()).map_err(|error| Error::file("written", &secret_file, &error))?;
     let public = secret.public();
     std::fs::write(&public_file, public.pem()).map_err(|error| Error::file("written", &public_file, &error))?;

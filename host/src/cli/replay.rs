@@ -71,7 +71,8 @@ struct New {
     /// Name of the report. Left out: the next free one.
     #[arg(long)]
     name: Option<String>,
-    /// Share of the decisions that may leave by another outcome, do something else or fail.
+    /// Share of the decisions that may leave by another outcome, do something else or fail. One that failed then and decides
+    /// now is none of them.
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(..=100))]
     max_changed: Option<u8>,
 }
@@ -106,7 +107,7 @@ impl Command {
                 let list = client.get(&["replays"], &[]).await?;
                 output.result(&list, |list| {
                     let headings =
-                        ["replay", "of", "by", "state", "made again", "changed", "failed", "when", "by whom"];
+                        ["replay", "of", "by", "state", "made again", "changed", "failed", "mended", "when", "by whom"];
                     let rows: Vec<_> = items(list).iter().map(row).collect();
                     table(&headings, &rows)
                 })
@@ -123,8 +124,8 @@ impl Command {
                 }
             }
             Self::Delete { name } => {
-                let gone = client.send(Method::DELETE, &["replays", &name], Body::Empty).await?;
-                output.result(&gone, |_| format!("{name} ends, or is deleted"))
+                client.send(Method::DELETE, &["replays", &name], Body::Empty).await?;
+                output.result(&json!({ "deleted": name }), |_| format!("{name} ends, or is deleted"))
             }
         }
     }
@@ -143,6 +144,7 @@ fn row(replay: &Value) -> Vec<String> {
         cell(replay, "replayed"),
         if report.is_object() { changed.iter().sum::<u64>().to_string() } else { String::new() },
         of_report("failed"),
+        of_report("mended"),
         report["created_at"].as_u64().map(ago).unwrap_or_default(),
         of_report("created_by"),
     ]
@@ -251,6 +253,12 @@ fn shown(report: &Value) -> String {
         cell(report, "against"),
         table(&["decisions", "number", "share"], &rows)
     );
+    if count("replayed") == 0 {
+        text.push_str(
+            "\n\nno decision was made again: name a deployment that has decided, a longer --since, a wider --where",
+        );
+        return text;
+    }
     let time = |field: &str| format!("{} / {} µs", report["then"][field], report["again"][field]);
     text.push_str(&format!("\n\ntime then / again: p50 {}, p99 {}", time("p50_us"), time("p99_us")));
     let changes = report["changes"].as_array().map(Vec::as_slice).unwrap_or_default();

@@ -30,7 +30,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use signalbox_engine::Name;
 
-use self::binding::{element, history, served};
+use self::binding::{element, history, in_words};
 use self::deployment::{Difference, deployed, differences, log_line, row, used_shown};
 use super::client::{Body, Connection};
 use super::error::Error;
@@ -48,8 +48,7 @@ Examples:
   signalbox strategy bind support/screen rules-7=90 rules-8=10   # a tenth to the new one
   signalbox strategy bind support/screen rules-7 --shadow rules-9   # rules-9 is asked too, without effect
   signalbox strategy bind support/screen rules-7 --gate 20000:2     # who is new from now on needs such a replay
-  signalbox strategy bind support/screen rules-7 --canary rules-8 --steps 5%:10m,25%:10m,100%:10m \\
-      --error-share-max 0.02 --p99-max 2ms --outcome-shift-max 0.1 --calls-min 200   # goes back by itself, or takes over
+  signalbox strategy bind support/screen rules-7 --canary rules-8 --steps 5%:10m,100%:1h --error-share-max 0.02
   signalbox strategy canary support/screen                       # how far it is
   signalbox strategy bind support/screen triage-3 --warm-calls 1000   # one in JavaScript: not configured for every call
   signalbox strategy rollback support/screen --message 'too many in urgent'
@@ -116,13 +115,14 @@ enum Command {
         #[arg(value_name = "WORKFLOW/ELEMENT", value_parser = element)]
         place: (String, String),
     },
-    /// Takes the binding of an element away: what comes there is parked.
+    /// Takes the binding of an element away, with its history: what comes there is parked. Not where a gate stands.
     Unbind {
         /// The workflow and its strategy element.
         #[arg(value_name = "WORKFLOW/ELEMENT", value_parser = element)]
         place: (String, String),
     },
-    /// Deletes a deployment that is bound nowhere. Its name is not used again, and its decisions stay.
+    /// Deletes a deployment that is bound nowhere. Its name is not used again; its decisions stay, and are not replayed any
+    /// more.
     Delete {
         /// The deployment.
         deployment: String,
@@ -185,7 +185,9 @@ impl Strategy {
                 let path = ["workflows", &workflow, "elements", &element, "binding", "rollback"];
                 let body = message.map_or_else(|| json!({}), |message| json!({ "message": message }));
                 let bound = self.connection.client()?.send(Method::POST, &path, Body::Json(&body)).await?;
-                output.result(&bound, |bound| format!("{workflow}/{element} is back at {}", served(bound)))
+                output.result(&bound, |bound| {
+                    format!("{workflow}/{element} is back at {}: {}", in_words(bound), cell(bound, "message"))
+                })
             }
             Command::History { place: (workflow, element) } => {
                 let path = ["workflows", &workflow, "elements", &element, "binding"];
@@ -194,13 +196,14 @@ impl Strategy {
             }
             Command::Unbind { place: (workflow, element) } => {
                 let path = ["workflows", &workflow, "elements", &element, "binding"];
-                let gone = self.connection.client()?.send(Method::DELETE, &path, Body::Empty).await?;
+                self.connection.client()?.send(Method::DELETE, &path, Body::Empty).await?;
+                let gone = json!({ "deleted": format!("{workflow}/{element}") });
                 output.result(&gone, |_| format!("nothing serves {workflow}/{element}"))
             }
             Command::Delete { deployment } => {
                 let path = ["deployments", &deployment];
-                let gone = self.connection.client()?.send(Method::DELETE, &path, Body::Empty).await?;
-                output.result(&gone, |_| format!("deleted {deployment}"))
+                self.connection.client()?.send(Method::DELETE, &path, Body::Empty).await?;
+                output.result(&json!({ "deleted": deployment }), |_| format!("deleted {deployment}"))
             }
             Command::Diff { from, to } => {
                 let client = self.connection.client()?;

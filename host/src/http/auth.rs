@@ -194,6 +194,8 @@ impl FromRequestParts<State> for ServerAdministrator {
 pub struct Watcher {
     /// The accounts.
     pub(super) lanes: Vec<Arc<Lane>>,
+    /// Whether the token is one of `system`.
+    pub(super) of_system: bool,
 }
 
 impl FromRequestParts<State> for Watcher {
@@ -206,8 +208,9 @@ impl FromRequestParts<State> for Watcher {
         let home = lanes.iter().find(|lane| lane.published().tokens.contains_key(&hash));
         let home = Arc::clone(home.ok_or_else(Problem::token_unknown)?);
         permit(home.published().tokens.get(&hash).ok_or_else(Problem::token_unknown)?, Operate::ROLES)?;
-        let lanes = if home.name().as_str() == SYSTEM { lanes } else { vec![home] };
-        Ok(Self { lanes })
+        let of_system = home.name().as_str() == SYSTEM;
+        let lanes = if of_system { lanes } else { vec![home] };
+        Ok(Self { lanes, of_system })
     }
 }
 

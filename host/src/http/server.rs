@@ -46,8 +46,11 @@ async fn health(extract::State(state): extract::State<State>) -> Result<Answer<H
     security(("token" = ["operator"])),
     responses((status = 200, description = "The figures.", body = String, content_type = "text/plain"))
 )]
-async fn metrics(watcher: Watcher) -> impl IntoResponse {
+async fn metrics(extract::State(state): extract::State<State>, watcher: Watcher) -> impl IntoResponse {
     let mut families = Families::default();
+    if watcher.of_system {
+        families.store(state.accounts().store().memory_bytes());
+    }
     for lane in watcher.lanes {
         lane.stats().prometheus(lane.name(), now(), &mut families);
     }

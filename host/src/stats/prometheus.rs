@@ -18,7 +18,7 @@ pub struct Families {
 }
 
 /// Every family: name, type, help.
-const FAMILIES: [(&str, &str, &str); 18] = [
+const FAMILIES: [(&str, &str, &str); 19] = [
     ("signalbox_commands_total", "counter", "Commands committed since start."),
     ("signalbox_commits_total", "counter", "Synced commits since start."),
     ("signalbox_deliveries_pending", "gauge", "Messages that wait to be delivered to webhooks."),
@@ -28,6 +28,7 @@ const FAMILIES: [(&str, &str, &str); 18] = [
     ("signalbox_queue_waiting", "gauge", "Interactions that wait in a queue."),
     ("signalbox_statistic", "gauge", "A statistic that was defined, in its unit."),
     ("signalbox_statistic_bucket", "gauge", "Of a distribution: how many were at most as long as `le` seconds."),
+    ("signalbox_store_memory_bytes", "gauge", "Memory of the store: rows written and in no file yet, and rows read."),
     ("signalbox_strategy_calls_total", "counter", "Strategy calls requested since start, by deployment."),
     ("signalbox_strategy_calls_waiting", "gauge", "Strategy calls whose answer is awaited."),
     ("signalbox_strategy_failures_total", "counter", "Strategy calls without a decision since start, by kind."),
@@ -45,6 +46,13 @@ impl Families {
         let text = self.samples.entry(family).or_default();
         // Writing to a string does not fail.
         let _ = writeln!(text, "{sample}{{{labels}}} {value}");
+    }
+
+    /// Adds what the store holds in memory, by kind.
+    pub fn store(&mut self, memory_bytes: impl IntoIterator<Item = (&'static str, u64)>) {
+        for (kind, bytes) in memory_bytes {
+            self.add("signalbox_store_memory_bytes", &format!("kind=\"{kind}\""), bytes);
+        }
     }
 
     /// The text.

@@ -22,7 +22,7 @@ pub use row::{AccountRow, DecisionRow, Head, IdempotencyRow};
 use rocksdb::compaction_filter::Decision;
 use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, Env, Options as DbOptions,
-    WriteOptions,
+    WriteOptions, properties,
 };
 use signalbox_engine::UnixMillis;
 
@@ -127,6 +127,16 @@ impl Store {
         let store = Self { db, path, backing_up: Mutex::new(()) };
         store.check_format()?;
         Ok(store)
+    }
+
+    /// Memory that it holds, in bytes: what was written and is not in a file yet, and what was read.
+    #[must_use]
+    pub fn memory_bytes(&self) -> [(&'static str, u64); 2] {
+        let of = |family, what| self.db.property_int_value_cf(self.family(family), what).ok().flatten();
+        let written = Family::ALL.into_iter().filter_map(|family| of(family, properties::SIZE_ALL_MEM_TABLES)).sum();
+        // All families have one cache.
+        let read = of(Family::Meta, properties::BLOCK_CACHE_USAGE).unwrap_or_default();
+        [("written", written), ("read", read)]
     }
 
     fn check_format(&self) -> Result<(), Error> {

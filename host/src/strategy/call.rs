@@ -18,7 +18,7 @@ use super::grants::Grants;
 use super::idle::{Idle, Kept};
 use super::pool::SLOW;
 use super::record::Recorded;
-use super::sandbox::{Sandbox, Source};
+use super::sandbox::{Bounds, Sandbox, Source};
 use super::wasi::Moment;
 use super::{answer, request, thread, trap};
 
@@ -45,22 +45,23 @@ pub struct Counted {
 }
 
 impl Deployment {
-    /// Asks the strategy, here and now, in a sandbox that is made for it. Takes microseconds, and at most a few times the
-    /// deadline; call it from threads of low priority, such as a [`Pool`](super::Pool) has.
+    /// Asks the strategy, here and now, in a sandbox that is made for it. Takes microseconds, and at most its deadline on a
+    /// processor, however long that takes by the clock.
     #[must_use]
     pub fn call(&self, request: &Request, grants: &Arc<dyn Grants>) -> CallResult {
         self.run(request, Source::Live(Arc::clone(grants), request.clone()))
     }
 
-    /// As [`call`](Self::call), in a sandbox that was made ready before, where there is one. Whoever waits for the answer
-    /// need not wait for what is left to do then: [`Spent::clear`].
+    /// As [`call`](Self::call), in a sandbox that was made ready before, where there is one, and by the clock it ends after a
+    /// few times the deadline. Whoever waits for the answer need not wait for what is left to do then: [`Spent::clear`]. For
+    /// threads of low priority, such as a [`Pool`](super::Pool) has.
     pub fn answer(self: &Arc<Self>, request: &Request, grants: &Arc<dyn Grants>) -> (CallResult, Spent) {
         let began = Began::now();
         let ready = self.idle.upgrade().and_then(|idle| idle.take(self.id, 1)).map(|kept| kept.sandbox);
         // Else the next one would wait for a call that may not come before others want its place.
         let is_busy = self.was_called(began.at) || ready.is_some();
         let source = Source::Live(Arc::clone(grants), request.clone());
-        let (result, made) = self.ask(ready.unwrap_or_else(|| self.made()), &began, request, source);
+        let (result, made) = self.ask(ready.unwrap_or_else(|| self.made(self.bounds)), &began, request, source);
         let next = is_busy && is_sound(&result);
         (result, Spent { deployment: Arc::clone(self), made: Some(made), next, began })
     }
@@ -82,7 +83,7 @@ impl Deployment {
         let began = Began::now();
         let (made, calls) = match idle.take(self.id, calls_max.get()) {
             Some(kept) => (kept.sandbox, kept.calls.saturating_add(1)),
-            None => (self.made(), 1),
+            None => (self.made(self.bounds), 1),
         };
         let source = Source::Live(Arc::clone(grants), request.clone());
         let (result, mut made) = self.ask(made, &began, request, source);
@@ -112,7 +113,7 @@ impl Deployment {
     pub fn count(&self, request: &Request, grants: &Arc<dyn Grants>) -> Counted {
         let faults = thread::page_faults();
         let source = Source::Live(Arc::clone(grants), request.clone());
-        let (result, made) = self.ask(self.made(), &Began::now(), request, source);
+        let (result, made) = self.ask(self.made(self.patient()), &Began::now(), request, source);
         let faults = thread::page_faults().saturating_sub(faults);
         let touched_bytes = if self.bounds.counts { faults * thread::PAGE_BYTES } else { 0 };
         Counted { result, instructions: Sandbox::instructions(&made.store), touched_bytes }
@@ -123,13 +124,13 @@ impl Deployment {
     /// # Errors
     /// [`Failure`] where it cannot be instantiated or configured.
     pub fn warm(self: &Arc<Self>) -> Result<Warm, Failure> {
-        let Made { store, strategy } = self.made();
+        let Made { store, strategy } = self.made(self.patient());
         strategy.map(|strategy| Warm { deployment: Arc::clone(self), store, strategy })
     }
 
     fn run(&self, request: &Request, source: Source) -> CallResult {
         let began = Began::now();
-        let (result, made) = self.ask(self.made(), &began, request, source);
+        let (result, made) = self.ask(self.made(self.patient()), &began, request, source);
         drop(made);
         self.took(began.took());
         result
@@ -140,7 +141,7 @@ impl Deployment {
         let idle = self.idle.upgrade().filter(|idle| idle.has_room(Instant::now()));
         let Some(idle) = idle.filter(|_| !self.is_retired.load(Ordering::Relaxed)) else { return };
         // No other gives way to one that nobody has asked for.
-        let (mut store, made) = self.instance();
+        let (mut store, made) = self.instance(self.bounds);
         let strategy = made.map_err(|error| trap::instantiation(&error, store.data()));
         if let Ok(strategy) = strategy.and_then(|strategy| self.configured(strategy, &mut store)) {
             self.keep(&idle, Made { store, strategy: Ok(strategy) }, 0);
@@ -165,20 +166,25 @@ impl Deployment {
     }
 
     /// A sandbox that is configured. All begin alike, whenever and for whatever call they are made.
-    fn made(&self) -> Made {
-        let (mut store, mut made) = self.instance();
+    fn made(&self, bounds: Bounds) -> Made {
+        let (mut store, mut made) = self.instance(bounds);
         // Those that only wait for their next call give way.
         if made.as_ref().is_err_and(trap::no_sandbox) && self.idle.upgrade().is_some_and(|idle| idle.yield_all()) {
-            (store, made) = self.instance();
+            (store, made) = self.instance(bounds);
         }
         let strategy = made.map_err(|error| trap::instantiation(&error, store.data()));
         let strategy = strategy.and_then(|strategy| self.configured(strategy, &mut store));
         Made { store, strategy }
     }
 
-    fn instance(&self) -> (Store<Sandbox>, wasmtime::Result<Strategy>) {
+    /// Bounds where no interaction waits: a replay on a busy machine may get no processor for seconds.
+    fn patient(&self) -> Bounds {
+        Bounds { by_the_clock: false, ..self.bounds }
+    }
+
+    fn instance(&self, bounds: Bounds) -> (Store<Sandbox>, wasmtime::Result<Strategy>) {
         let engine = self.pre.engine();
-        let mut store = Sandbox::store(engine, Source::Nobody, Moment::default(), self.bounds, self.scope.clone());
+        let mut store = Sandbox::store(engine, Source::Nobody, Moment::default(), bounds, self.scope.clone());
         let made = self.pre.instantiate(&mut store);
         (store, made)
     }

@@ -6,7 +6,7 @@
 //! [`Grants`].
 //!
 //! From a file to a decision: [`Runtime::install`] (seconds, once a deployment) → [`Installed`], kept in the store →
-//! [`Runtime::load`] (under a millisecond) → [`Deployment::call`] (microseconds), mostly by way of a [`Pool`] →
+//! [`Runtime::load`] (under a millisecond) → [`Deployment::answer`] (microseconds), mostly by way of a [`Pool`] →
 //! [`CallResult`] with its [`Recorded`] → [`Deployment::replay`], at any time, on any version.
 //!
 //! Invariants:
@@ -170,7 +170,7 @@ impl Runtime {
     /// What a sandbox gets, whose code has so long.
     fn bounds(&self, deadline: Duration) -> Bounds {
         let Options { memory_bytes_max, purpose, .. } = self.options;
-        Bounds { deadline, memory_bytes_max, counts: purpose == Purpose::Counting }
+        Bounds { deadline, by_the_clock: true, memory_bytes_max, counts: purpose == Purpose::Counting }
     }
 
     /// What it runs with, in a line for the start-up log.

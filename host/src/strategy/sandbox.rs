@@ -77,6 +77,8 @@ pub(super) enum Source {
 pub(super) struct Bounds {
     /// Time on a processor.
     pub(super) deadline: Duration,
+    /// Somebody waits for the answer: it ends by the clock too, where the machine gives it no processor.
+    pub(super) by_the_clock: bool,
     /// Linear memory in all.
     pub(super) memory_bytes_max: usize,
     /// Instructions are counted, by an engine that was made for it.
@@ -109,13 +111,13 @@ impl Sandbox {
         bounds: Bounds,
         scope: Option<Arc<Scope>>,
     ) -> Store<Self> {
-        let Bounds { deadline, memory_bytes_max, counts } = bounds;
+        let Bounds { deadline, by_the_clock, memory_bytes_max, counts } = bounds;
         let sandbox = Self {
             source,
             scope,
             moment,
             memory: Memory { bytes: 0, bytes_max: memory_bytes_max, refused: false },
-            time: Time { deadline, began: Instant::now(), processor: None },
+            time: Time { deadline, by_the_clock, began: Instant::now(), processor: None },
             granted: Vec::new(),
             question_bytes: 0,
             asking: Duration::ZERO,
@@ -300,6 +302,7 @@ impl ResourceLimiter for Memory {
 /// others, and a call must not fail because the machine was busy. Most calls end before their first tick and pay nothing.
 struct Time {
     deadline: Duration,
+    by_the_clock: bool,
     began: Instant,
     /// Processor time of the thread at the first tick.
     processor: Option<Duration>,
@@ -314,7 +317,7 @@ impl Time {
         let now = thread::processor_time();
         let used = now.saturating_sub(*time.processor.get_or_insert(now)) + TICK;
         let wall_max = time.deadline * WALL_FACTOR + TICK * 200;
-        if used >= time.deadline || time.began.elapsed() >= wall_max {
+        if used >= time.deadline || (time.by_the_clock && time.began.elapsed() >= wall_max) {
             return Err(Stop::Overrun.into());
         }
         let ticks = (time.deadline - used).as_millis().clamp(1, 50);

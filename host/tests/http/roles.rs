@@ -136,4 +136,6 @@ async fn figures_are_those_of_the_tokens_account() {
     assert!(own.contains("account=\"acme\"") && !own.contains("account=\"other\""), "{own}");
     let all = figures("system/operator").await;
     assert!(all.contains("account=\"acme\"") && all.contains("account=\"other\""), "{all}");
+    let of_store = |text: &str| text.matches("signalbox_store_memory_bytes{kind=").count();
+    assert_eq!((of_store(&own), of_store(&all)), (0, 2));
 }

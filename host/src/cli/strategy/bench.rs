@@ -205,10 +205,10 @@ fn shown(figures: &[Figures]) -> String {
     let rows: [Figure; 9] = [
         ("size", |f| f.size_bytes as f64, |v| bytes(v as u64)),
         ("deploy", |f| f.deploy_ms, |v| format!("{v:.0} ms")),
-        ("fresh sandbox, p50", |f| f.fresh_p50_us, |v| format!("{v:.1} µs")),
-        ("fresh sandbox, p99", |f| f.fresh_p99_us, |v| format!("{v:.1} µs")),
+        ("to the answer, p50", |f| f.fresh_p50_us, |v| format!("{v:.1} µs")),
+        ("to the answer, p99", |f| f.fresh_p99_us, |v| format!("{v:.1} µs")),
         ("and cleared up, p50", |f| f.cleared_p50_us, |v| format!("{v:.1} µs")),
-        ("warm instance, p50", |f| f.warm_p50_us, |v| format!("{v:.1} µs")),
+        ("on a warm instance, p50", |f| f.warm_p50_us, |v| format!("{v:.1} µs")),
         ("memory", |f| f.memory_bytes as f64, |v| bytes(v as u64)),
         ("memory touched", |f| f.touched_bytes as f64, |v| bytes(v as u64)),
         ("instructions", |f| f.instructions as f64, |v| grouped(v as u64)),

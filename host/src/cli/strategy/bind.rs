@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::super::client::Client;
 use super::super::error::Error;
 use super::super::output::Output;
-use super::binding::{Keep, OnFailure, With, described, element, note_canary_ended, put_binding, standing};
+use super::binding::{Keep, OnFailure, With, beside, described, element, note_canary_ended, put_binding, standing};
 use super::canary;
 
 /// Says which deployments serve a workflow's strategy element. The next call goes by it.
@@ -39,7 +39,7 @@ pub(super) struct Bind {
     #[arg(long)]
     no_gate: bool,
     /// Why.
-    #[arg(long, default_value = "")]
+    #[arg(short, long, default_value = "")]
     message: String,
 }
 
@@ -66,7 +66,7 @@ impl Bind {
         self.note_warm_calls(client, &bound, output).await;
         output.result(&bound, |bound| {
             let canary = canary::beside(bound).map(|canary| format!(", {canary}")).unwrap_or_default();
-            format!("bound {}{canary}", described(&self.place, &self.shares))
+            format!("bound {}{canary}{}", described(&self.place, &self.shares), beside(bound))
         })
     }
 
@@ -78,7 +78,7 @@ impl Bind {
         {
             let deployment = client.get(&["deployments", name], &[]).await.unwrap_or_default();
             if deployment["snapshotted"] == true {
-                output.note(&format!("--warm-calls changes nothing for {name}: it was snapshotted, which is as fast"));
+                output.note(&format!("--warm-calls changes nothing for {name}: it was snapshotted, and each call has a copy of that memory"));
             }
         }
     }

@@ -129,13 +129,24 @@ pub(super) async fn put_binding(
 }
 
 /// Who serves, with shares where they are several, and a canary.
-pub(super) fn served(binding: &Value) -> String {
+fn served(binding: &Value) -> String {
     let shares = binding["shares"].as_array().map(Vec::as_slice).unwrap_or_default();
     let one = |share: &Value| match shares.len() {
         1 => cell(share, "deployment"),
         _ => format!("{}={}", cell(share, "deployment"), cell(share, "weight")),
     };
     shares.iter().map(one).chain(canary::beside(binding)).collect::<Vec<_>>().join(" ")
+}
+
+/// What a binding has beside those that serve, to be added to them.
+pub(super) fn beside(binding: &Value) -> String {
+    let extras = extras(binding);
+    if extras.is_empty() { extras } else { format!(", with {extras}") }
+}
+
+/// Who serves, and with what else.
+pub(super) fn in_words(binding: &Value) -> String {
+    format!("{}{}", served(binding), beside(binding))
 }
 
 /// What serves now, and what served before, the newest first, each with what else it had and why it was put.

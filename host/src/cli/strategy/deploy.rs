@@ -8,7 +8,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::asset;
-use super::binding::{OnFailure, With, described, element, note_canary_ended, put_binding, standing};
+use super::binding::{OnFailure, With, beside, described, element, note_canary_ended, put_binding, standing};
 use super::grants::GrantArgs;
 use super::local::read_within;
 use crate::cli::client::{Body, Client};
@@ -105,8 +105,9 @@ impl Deploy {
         output.timed(&format!("deployed as {name}"), began.elapsed());
         if deployment["snapshotted"] == false {
             let why = cell(&deployment, "unsnapshotted_because");
-            output
-                .step(&format!("its memory cannot be kept after `configure`, so every call configures it anew: {why}"));
+            output.step(&format!(
+                "its memory cannot be kept after `configure`, so each call has it configured anew: {why}"
+            ));
             output.step("`signalbox strategy bind --warm-calls N` lets an instance answer several calls instead");
         }
 
@@ -120,7 +121,7 @@ impl Deploy {
             let bound = put_binding(client, place, &share, &on_failure, with, standing.as_ref()).await;
             let bound = bound.map_err(|error| unbound(error, &name, place, &on_failure))?;
             note_canary_ended(standing.as_ref(), &bound, output);
-            output.timed(&format!("bound {}", described(place, &share)), began.elapsed());
+            output.timed(&format!("bound {}{}", described(place, &share), beside(&bound)), began.elapsed());
         }
         output.result(&deployment, |_| name.clone())
     }

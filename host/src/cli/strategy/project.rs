@@ -159,7 +159,7 @@ impl Project {
         let failed = |what: String| {
             let error = Error::new(what).at(said.clone());
             match &step.needs {
-                Some(needs) => error.fix(format!("it needs {}", needs.trim())),
+                Some(needs) => error.fix(format!("put right what it says above; it needs {}", needs.trim())),
                 None => error,
             }
         };
@@ -277,7 +277,7 @@ mod tests {
         let steps = "[[step]]\nrun = [\"./compile\"]\nneeds = \"the compiler\"\n[[step]]\nrun = [\"false\"]\n";
         let project = project(folder.path(), steps);
         let error = project.build(None, &Output::new(true)).err().unwrap();
-        assert_eq!(error.fix.as_deref(), Some("it needs the compiler"));
+        assert_eq!(error.fix.as_deref(), Some("put right what it says above; it needs the compiler"));
         assert!(error.what.starts_with("`./compile` cannot be started"), "{}", error.what);
         let fails = project.run(&project.recipe.as_ref().unwrap().steps[1]).unwrap_err();
         assert!(fails.what.starts_with("`false` failed"), "{}", fails.what);

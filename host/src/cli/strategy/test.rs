@@ -116,7 +116,10 @@ pub(super) fn tested(
 /// The cases of a project, by name of their files.
 fn cases(directory: &Path) -> Result<Vec<Case>, Error> {
     let folder = directory.join("cases");
-    let entries = std::fs::read_dir(&folder).map_err(|error| Error::file("read", &folder, &error))?;
+    let entries = match std::fs::read_dir(&folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(Error::file("read", &folder, &error)),
+        entries => entries.into_iter().flatten(),
+    };
     let mut files: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
     files.retain(|file| file.extension().is_some_and(|extension| extension == "json"));
     files.sort();

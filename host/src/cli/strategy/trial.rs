@@ -55,6 +55,8 @@ impl Trial {
     /// # Errors
     /// The first: what is wrong with it or its settings. The second: what is wrong with this machine.
     pub fn deploy(&self, component: &[u8], setup: &Setup) -> Result<Result<Tried, InstallError>, Error> {
+        let settings: Result<serde_json::Map<String, serde_json::Value>, _> = serde_json::from_str(&setup.settings);
+        settings.map_err(|error| Error::new("settings are an object, as {} is").because(&error))?;
         let began = Instant::now();
         let granted = setup.grants.as_ref().map_or(Ok(()), |grants| check_imports(component, grants));
         let installed = granted.and_then(|()| self.runtime.install(component, &setup.settings, &setup.assets));
