@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
-use signalbox_tests::{Client, Server, set_up, small_model};
+use signalbox_tests::{Client, Server, seed, set_up, small_model};
 
 const CLIENTS: usize = 64;
 const ROUNDS: usize = 10;
@@ -48,8 +48,7 @@ async fn submit_until(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn after_kill_9_every_acknowledged_interaction_is_there_once_and_every_call_is_finished_once() -> Result<()> {
-    let seed = std::env::var("SIGNALBOX_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or_else(rand::random::<u64>);
-    println!("SIGNALBOX_SEED={seed}");
+    let seed = seed();
     let mut random = StdRng::seed_from_u64(seed);
     let directory = tempfile::tempdir()?;
     let store = directory.path().join("store");

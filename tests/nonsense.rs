@@ -15,7 +15,7 @@ use rand::{Rng as _, SeedableRng as _};
 use serde_json::{Map, Value, json};
 use signalbox::strategy::{Grants, InstallError, Nothing, Options, Package, Runtime};
 use signalbox_engine::{Content, Entry, Facts, InteractionId, Message, Name, Request, UnixMillis};
-use signalbox_tests::{Client, Server, put_one_strategy, strategy_file};
+use signalbox_tests::{Client, Server, put_one_strategy, seed, strategy_file};
 use uuid::Uuid;
 
 /// Longest that anything here may take, on a machine that is busy with other things.
@@ -30,10 +30,7 @@ fn time() -> Duration {
 }
 
 fn random() -> StdRng {
-    let given = std::env::var("SIGNALBOX_SEED").ok().and_then(|seed| seed.parse().ok());
-    let seed: u64 = given.unwrap_or_else(rand::random);
-    println!("SIGNALBOX_SEED={seed}");
-    StdRng::seed_from_u64(seed)
+    StdRng::seed_from_u64(seed())
 }
 
 fn resident_bytes() -> Result<u64> {

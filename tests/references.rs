@@ -11,7 +11,7 @@ use serde_json::json;
 use signalbox::strategy::{Grants, Nothing};
 use signalbox_engine::{Content, Message, Request};
 use signalbox_sdk::{Assets, Strategy as _};
-use signalbox_tests::{Local, as_json, email_of_1_kb, screening, strategy_file};
+use signalbox_tests::{Local, as_json, email_of_1_kb, screening, seed, strategy_file};
 
 #[path = "benches/extism/plugin/src/json.rs"]
 mod json_outside;
@@ -52,10 +52,7 @@ fn text(random: &mut StdRng) -> String {
 
 #[test]
 fn screening_finds_in_the_sandbox_what_it_finds_outside() -> Result<()> {
-    let given = std::env::var("SIGNALBOX_SEED").ok().and_then(|seed| seed.parse().ok());
-    let seed: u64 = given.unwrap_or_else(rand::random);
-    println!("SIGNALBOX_SEED={seed}");
-    let mut random = StdRng::seed_from_u64(seed);
+    let mut random = StdRng::seed_from_u64(seed());
     let local = Local::start()?;
     let grants: Arc<dyn Grants> = Arc::new(Nothing);
     let plain = email_of_1_kb()?;

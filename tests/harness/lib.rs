@@ -20,6 +20,6 @@ pub use local::{Calls, Local, Nanos, answered, as_json, email_of_1_kb, fresh_and
 pub use paced::Paced;
 pub use report::{Report, Row};
 pub use server::{Server, signalbox, strategy_file};
-pub use support::{screening, set_up, small_model, train};
+pub use support::{screening, seed, set_up, small_model, train};
 pub use traffic::Traffic;
 pub use workflows::{put_desk, put_one_strategy, submit_to_desk};

@@ -93,6 +93,15 @@ pub fn train(input: &Path, text: &str, label: &str, directory: &Path, more: &[&s
     Ok(out)
 }
 
+/// The seed of a random test, which is printed: `SIGNALBOX_SEED`, else another each time.
+#[must_use]
+pub fn seed() -> u64 {
+    let given = std::env::var("SIGNALBOX_SEED").ok().and_then(|seed| seed.parse().ok());
+    let seed = given.unwrap_or_else(rand::random);
+    println!("SIGNALBOX_SEED={seed}");
+    seed
+}
+
 /// A small model trained on a few made-up messages, where the real ones are not there or not needed.
 ///
 /// # Errors
