@@ -167,11 +167,8 @@ impl Deployment {
 
     /// A sandbox that is configured. All begin alike, whenever and for whatever call they are made.
     fn made(&self, bounds: Bounds) -> Made {
-        let (mut store, mut made) = self.instance(bounds);
-        // Those that only wait for their next call give way.
-        if made.as_ref().is_err_and(trap::no_sandbox) && self.idle.upgrade().is_some_and(|idle| idle.yield_all()) {
-            (store, made) = self.instance(bounds);
-        }
+        let instance = || self.instance(bounds);
+        let (mut store, made) = self.idle.upgrade().map_or_else(instance, |idle| idle.give_way(instance));
         let strategy = made.map_err(|error| trap::instantiation(&error, store.data()));
         let strategy = strategy.and_then(|strategy| self.configured(strategy, &mut store));
         Made { store, strategy }

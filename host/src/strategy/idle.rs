@@ -10,6 +10,8 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::trap;
+
 /// How long one waits before another deployment's may take its place: made ready and thrown away it is worth nothing.
 pub(super) const STALE: Duration = Duration::from_secs(1);
 
@@ -90,8 +92,15 @@ impl<T> Idle<T> {
         drop(gone);
     }
 
-    /// Puts all sandboxes back, where there is none left for a call. Answers whether there were any.
-    pub(super) fn yield_all(&self) -> bool {
+    /// Makes a sandbox. Where there is none left those that wait give way, and it is made again, in a store of its own: what
+    /// was half made counts in the first.
+    pub(super) fn give_way<S, I>(&self, make: impl Fn() -> (S, wasmtime::Result<I>)) -> (S, wasmtime::Result<I>) {
+        let made = make();
+        if made.1.as_ref().is_err_and(trap::no_sandbox) && self.yield_all() { make() } else { made }
+    }
+
+    /// Puts all sandboxes back. Answers whether there were any.
+    fn yield_all(&self) -> bool {
         let waiting = std::mem::take(&mut *self.lock());
         !waiting.is_empty()
     }

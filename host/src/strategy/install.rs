@@ -170,11 +170,7 @@ impl Bound {
             });
             (store, made)
         };
-        let (mut store, mut made) = instance();
-        // Those that only wait for their next call give way.
-        if made.as_ref().is_err_and(trap::no_sandbox) && runtime.idle.yield_all() {
-            (store, made) = instance();
-        }
+        let (store, made) = runtime.idle.give_way(instance);
         match made {
             Ok((instance, strategy)) => Ok(Live { store, instance, strategy }),
             Err(error) => Err(trap::instantiation(&error, store.data())),

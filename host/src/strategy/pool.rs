@@ -62,8 +62,8 @@ struct Shared {
     state: Mutex<State>,
     /// Where each crew sleeps.
     work: [Condvar; 2],
-    /// As `State::closed`, for who does not hold the lock.
-    closing: AtomicBool,
+    /// No call is made any more. Set under the lock, so that who sleeps is woken for it.
+    closed: AtomicBool,
 }
 
 /// Threads for the same kind of deployments.
@@ -96,13 +96,12 @@ impl Pool {
             asleep: [Asleep::default(); 2],
             waiting: 0,
             waiting_max,
-            closed: false,
         };
         let mut pool = Self {
             shared: Arc::new(Shared {
                 state: Mutex::new(state),
                 work: Default::default(),
-                closing: AtomicBool::new(false),
+                closed: AtomicBool::new(false),
             }),
             threads: Vec::with_capacity(threads.get() * 2),
         };
@@ -129,7 +128,7 @@ impl Pool {
     /// [`Full`] where too many wait already; the job is dropped.
     pub fn submit(&self, job: Job) -> Result<(), Full> {
         let mut state = self.shared.lock();
-        if state.waiting >= state.waiting_max || state.closed {
+        if state.waiting >= state.waiting_max || self.shared.is_closed() {
             return Err(Full);
         }
         let id = state.push(job);
@@ -157,10 +156,9 @@ impl Pool {
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        self.shared.closing.store(true, Ordering::Relaxed);
         let forgotten = {
             let mut state = self.shared.lock();
-            state.closed = true;
+            self.shared.closed.store(true, Ordering::Relaxed);
             std::mem::take(&mut state.queues)
         };
         self.shared.work.iter().for_each(Condvar::notify_all);
@@ -180,6 +178,10 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
+    }
+
     fn wake(&self, crew: Crew) {
         self.work[crew as usize].notify_one();
     }
@@ -191,7 +193,8 @@ impl Shared {
         });
         let mut state = self.lock();
         loop {
-            if let Some((job, more)) = state.take(crew) {
+            let call = if self.is_closed() { None } else { state.take(crew) };
+            if let Some((job, more)) = call {
                 // One wakes the next, so that a burst never wakes more threads than find work.
                 let next = if more { state.next(crew) } else { None };
                 drop(state);
@@ -199,7 +202,7 @@ impl Shared {
                     self.wake(next);
                 }
                 let id = job.deployment.id;
-                run(job, &self.closing);
+                run(self, job);
                 state = self.lock();
                 state.ended(id);
                 // What waits for it may be the other crew's from now on, which sleeps and has not been told.
@@ -207,7 +210,7 @@ impl Shared {
                 if state.is_for(id, other) && state.wakes(other) {
                     self.wake(other);
                 }
-            } else if state.closed {
+            } else if self.is_closed() {
                 return;
             } else {
                 state.asleep[crew as usize].sleeping += 1;
@@ -221,7 +224,7 @@ impl Shared {
 }
 
 /// Makes the call, hands on its result, and clears up. A bug of the server in it costs this one call.
-fn run(job: Job, closing: &AtomicBool) {
+fn run(shared: &Shared, job: Job) {
     let Job { deployment, request, grants, warm_calls, done } = job;
     let call = || match warm_calls {
         Some(calls_max) => deployment.answer_warm(&request, &grants, calls_max),
@@ -240,7 +243,7 @@ fn run(job: Job, closing: &AtomicBool) {
         tracing::error!(deployment = %deployment.name(), why = said(&*panic), "the result of a call was not taken");
     }
     // Nobody is to be made ready for a pool that shuts down.
-    let spent = spent.filter(|_| !closing.load(Ordering::Relaxed));
+    let spent = spent.filter(|_| !shared.is_closed());
     if let Some(Err(panic)) = spent.map(|spent| catch_unwind(AssertUnwindSafe(|| spent.clear()))) {
         tracing::error!(deployment = %deployment.name(), why = said(&*panic), "a sandbox was not cleared");
     }
@@ -258,7 +261,6 @@ struct State {
     asleep: [Asleep; 2],
     waiting: usize,
     waiting_max: usize,
-    closed: bool,
 }
 
 /// Threads of a crew that sleep.
@@ -284,9 +286,6 @@ impl State {
 
     /// The next call that one of a crew is to make, and whether another of it could make one beside it.
     fn take(&mut self, crew: Crew) -> Option<(Job, bool)> {
-        if self.closed {
-            return None;
-        }
         let turn = self.turns.iter().position(|id| self.may_run(*id, crew))?;
         let id = self.turns.remove(turn)?;
         let queue = self.queues.get_mut(&id)?;
