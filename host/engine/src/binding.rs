@@ -105,6 +105,32 @@ pub struct EarlierBinding {
     pub put_at: UnixMillis,
 }
 
+/// A deployment's part of a binding.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Share {
+    /// The deployment.
+    #[schema(value_type = String)]
+    pub deployment: Name,
+    /// Its part of the sum of all weights, 1 to 1,000,000.
+    #[schema(minimum = 1, maximum = 1_000_000)]
+    pub weight: u32,
+}
+
+/// What happens when a strategy traps, overruns, fails or answers nonsense.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct OnFailure {
+    /// Calls again so often first, 0 to 5.
+    #[schema(maximum = 5)]
+    pub retries: u8,
+    /// Then leaves by this outcome. Left out: by `timeout` after an overrun and by `error` otherwise, and where there is
+    /// no such connector the interaction is parked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub outcome: Option<Name>,
+}
+
 impl Binding {
     /// One that has no past.
     #[must_use]
@@ -135,35 +161,7 @@ impl Binding {
         let canary = self.canary.as_ref().map(|canary| &canary.deployment);
         self.shares.iter().map(|share| &share.deployment).chain(canary)
     }
-}
 
-/// A deployment's part of a binding.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Share {
-    /// The deployment.
-    #[schema(value_type = String)]
-    pub deployment: Name,
-    /// Its part of the sum of all weights, 1 to 1,000,000.
-    #[schema(minimum = 1, maximum = 1_000_000)]
-    pub weight: u32,
-}
-
-/// What happens when a strategy traps, overruns, fails or answers nonsense.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct OnFailure {
-    /// Calls again so often first, 0 to 5.
-    #[schema(maximum = 5)]
-    pub retries: u8,
-    /// Then leaves by this outcome. Left out: by `timeout` after an overrun and by `error` otherwise, and where there is
-    /// no such connector the interaction is parked.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
-    pub outcome: Option<Name>,
-}
-
-impl Binding {
     /// Follows on what stood before.
     #[must_use]
     pub fn after(mut self, standing: Option<&Self>, by: String, at: UnixMillis) -> Self {
