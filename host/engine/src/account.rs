@@ -9,8 +9,9 @@ use std::sync::Arc;
 
 use crate::callbacks::Callback;
 use crate::capacity::CapacityRule;
+use crate::configuration::Configuration;
 use crate::decision::Target;
-use crate::document::{Configuration, Document, DocumentKey, DocumentKind, Queue};
+use crate::document::{Document, DocumentKey, DocumentKind, Queue};
 use crate::event::{Delivery, DeliveryKey, DeliveryState, Event, Record};
 use crate::id::{CallId, InteractionId, Name, Sequence, UnixMillis};
 use crate::live::{Ended, Live, State, Wants, intern};

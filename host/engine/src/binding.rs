@@ -11,8 +11,9 @@ use utoipa::ToSchema;
 
 use crate::account::Account;
 use crate::canary::Canary;
+use crate::configuration::Configuration;
 use crate::decide::invalid;
-use crate::document::{Configuration, Document, DocumentKey, DocumentKind};
+use crate::document::{Document, DocumentKey, DocumentKind};
 use crate::documents;
 use crate::event::Event;
 use crate::id::{InteractionId, Name, UnixMillis};
@@ -95,6 +96,10 @@ pub struct EarlierBinding {
     /// It is told of, and nothing to go back to: it was rolled back or passed over, or what came after it serves as it did.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_past: bool,
+    /// Those that served then and a rollback, or the end of a canary, took out. A gate counts them among the new ones.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>)]
+    pub rolled_back: Vec<Name>,
     /// Why it was put.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
@@ -186,6 +191,7 @@ impl Binding {
             warm_calls: self.warm_calls,
             canary: self.canary.as_ref().map(|canary| canary.deployment.clone()),
             is_past: false,
+            rolled_back: Vec::new(),
             message: self.message.clone(),
             put_by: self.put_by.clone(),
             put_at: self.put_at,
@@ -235,7 +241,7 @@ impl Binding {
             let note = [named.as_str(), " (passed over what is deleted)"].into_iter().find(fits);
             message.push_str(note.unwrap_or_default());
         }
-        back.tell(EarlierBinding { is_past: true, ..self.as_earlier() });
+        back.tell(self.as_rolled_back(&shares));
         (back.shares, back.on_failure, back.warm_calls) = (shares, on_failure, warm_calls);
         back.shadows = shadows.into_iter().filter(exists).collect();
         (back.message, back.put_by, back.put_at) = (message, by, at);
@@ -249,8 +255,15 @@ impl Binding {
         {
             last.is_past = true;
         }
-        ended.tell(EarlierBinding { is_past: true, ..self.as_earlier() });
+        ended.tell(self.as_rolled_back(&self.shares));
         ended
+    }
+
+    /// What is told of it once a rollback has put these shares in its place.
+    fn as_rolled_back(&self, shares: &[Share]) -> EarlierBinding {
+        let stays = |name: &&Name| shares.iter().any(|share| share.deployment == **name);
+        let rolled_back = self.serving().filter(|name| !stays(name)).cloned().collect();
+        EarlierBinding { is_past: true, rolled_back, ..self.as_earlier() }
     }
 
     /// What there is to go back to.
@@ -405,7 +418,8 @@ fn check_shadows(configuration: &Configuration, binding: &Binding) -> Result<(),
     Ok(())
 }
 
-/// Who is new in a binding has to have passed the gate of what stands. Who was there before may come back at once.
+/// Who is new in a binding has to have passed the gate of what stands. Who served there before may come back at once, unless
+/// it was rolled back since.
 fn check_gate(configuration: &Configuration, binding: &Binding) -> Result<(), Rejection> {
     if binding.gate.is_some_and(|gate| gate.changed_percent_max > 100) {
         return Err(invalid("gate.changed_percent_max", "0 to 100"));
@@ -418,8 +432,12 @@ fn check_gate(configuration: &Configuration, binding: &Binding) -> Result<(), Re
     let Some(standing) = standing else { return Ok(()) };
     let Some(gate) = &standing.gate else { return Ok(()) };
     let served = |deployment: &Name| {
-        let earlier = standing.earlier.iter().filter(|earlier| !earlier.is_past).flat_map(|earlier| &earlier.shares);
-        standing.serving().chain(earlier.map(|share| &share.deployment)).any(|serves| serves == deployment)
+        let latest = standing.earlier.iter().rev().find_map(|earlier| {
+            let served = !earlier.is_past && earlier.shares.iter().any(|share| share.deployment == *deployment);
+            let rolled_back = earlier.rolled_back.contains(deployment);
+            (served || rolled_back).then_some(served)
+        });
+        standing.serving().any(|serves| serves == deployment) || latest == Some(true)
     };
     for new in binding.serving().filter(|name| !served(name)) {
         let of_new = configuration.replays.values().filter(|report| {
@@ -428,7 +446,10 @@ fn check_gate(configuration: &Configuration, binding: &Binding) -> Result<(), Re
         });
         let newest = of_new.max_by_key(|report| report.created_at);
         let why = match newest {
-            None => Some("no decision of a deployment that serves here was replayed on it".to_owned()),
+            None => Some(
+                "no decision of a deployment that serves here was replayed on it: do that first, without a condition"
+                    .to_owned(),
+            ),
             Some(report) => gate.shut(report).map(|why| format!("the replay `{}` says: {why}", report.name)),
         };
         if let Some(why) = why {

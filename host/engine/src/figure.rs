@@ -10,7 +10,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::document::Configuration;
+use crate::configuration::Configuration;
 use crate::id::Name;
 use crate::statistic::{Measure, ObjectKind};
 use crate::workflow::{ElementKind, Workflow};

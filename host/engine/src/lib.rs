@@ -19,6 +19,7 @@ mod canary;
 mod capacity;
 mod command;
 mod condition;
+mod configuration;
 mod content;
 mod decide;
 mod decision;
@@ -60,12 +61,12 @@ pub use canary::{Canary, CanaryFigures, CanaryStep, Fraction, Guards, Served, Ve
 pub use capacity::{CapacityRule, CapacityRuleError};
 pub use command::{AgentAction, Answer, Command, OfferAnswer, Submission};
 pub use condition::{Condition, ConditionError};
+pub use configuration::Configuration;
 pub use content::{Category, Content, Entry, Facts, Message, Skill};
 pub use decide::{Decided, decide, reads};
 pub use decision::{Action, AssetNeed, Decision, Destination, Failure, Manifest, Outcome, Reply, Request, Target};
 pub use document::{
-    Configuration, Deployment, Document, DocumentKey, DocumentKind, Queue, Role, Signer, SigningKey, Table, Token,
-    Upload, Webhook,
+    Deployment, Document, DocumentKey, DocumentKind, Queue, Role, Signer, SigningKey, Table, Token, Upload, Webhook,
 };
 pub use endpoint::{CallField, CallRequest, Endpoint, EndpointFailure, EndpointReply, EndpointRequest};
 pub use event::{

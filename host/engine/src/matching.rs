@@ -12,9 +12,9 @@ use std::sync::Arc;
 
 use crate::again::is_behind;
 use crate::capacity::CapacityRule;
+use crate::configuration::Configuration;
 use crate::content::Skill;
 use crate::decision::Target;
-use crate::document::Configuration;
 use crate::id::{InteractionId, Name, Sequence, UnixMillis};
 use crate::live::{Attention, Live, QueuePosition, State, Wants};
 use crate::login::Login;

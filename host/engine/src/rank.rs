@@ -4,7 +4,7 @@
 
 use std::cmp::Reverse;
 
-use crate::document::Configuration;
+use crate::configuration::Configuration;
 use crate::id::{InteractionId, Sequence, UnixMillis};
 use crate::live::{Live, QueuePosition};
 

@@ -1,9 +1,10 @@
 //! Checks what is put about agents, groups, places and queues, and finds who needs it.
 
 use crate::account::Account;
+use crate::configuration::Configuration;
 use crate::decide::invalid;
 use crate::decision::Target;
-use crate::document::{Configuration, Queue};
+use crate::document::Queue;
 use crate::id::Name;
 use crate::limits;
 use crate::rejection::Rejection;

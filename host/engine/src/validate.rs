@@ -12,9 +12,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::condition::Condition;
+use crate::configuration::Configuration;
 use crate::content::Entry;
 use crate::decision::{Destination, Reply, Target};
-use crate::document::Configuration;
 use crate::endpoint::{CallRequest, pointer_fault};
 use crate::id::Name;
 use crate::limits::{

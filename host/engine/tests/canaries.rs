@@ -288,6 +288,34 @@ fn a_gate_asks_for_one_decision_at_least() {
 }
 
 #[test]
+fn who_was_rolled_back_is_new_again_to_a_gate_and_who_only_gave_way_is_not() {
+    let mut world = world();
+    let shares = |of: &[&str]| {
+        let shares: Vec<_> = of.iter().map(|deployment| json!({"deployment": deployment, "weight": 1})).collect();
+        json!({"workflow": "support", "element": "screen", "shares": shares})
+    };
+    let gated = |deployment: &str| {
+        let mut binding = shares(&[deployment]);
+        binding["gate"] = json!({"replayed_min": 1, "changed_percent_max": 2});
+        binding
+    };
+    // It has served in a split before it is rolled back.
+    for (at, of) in [(1, &["old", "new"][..]), (2, &["old"]), (3, &["new"])] {
+        put(&mut world, shares(of), at).unwrap();
+    }
+    roll_back(&mut world, None, 4).unwrap();
+    put(&mut world, gated("old"), 5).unwrap();
+    let refused = put(&mut world, gated("new"), 6).unwrap_err();
+    assert!(matches!(refused, Rejection::Invalid { field: "shares", .. }), "{refused}");
+
+    // Let in without the gate it serves again, gives way, and may come back.
+    for (at, binding) in [(7, shares(&["old"])), (8, shares(&["new"])), (9, gated("old"))] {
+        put(&mut world, binding, at).unwrap();
+    }
+    put(&mut world, gated("new"), 10).unwrap();
+}
+
+#[test]
 fn what_is_told_of_a_binding_is_bounded_and_keeps_what_there_is_to_go_back_to() {
     let mut world = world();
     put(

@@ -3,8 +3,8 @@
 use super::{AgentState, Aggregate, Happening, Measure, ObjectKind, Profile, Span, StatObject, Statistic};
 use crate::calendar::ZONES;
 use crate::condition::Condition;
+use crate::configuration::Configuration;
 use crate::decide::invalid;
-use crate::document::Configuration;
 use crate::limits;
 use crate::live::StateKind;
 use crate::rejection::Rejection;
