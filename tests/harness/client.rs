@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -149,17 +149,28 @@ impl Client {
         }
     }
 
+    /// The values of the metrics whose samples begin so: at least one, whole numbers.
+    ///
+    /// # Errors
+    /// Where there is none, or another number.
+    pub async fn metric(&self, sample: &str) -> Result<Vec<u64>> {
+        let response = self.http.get(format!("{}/metrics", self.url)).bearer_auth(&self.token).send().await?;
+        let text = response.error_for_status()?.text().await?;
+        let samples = text.lines().filter(|line| line.starts_with(sample));
+        let values = samples.map(|line| line.rsplit(' ').next().unwrap_or_default().parse());
+        let values = values.collect::<Result<Vec<u64>, _>>()?;
+        ensure!(!values.is_empty(), "no metric is called {sample}: {text}");
+        Ok(values)
+    }
+
     /// Waits until no strategy's answer is awaited any more.
     ///
     /// # Errors
     /// Where some still are after `tries` looks.
     pub async fn until_decided(&self, tries: usize) -> Result<()> {
-        let sample = format!("signalbox_strategy_calls_waiting{{account=\"{}\"}} ", self.account);
+        let sample = format!("signalbox_strategy_calls_waiting{{account=\"{}\"}}", self.account);
         for _ in 0..tries {
-            let response = self.http.get(format!("{}/metrics", self.url)).bearer_auth(&self.token).send().await?;
-            let text = response.error_for_status()?.text().await?;
-            let waiting = text.lines().find_map(|line| line.strip_prefix(sample.as_str()));
-            if waiting.context("the metrics tell of awaited calls")?.trim() == "0" {
+            if self.metric(&sample).await? == [0] {
                 return Ok(());
             }
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;

@@ -49,7 +49,8 @@ async fn health(extract::State(state): extract::State<State>) -> Result<Answer<H
 async fn metrics(extract::State(state): extract::State<State>, watcher: Watcher) -> impl IntoResponse {
     let mut families = Families::default();
     if watcher.of_system {
-        families.store(state.accounts().store().memory_bytes());
+        let accounts = state.accounts();
+        families.server(accounts.runtime().waiting(), accounts.store().memory_bytes());
     }
     for lane in watcher.lanes {
         lane.stats().prometheus(lane.name(), now(), &mut families);

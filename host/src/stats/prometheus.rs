@@ -18,7 +18,7 @@ pub struct Families {
 }
 
 /// Every family: name, type, help.
-const FAMILIES: [(&str, &str, &str); 19] = [
+const FAMILIES: [(&str, &str, &str); 20] = [
     ("signalbox_commands_total", "counter", "Commands committed since start."),
     ("signalbox_commits_total", "counter", "Synced commits since start."),
     ("signalbox_deliveries_pending", "gauge", "Messages that wait to be delivered to webhooks."),
@@ -26,6 +26,7 @@ const FAMILIES: [(&str, &str, &str); 19] = [
     ("signalbox_queue_entered_total", "counter", "Interactions that came into a queue since start."),
     ("signalbox_queue_taken_total", "counter", "Interactions taken out of a queue since start."),
     ("signalbox_queue_waiting", "gauge", "Interactions that wait in a queue."),
+    ("signalbox_sandboxes_waiting", "gauge", "Sandboxes that wait for their next call."),
     ("signalbox_statistic", "gauge", "A statistic that was defined, in its unit."),
     ("signalbox_statistic_bucket", "gauge", "Of a distribution: how many were at most as long as `le` seconds."),
     ("signalbox_store_memory_bytes", "gauge", "Memory of the store: rows written and in no file yet, and rows read."),
@@ -48,9 +49,14 @@ impl Families {
         let _ = writeln!(text, "{sample}{{{labels}}} {value}");
     }
 
-    /// Adds what the store holds in memory, by kind.
-    pub fn store(&mut self, memory_bytes: impl IntoIterator<Item = (&'static str, u64)>) {
-        for (kind, bytes) in memory_bytes {
+    /// Adds what is the server's and no account's: sandboxes that wait, and what the store holds in memory, by kind.
+    pub fn server(
+        &mut self,
+        sandboxes_waiting: usize,
+        store_memory_bytes: impl IntoIterator<Item = (&'static str, u64)>,
+    ) {
+        self.add("signalbox_sandboxes_waiting", "", sandboxes_waiting);
+        for (kind, bytes) in store_memory_bytes {
             self.add("signalbox_store_memory_bytes", &format!("kind=\"{kind}\""), bytes);
         }
     }

@@ -81,7 +81,9 @@ impl Deployment {
         let idle = self.idle.upgrade().filter(|_| self.configuration.is_some());
         let Some(idle) = idle else { return self.answer(request, grants) };
         let began = Began::now();
-        let (made, calls) = match idle.take(self.id, calls_max.get()) {
+        let waited = idle.take(self.id, calls_max.get());
+        let is_busy = self.was_called(began.at) || waited.is_some();
+        let (made, calls) = match waited {
             Some(kept) => (kept.sandbox, kept.calls.saturating_add(1)),
             None => (self.made(self.bounds), 1),
         };
@@ -96,7 +98,7 @@ impl Deployment {
         } else {
             Some(made)
         };
-        let next = is_sound && made.is_some();
+        let next = is_busy && is_sound && made.is_some();
         (result, Spent { deployment: Arc::clone(self), made, next, began })
     }
 

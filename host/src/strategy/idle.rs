@@ -4,7 +4,7 @@
 //! What one call leaves in such a sandbox, the next one finds; so the latter are only for bindings that ask for it.
 //!
 //! Invariant: those that wait take at most a quarter of the sandboxes, and so much memory, whatever many deployments there
-//! are; those that have answered none go first, and of them the one that waited longest.
+//! are; those that nobody asked for a while go first, then those that have answered none, the one that waited longest first.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,6 +14,9 @@ use super::trap;
 
 /// How long one waits before another deployment's may take its place: made ready and thrown away it is worth nothing.
 pub(super) const STALE: Duration = Duration::from_secs(1);
+
+/// The same for one that has answered calls, which is worth more: it is configured, and may be what its binding asked for.
+const FORGOTTEN: Duration = Duration::from_secs(60);
 
 /// Linear memory of all that wait.
 const BYTES_MAX: usize = 512 << 20;
@@ -29,6 +32,12 @@ pub(super) struct Kept<T> {
     /// Since when.
     pub(super) since: Instant,
     pub(super) sandbox: T,
+}
+
+impl<T> Kept<T> {
+    fn is_stale(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.since) >= if self.calls == 0 { STALE } else { FORGOTTEN }
+    }
 }
 
 /// All that wait, of all deployments; the one that was used last is last.
@@ -60,18 +69,21 @@ impl<T> Idle<T> {
     /// Whether one that nobody has asked for yet may wait too.
     pub(super) fn has_room(&self, now: Instant) -> bool {
         let waiting = self.lock();
-        let is_stale = |kept: &Kept<T>| kept.calls == 0 && now.saturating_duration_since(kept.since) >= STALE;
-        waiting.len() < self.waiting_max || waiting.iter().any(is_stale)
+        let others = waiting.iter().filter(|kept| !kept.is_stale(now));
+        let (others, bytes) = others.fold((0, 0), |(others, bytes), kept| (others + 1, bytes + kept.bytes));
+        others < self.waiting_max && bytes < BYTES_MAX
     }
 
     /// Keeps one for its next call, in the place of others where there is no room.
     pub(super) fn keep(&self, kept: Kept<T>) {
+        let now = kept.since;
         let mut waiting = self.lock();
         waiting.push_back(kept);
         let mut bytes: usize = waiting.iter().map(|kept| kept.bytes).sum();
         let mut dropped = Vec::new();
         while waiting.len() > self.waiting_max || bytes > BYTES_MAX {
-            let place = waiting.iter().position(|kept| kept.calls == 0).unwrap_or(0);
+            let place = waiting.iter().position(|kept| kept.is_stale(now));
+            let place = place.or_else(|| waiting.iter().position(|kept| kept.calls == 0)).unwrap_or(0);
             let Some(kept) = waiting.remove(place) else { break };
             bytes -= kept.bytes;
             dropped.push(kept);
@@ -138,6 +150,11 @@ mod tests {
         }
         assert_eq!(waiting(&idle), [4, 6, 7, 8]);
         assert!(!idle.has_room(now + STALE), "nobody who answers calls gives way to one that was only made ready");
+        // But who has answered none for long does.
+        let later = now + FORGOTTEN;
+        assert!(idle.has_room(later));
+        idle.keep(kept(9, 0, later));
+        assert_eq!(waiting(&idle), [6, 7, 8, 9]);
     }
 
     #[test]
@@ -162,5 +179,6 @@ mod tests {
             idle.keep(Kept { bytes: BYTES_MAX / 2, ..kept(deployment, 0, now) });
         }
         assert_eq!(waiting(&idle), [1, 2]);
+        assert!(!idle.has_room(now) && idle.has_room(now + STALE), "what is made would only push out another");
     }
 }

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use signalbox_engine::Digest;
 
-/// Bytes of all that are kept.
-const BYTES_MAX: usize = 32 << 20;
+/// Bytes of all that are kept: of an interpreter in Wasm there is room for one, Python's has 36 MB.
+const BYTES_MAX: usize = 40 << 20;
 
 /// The images, the latest first.
 #[derive(Debug, Default)]
@@ -28,6 +28,7 @@ impl Recent {
             return Ok(image);
         }
         let mut kept = kept();
+        kept.retain(|(of, _)| *of != component);
         kept.push_front((component, Arc::clone(&image)));
         let mut bytes = 0;
         kept.retain(|(_, image)| {
@@ -47,7 +48,7 @@ mod tests {
         let recent = Recent::default();
         let mut made = Vec::new();
         for (name, bytes) in
-            [(1, 20 << 20), (2, 10 << 20), (1, 0), (3, 20 << 20), (2, 0), (1, 20 << 20), (4, 40 << 20), (4, 0)]
+            [(1, 20 << 20), (2, 10 << 20), (1, 0), (3, 20 << 20), (2, 0), (1, 20 << 20), (4, 41 << 20), (4, 0)]
         {
             let image = recent.get(Digest([name; 32]), || {
                 made.push(name);

@@ -149,6 +149,7 @@ impl Sandbox {
         sandbox.time = Time { began: Instant::now(), processor: None, ..sandbox.time };
         sandbox.granted = Vec::new();
         sandbox.question_bytes = 0;
+        sandbox.memory.refused = false;
         sandbox.forget_log();
         store.set_epoch_deadline(Time::FIRST_TICKS);
     }
