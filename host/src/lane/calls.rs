@@ -1,17 +1,19 @@
-//! Sees to it that every awaited strategy call runs: hands calls on, a window at a time, in the order of their requests.
+//! Sees to it that every awaited strategy call runs: hands calls on, a window at a time, in the order of their requests, and
+//! so that no deployment, however slow and however much it is asked, takes all of the window.
 //!
-//! Invariant: an awaited call waits here, stands aside until its deployment is loaded, has failed and is about to be told
-//! so, or is in flight; and it is in one of these places only.
+//! Invariant: an awaited call waits here, is held back until its deployment has fewer in flight, stands aside until that is
+//! loaded, has failed and is about to be told so, or is in flight; and it is in one of these places only.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use signalbox_engine::{Account, CallId, Content, Deployment, InteractionId, Name, Request, State};
 
 use crate::store;
 
-/// Calls of one account in the pool at a time. Enough to keep it busy, few enough that accounts share it.
-pub(super) const WINDOW: usize = 256;
+/// Calls of one account in the pool at a time. Enough to keep it busy, few enough that accounts share it. Of them a
+/// deployment has as many as are left at most: alone half, with another a third, and so on.
+pub(super) const WINDOW: usize = 512;
 
 /// Calls that cannot be made that are told so in one turn: a commit of a bounded size.
 const FAILED_MAX: usize = 256;
@@ -23,6 +25,8 @@ pub(super) enum Handed {
     InFlight,
     /// Its deployment is being loaded: word of that will come.
     Aside,
+    /// It cannot be made, and why.
+    Failed(String),
     /// There is no room now.
     Full,
 }
@@ -32,13 +36,24 @@ pub(super) struct Calls {
     waiting: VecDeque<(CallId, InteractionId)>,
     aside: BTreeMap<Name, Vec<(CallId, InteractionId)>>,
     failed: Vec<(CallId, InteractionId, String)>,
-    in_flight: BTreeSet<CallId>,
+    in_flight: BTreeMap<CallId, Name>,
+    /// Of deployments that have any.
+    shares: BTreeMap<Name, Share>,
+}
+
+/// A deployment's part of the window.
+#[derive(Debug, Default)]
+struct Share {
+    in_flight: usize,
+    /// Calls that wait for others of it to end.
+    held: VecDeque<(CallId, InteractionId)>,
 }
 
 impl Calls {
     /// After the account was loaded: all calls that it awaits and that are not in flight wait here.
     pub(super) fn reset(&mut self, account: &Account) {
-        self.waiting = account.calls().filter(|(call, _)| !self.in_flight.contains(call)).collect();
+        self.waiting = account.calls().filter(|(call, _)| !self.in_flight.contains_key(call)).collect();
+        self.shares.values_mut().for_each(|share| share.held.clear());
         self.aside.clear();
         self.failed.clear();
     }
@@ -53,7 +68,22 @@ impl Calls {
 
     /// A call has come back.
     pub(super) fn ended(&mut self, call: CallId) {
-        self.in_flight.remove(&call);
+        let share = self.in_flight.remove(&call).and_then(|deployment| self.shares.get_mut(&deployment));
+        if let Some(share) = share {
+            share.in_flight -= 1;
+        }
+    }
+
+    /// How many more may be in flight.
+    fn free(&self) -> usize {
+        WINDOW.saturating_sub(self.in_flight.len())
+    }
+
+    /// The next to look at: one that was held back and is no more, else the one that waits longest.
+    fn next(&mut self) -> Option<(CallId, InteractionId)> {
+        let free = self.free();
+        let mut let_go = self.shares.values_mut().filter(|share| share.in_flight < free);
+        let_go.find_map(|share| share.held.pop_front()).or_else(|| self.waiting.pop_front())
     }
 
     /// A deployment was loaded, or cannot be.
@@ -86,9 +116,14 @@ impl Calls {
         content: impl Fn(InteractionId) -> Result<Arc<Content>, store::Error>,
         mut hand: impl FnMut(CallId, &Arc<Deployment>, Request) -> Handed,
     ) -> Result<(), store::Error> {
-        while self.in_flight.len() < WINDOW && self.failed.len() < FAILED_MAX {
-            let Some((call, id)) = self.waiting.pop_front() else { break };
+        while self.free() > 0 && self.failed.len() < FAILED_MAX {
+            let Some((call, id)) = self.next() else { break };
             let Some((deployment, visit)) = awaited(account, call, id) else { continue };
+            let free = self.free();
+            if let Some(share) = self.shares.get_mut(&deployment.name).filter(|share| share.in_flight >= free) {
+                share.held.push_back((call, id));
+                continue;
+            }
             // Before anything is read for it: where a deployment is out, all that wait for it come by here.
             if let Some(why) = out(call, &deployment.name) {
                 self.failed.push((call, id, why));
@@ -106,14 +141,19 @@ impl Calls {
                 }
             };
             match hand(call, deployment, request) {
-                Handed::InFlight => drop(self.in_flight.insert(call)),
+                Handed::InFlight => {
+                    self.in_flight.insert(call, deployment.name.clone());
+                    self.shares.entry(deployment.name.clone()).or_default().in_flight += 1;
+                }
                 Handed::Aside => self.aside.entry(deployment.name.clone()).or_default().push((call, id)),
+                Handed::Failed(why) => self.failed.push((call, id, why)),
                 Handed::Full => {
                     self.waiting.push_front((call, id));
                     break;
                 }
             }
         }
+        self.shares.retain(|_, share| share.in_flight > 0 || !share.held.is_empty());
         Ok(())
     }
 
@@ -123,7 +163,8 @@ impl Calls {
         let aside = self.aside.values().flatten().map(|(call, _)| *call);
         let failed = self.failed.iter().map(|(call, ..)| *call);
         let waiting = self.waiting.iter().map(|(call, _)| *call);
-        waiting.chain(aside).chain(failed).chain(self.in_flight.iter().copied()).collect()
+        let held = self.shares.values().flat_map(|share| &share.held).map(|(call, _)| *call);
+        waiting.chain(held).chain(aside).chain(failed).chain(self.in_flight.keys().copied()).collect()
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
@@ -16,7 +16,7 @@ use tokio::runtime::Handle;
 use super::calls::Handed;
 use super::loaders::Loaders;
 use super::shadows::Outcome;
-use super::writer::Replies;
+use super::work::Replies;
 use super::{Answer, Shared};
 use crate::outbox::{Attempt, Outbox};
 use crate::store::{AccountNumber, Store};
@@ -24,6 +24,8 @@ use crate::strategy::{self, Asset, Grants, Job, Package, Pool, Runtime};
 
 /// Deployments of one account that stay loaded; a fresh load costs under a millisecond.
 const LOADED_MAX: usize = 1024;
+/// How long what could not be loaded is not tried again.
+const RELOAD: Duration = Duration::from_secs(10);
 
 /// What a lane does to the world. Each effect ends in an [`Answer`] in the lane's mailbox.
 pub(super) trait Effects: Send {
@@ -85,12 +87,14 @@ pub(super) enum Loading {
     Asked,
     /// The code, and the document that it was loaded from.
     Loaded(Arc<Deployment>, Arc<strategy::Deployment>),
+    /// The document that it could not be loaded from, why, and when. It may take long to find that out.
+    Failed(Arc<Deployment>, String, Instant),
 }
 
 impl Loading {
     fn loaded(self) -> Option<Arc<strategy::Deployment>> {
         match self {
-            Self::Asked => None,
+            Self::Asked | Self::Failed(..) => None,
             Self::Loaded(_, loaded) => Some(loaded),
         }
     }
@@ -108,6 +112,9 @@ impl Effects for World {
         let loaded = match self.deployments.get(&deployment.name) {
             Some(Loading::Asked) => return Handed::Aside,
             Some(Loading::Loaded(document, loaded)) if document == deployment => Arc::clone(loaded),
+            Some(Loading::Failed(document, why, at)) if document == deployment && at.elapsed() < RELOAD => {
+                return Handed::Failed(format!("{why}; it is tried again in a while"));
+            }
             _ => {
                 self.load(deployment);
                 return Handed::Aside;
@@ -129,6 +136,7 @@ impl Effects for World {
         let loaded = match self.deployments.get(&deployment.name) {
             Some(Loading::Loaded(document, loaded)) if *document == deployment => Some(Arc::clone(loaded)),
             Some(Loading::Asked) => None,
+            Some(Loading::Failed(document, _, at)) if *document == deployment && at.elapsed() < RELOAD => None,
             _ => {
                 self.load(&deployment);
                 None
@@ -161,7 +169,15 @@ impl Effects for World {
             return Err("it was deleted meanwhile".into());
         };
         self.retire(before.loaded());
-        let loaded = result.inspect_err(|why| tracing::error!(%name, why, "a deployment could not be loaded"))?;
+        let loaded = match result {
+            Ok(loaded) => loaded,
+            Err(why) => {
+                tracing::error!(%name, why, "a deployment could not be loaded");
+                let failed = Loading::Failed(Arc::clone(deployment), why.clone(), Instant::now());
+                self.deployments.insert(name.clone(), failed);
+                return Err(why);
+            }
+        };
         if self.deployments.len() >= LOADED_MAX {
             let loaded = self.deployments.extract_if(.., |_, loading| matches!(loading, Loading::Loaded(..)));
             let loaded: Vec<_> = loaded.filter_map(|(_, loading)| loading.loaded()).collect();

@@ -15,6 +15,7 @@ mod activity;
 mod breaker;
 mod calls;
 mod canaries;
+mod census;
 mod clock;
 mod comparison;
 mod contents;
@@ -30,6 +31,7 @@ mod sessions;
 mod shadows;
 #[cfg(test)]
 mod tests;
+mod work;
 mod writer;
 
 use std::collections::HashMap;

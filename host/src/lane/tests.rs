@@ -20,9 +20,10 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::activity::Activity;
-use super::calls::Handed;
+use super::calls::{Handed, WINDOW};
 use super::effects::{Effects, Shadow};
-use super::writer::{Replies, Writer};
+use super::work::Replies;
+use super::writer::Writer;
 use super::{Answer, Idempotency, Mailbox, Published, Request, Shared};
 use crate::outbox::Attempt;
 use crate::stats::Stats;
@@ -60,6 +61,7 @@ struct InFlight {
     asked: BTreeMap<CallId, EndpointRequest>,
     deliveries: Vec<DeliveryKey>,
     full: bool,
+    broken: bool,
 }
 
 struct Held(Arc<Mutex<InFlight>>);
@@ -76,6 +78,9 @@ impl Effects for Held {
         let mut held = self.0.lock().unwrap();
         if held.full {
             return Handed::Full;
+        }
+        if held.broken {
+            return Handed::Failed("it cannot be loaded".into());
         }
         let before = held.calls.insert(call, (deployment.name.clone(), request));
         assert!(before.is_none(), "call {call:?} was handed on twice");
@@ -194,7 +199,10 @@ impl Rig {
 
     fn step(&mut self, random: &mut StdRng) {
         self.now = self.now.plus(random.random_range(0..40));
-        self.held.lock().unwrap().full = random.random_ratio(1, 8);
+        {
+            let mut held = self.held.lock().unwrap();
+            (held.full, held.broken) = (random.random_ratio(1, 8), random.random_ratio(1, 16));
+        }
         let mut answers = Vec::new();
         let mut requests = Vec::new();
         for _ in 0..random.random_range(1..4) {
@@ -568,6 +576,49 @@ fn an_interaction_whose_content_is_lost_is_parked_and_harms_no_other() {
     }
     assert_eq!(kind(&rig, healthy), Some(StateKind::Routing));
     rig.check();
+}
+
+#[test]
+fn a_deployment_that_is_slow_and_much_asked_leaves_others_room() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut rig = Rig::new(directory.path());
+    let mut random = StdRng::seed_from_u64(1);
+    let mut submit = |rig: &mut Rig, many: usize| {
+        let anew = |mut request| {
+            if let Request::Submit(_, idempotency, _) = &mut request {
+                *idempotency = None;
+            }
+            request
+        };
+        let requests = (0..many).map(|_| anew(rig.submit(&mut random))).collect();
+        rig.turn(Vec::new(), requests);
+    };
+    submit(&mut rig, 2 * WINDOW);
+    let in_flight = |rig: &Rig, deployment: &str| {
+        rig.held.lock().unwrap().calls.values().filter(|(of, _)| of.as_str() == deployment).count()
+    };
+    assert_eq!(in_flight(&rig, "screening-1"), WINDOW / 2);
+    rig.command(Command::Put { document: binding("screen", "screening-2"), by: "test".into() });
+    submit(&mut rig, 10);
+    assert_eq!(in_flight(&rig, "screening-2"), 10, "they do not wait for those that came before");
+    rig.check();
+
+    // Each that ends makes room for the next, until none is left.
+    let mut answered = 0;
+    while let Some((call, (deployment, request))) = {
+        let mut held = rig.held.lock().unwrap();
+        held.calls.pop_first()
+    } {
+        answered += 1;
+        let decision = Decision { outcome: "stop".into(), actions: Vec::new(), reason: String::new() };
+        let result = CallResult { outcome: Ok(decision), record: Recorded::default(), host_ns: 0 };
+        let answer = Answer::Called { call, request: Box::new(request), deployment, result };
+        rig.turn(vec![answer], Vec::new());
+        if answered % 100 == 0 {
+            rig.check();
+        }
+    }
+    assert_eq!((answered, rig.writer.account().calls().count()), (2 * WINDOW + 10, 0));
 }
 
 #[test]

@@ -1,20 +1,20 @@
 //! The lane's thread: takes commands as a batch, steps the engine, commits once, answers, and lets effects run.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use signalbox_engine::{
     self as engine, Account, AgentAction, CallId, Command, Configuration, Content, DeliveryKey, Deployment, Digest,
-    Document, DocumentKind, Ended, Event, Facts, InteractionId, Name, Observed, Observing, Record, SecondLogin, State,
-    Transcript, UnixMillis,
+    Document, DocumentKind, Event, Facts, InteractionId, Name, Observing, Record, SecondLogin, State, Transcript,
+    UnixMillis,
 };
-use tokio::sync::oneshot;
 
 use super::breaker::Breakers;
 use super::calls::{Calls, Handed};
 use super::canaries::{End, Place};
+use super::census::Census;
 use super::clock::Clock;
 use super::contents::Contents;
 use super::deliveries::Deliveries;
@@ -22,12 +22,13 @@ use super::effects::{Effects, Shadow};
 use super::endpoints::Endpoints;
 use super::figures::{Read, TurnFigures};
 use super::grants::AccountGrants;
-use super::sessions::{Joining, Sessions};
+use super::sessions::Sessions;
 use super::shadows::Outcome;
-use super::{Answer, Error, Idempotency, Look, Published, Request, Shared, Submitted};
+use super::work::{Replies, Waiting, Work};
+use super::{Answer, Error, Idempotency, Published, Request, Shared, Submitted};
 use crate::outbox::Attempt;
-use crate::stats::{CallCost, CheckpointPart, LogLine, Saved, Stats};
-use crate::store::{self, AccountNumber, Batch, DecisionRow, Head, IdempotencyRow, Store};
+use crate::stats::{CallCost, CheckpointPart, LogLine, Saved};
+use crate::store::{self, AccountNumber, DecisionRow, Head, IdempotencyRow, Store};
 use crate::strategy::{Grants, Level, Recorded};
 
 /// Commands in one commit. More would make the first of them wait for the last.
@@ -61,91 +62,6 @@ pub(super) struct Writer {
     now: UnixMillis,
     /// Set while the store cannot write: requests are refused until then, answers wait.
     down_until: Option<Instant>,
-}
-
-/// When all interactions are to be counted for statistics of how they stand. That takes time in proportion to how many
-/// there are, so the definitions of a while are counted together.
-#[derive(Default)]
-struct Census {
-    wanted: bool,
-    /// None before the first.
-    not_before: Option<Instant>,
-}
-
-impl Census {
-    /// How many times as long as the last one took there is no other.
-    const REST: u32 = 20;
-
-    fn pause(&self) -> Option<Duration> {
-        let rest = self.not_before.map(|at| at.saturating_duration_since(Instant::now())).unwrap_or_default();
-        self.wanted.then_some(rest)
-    }
-
-    fn take(&mut self, stats: &Stats, account: &Account) {
-        if self.pause() != Some(Duration::ZERO) {
-            return;
-        }
-        let began = Instant::now();
-        stats.count_all(account);
-        *self = Self { wanted: false, not_before: Some(Instant::now() + began.elapsed() * Self::REST) };
-    }
-}
-
-/// A caller that waits for the commit, and its answer.
-enum Waiting {
-    Submit(oneshot::Sender<Result<Submitted, Error>>, Result<Submitted, Error>),
-    Command(oneshot::Sender<Result<Record, Error>>, Result<usize, Error>),
-}
-
-/// Answers that may be given, for what they say is durable.
-pub(super) struct Replies {
-    waiting: Vec<Waiting>,
-    records: Vec<Record>,
-}
-
-impl Replies {
-    /// How many they are.
-    pub(super) fn len(&self) -> usize {
-        self.waiting.len()
-    }
-
-    /// Gives them. Whoever has gone away meanwhile does not need one.
-    pub(super) fn send(self) {
-        let mut records: Vec<Option<Record>> = self.records.into_iter().map(Some).collect();
-        for caller in self.waiting {
-            match caller {
-                Waiting::Submit(reply, result) => drop(reply.send(result)),
-                Waiting::Command(reply, result) => {
-                    let result =
-                        result.map(|n| records[n].take().unwrap_or_else(|| panic!("a record is one caller's")));
-                    drop(reply.send(result));
-                }
-            }
-        }
-    }
-}
-
-/// One commit in the making.
-struct Work {
-    batch: Batch,
-    /// What the batch says of interactions: the store does not know it yet.
-    contents: BTreeMap<InteractionId, Arc<Content>>,
-    records: Vec<Record>,
-    ended: Vec<(InteractionId, Ended)>,
-    keys: BTreeMap<String, IdempotencyRow>,
-    waiting: Vec<Waiting>,
-    looks: Vec<Look>,
-    joins: Vec<(Name, Joining)>,
-    /// Agents whose sessions end, for somebody has logged in in their place.
-    replaced: Vec<Name>,
-    /// Agents whom each record is about, for those who have sessions.
-    concerned: Vec<BTreeSet<Name>>,
-    configuration_changed: bool,
-    /// Deployments that are gone, and binaries that no document needs any more.
-    deleted: Vec<Name>,
-    unneeded: Vec<Digest>,
-    /// What the records mean to statistics.
-    observed: Observed,
 }
 
 impl Writer {
@@ -291,22 +207,7 @@ impl Writer {
         }
         self.figures.borrow_mut().clear();
         self.shared.canaries.begin(self.now);
-        let mut work = Work {
-            batch: Batch::new(self.shared.number),
-            contents: BTreeMap::new(),
-            records: Vec::new(),
-            ended: Vec::new(),
-            keys: BTreeMap::new(),
-            waiting: Vec::new(),
-            looks: Vec::new(),
-            joins: Vec::new(),
-            replaced: Vec::new(),
-            concerned: Vec::new(),
-            configuration_changed: false,
-            deleted: Vec::new(),
-            unneeded: Vec::new(),
-            observed: Observed::default(),
-        };
+        let mut work = Work::new(self.shared.number);
         let mut answers = answers.into_iter();
         while let Some(answer) = answers.next() {
             if self.down_until.is_some() {
@@ -438,7 +339,10 @@ impl Writer {
             Answer::Called { call, request, deployment, result } => {
                 self.calls.ended(call);
                 let failure = result.outcome.as_ref().err();
-                if let Some(is_in) = self.breakers.ended(&deployment, call, failure, self.now) {
+                // A call may outlive its interaction, and then its deployment.
+                let exists = self.account.configuration().deployments.contains_key(&deployment);
+                let turned = exists.then(|| self.breakers.ended(&deployment, call, failure, self.now)).flatten();
+                if let Some(is_in) = turned {
                     let account = &self.shared.name;
                     tracing::warn!(%account, %deployment, is_in, "a failing deployment is taken out, or one that was is back");
                     self.shared.stats.breaker(&deployment, !is_in);
@@ -479,7 +383,9 @@ impl Writer {
                     let ns = result.record.instantiate_ns.saturating_add(result.record.guest_ns);
                     self.shared.canaries.took(&place, &deployment, ns);
                 }
-                self.note(&deployment, interaction, call, &result.record, result.host_ns);
+                if exists {
+                    self.note(&deployment, interaction, call, &result.record, result.host_ns);
+                }
             }
             Answer::Loaded { deployment, result, image } => {
                 let result = self.effects.loaded(&deployment, result);
@@ -659,12 +565,9 @@ impl Writer {
                     if key.kind == DocumentKind::Deployment {
                         work.batch.retired(&self.store, key.name.as_str());
                         work.deleted.push(key.name.clone());
-                        self.breakers.forget(&key.name);
-                        self.shared.shadows.forget(&key.name);
-                        self.shared.stats.forget(&key.name);
                     }
                     if key.kind == DocumentKind::Agent {
-                        self.shared.activity.forget(&key.name);
+                        work.agents_deleted.push(key.name.clone());
                     }
                     if let Some(element) = &key.element {
                         self.shared.canaries.forget(&(key.name.clone(), element.clone()));
@@ -737,19 +640,8 @@ impl Writer {
 
     /// Commits, publishes and answers. Where the store cannot write, the state goes back to what is stored.
     fn finish(&mut self, work: &mut Work) {
-        let next = Batch::new(self.shared.number);
-        let mut batch = std::mem::replace(&mut work.batch, next);
-        let records = std::mem::take(&mut work.records);
-        let ended = std::mem::take(&mut work.ended);
-        let waiting = std::mem::take(&mut work.waiting);
-        let looks = std::mem::take(&mut work.looks);
-        let joins = std::mem::take(&mut work.joins);
-        let replaced = std::mem::take(&mut work.replaced);
-        let concerned = std::mem::take(&mut work.concerned);
-        let observed = std::mem::take(&mut work.observed);
-        let (deleted, unneeded) = (std::mem::take(&mut work.deleted), std::mem::take(&mut work.unneeded));
-        work.keys.clear();
-        work.contents.clear();
+        let done = std::mem::replace(work, Work::new(self.shared.number));
+        let Work { mut batch, records, ended, waiting, looks, joins, replaced, concerned, observed, .. } = done;
         if !records.is_empty() {
             if !observed.facts.is_empty() {
                 batch.observed(&self.store, self.account.sequence(), &observed);
@@ -765,9 +657,9 @@ impl Writer {
                 self.fail(&error, waiting);
                 return;
             }
-            if std::mem::take(&mut work.configuration_changed) {
+            if done.configuration_changed {
                 self.publish();
-                self.effects.forget(&deleted, unneeded);
+                self.effects.forget(&done.deleted, done.unneeded);
             }
             let queues = self.account.take_queues_touched();
             let folded: Vec<&Record> = records.iter().collect();
@@ -775,6 +667,13 @@ impl Writer {
             if let Some(part) = &part {
                 self.shared.stats.checkpoint_written(part);
             }
+            // Only now: nothing is forgotten of what is there again after a commit that failed, and nothing counted any more.
+            for deployment in &done.deleted {
+                self.breakers.forget(deployment);
+                self.shared.shadows.forget(deployment);
+                self.shared.stats.forget(deployment);
+            }
+            done.agents_deleted.iter().for_each(|agent| self.shared.activity.forget(agent));
             self.census.wanted |= self.shared.stats.observe(&self.account, observed);
         }
         self.sessions.tell(&records, &concerned);
@@ -879,12 +778,7 @@ impl Writer {
     fn fail(&mut self, error: &store::Error, waiting: Vec<Waiting>) {
         tracing::error!(account = %self.shared.name, error = error as &dyn std::error::Error, "a commit failed");
         let failed = failure(error);
-        for caller in waiting {
-            match caller {
-                Waiting::Submit(reply, _) => drop(reply.send(Err(failed.clone()))),
-                Waiting::Command(reply, _) => drop(reply.send(Err(failed.clone()))),
-            }
-        }
+        waiting.into_iter().for_each(|caller| caller.fail(failed.clone()));
         self.down_until = Some(Instant::now() + RETRY);
         self.shared.set_fault(Some(fault(error)));
         // What was decided is not stored. Nothing more may be decided on top of it.

@@ -326,6 +326,12 @@ impl Stats {
         }
     }
 
+    /// Whether a deployment is taken out.
+    #[must_use]
+    pub fn is_out(&self, deployment: &Name) -> bool {
+        self.figures().deployments.get(deployment).is_some_and(|of| of.is_out)
+    }
+
     /// Notes whether a deployment is taken out.
     pub(crate) fn breaker(&self, deployment: &Name, is_out: bool) {
         entry(&mut self.figures().deployments, deployment).is_out = is_out;
