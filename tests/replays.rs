@@ -65,6 +65,10 @@ async fn what_would_change_is_known_before_it_goes_live() -> Result<()> {
     assert_eq!(other["examples"][0]["again"]["outcome"], "urgent");
     let chats = json!({"condition": "interaction.media_type == 'chat'"});
     assert_eq!(count(&replay(&client, "screening-2", chats).await?, "replayed"), MESSAGES / 2);
+    let no_condition =
+        json!({"deployment": "screening-1", "against": "screening-2", "condition": "interaction.media_type"});
+    let (status, problem) = client.send(client.request(Method::POST, "/replays").json(&no_condition)).await?;
+    assert_eq!((status, &problem["field"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!("condition")), "{problem}");
 
     // From now on a newcomer must have been replayed, and may change at most half.
     let gate = json!({"replayed_min": MESSAGES, "changed_percent_max": 50});
@@ -182,6 +186,7 @@ async fn a_deployment_that_fails_is_taken_out_and_comes_back() -> Result<()> {
     }
     let out = used().await?;
     assert_eq!((&out["is_out"], &out["outcomes"]["ok"]), (&json!(true), &json!(1)), "{out}");
+    assert_eq!(client.get("/deployments/bad").await?["is_out"], true);
     let trapped = out["failures"]["trap"].as_u64();
     assert_eq!(trapped, Some(20), "those that came later were not called: {out}");
     // What it takes is within its limits, and how far is said.

@@ -11,7 +11,6 @@ use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 use signalbox_engine::{
     self as engine, Command, Configuration, Deployment, Digest, Document, DocumentKind, Manifest, Name, Scope,
-    UnixMillis,
 };
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -20,6 +19,7 @@ use utoipa_axum::routes;
 use super::auth::{Caller, Operate, Review};
 use super::body::{Json, Parameters, Query};
 use super::cursor::{self, Page};
+use super::deployment::{BoundView, DeploymentView};
 use super::{Problem, State, now};
 use crate::stats::{DeploymentUse, LogLine};
 use crate::strategy::{
@@ -67,63 +67,6 @@ struct NewDeployment {
     message: String,
 }
 
-/// A deployment.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Deployment)]
-struct DeploymentView {
-    /// Its name.
-    #[schema(value_type = String)]
-    name: Name,
-    /// Digest of the strategy version.
-    #[schema(value_type = String)]
-    strategy: Digest,
-    /// Its settings.
-    #[schema(value_type = Object)]
-    settings: Value,
-    /// Name of each asset and its digest.
-    #[schema(value_type = BTreeMap<String, String>)]
-    assets: BTreeMap<String, Digest>,
-    /// What the configured strategy says of itself.
-    manifest: Manifest,
-    /// Whether its memory was snapshotted after `configure`; otherwise the sandbox of every call is configured anew.
-    snapshotted: bool,
-    /// Why it was not, where it was not. A binding may let one instance answer several calls: `warm_calls`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    unsnapshotted_because: Option<String>,
-    /// Processor time of one call.
-    deadline_ms: u64,
-    /// What it may use; left out where that is everything of its account.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Scope>)]
-    grants: Option<Arc<Scope>>,
-    /// Why it was made.
-    message: String,
-    /// Name of the token that made it.
-    created_by: String,
-    /// When.
-    #[schema(value_type = u64)]
-    created_at: UnixMillis,
-}
-
-impl From<&Deployment> for DeploymentView {
-    fn from(deployment: &Deployment) -> Self {
-        Self {
-            name: deployment.name.clone(),
-            strategy: deployment.digest,
-            settings: serde_json::from_str(&deployment.settings).unwrap_or_default(),
-            assets: deployment.assets.clone(),
-            manifest: deployment.manifest.clone(),
-            snapshotted: deployment.snapshotted,
-            unsnapshotted_because: deployment.unsnapshotted_because.clone(),
-            deadline_ms: deployment.deadline_ms,
-            grants: deployment.grants.clone(),
-            message: deployment.message.clone(),
-            created_by: deployment.created_by.clone(),
-            created_at: deployment.created_at,
-        }
-    }
-}
-
 /// Lists deployments.
 #[utoipa::path(
     get,
@@ -133,7 +76,13 @@ impl From<&Deployment> for DeploymentView {
 )]
 async fn list(caller: Caller<Review>) -> Answer<Page<DeploymentView>> {
     let published = caller.lane.published();
-    Answer(Page::whole(published.configuration.deployments.values().map(|deployment| (&**deployment).into())))
+    let configuration = &published.configuration;
+    let mut bound = BoundView::all(configuration);
+    let view = |deployment: &Arc<Deployment>| {
+        let bound_to = bound.remove(&deployment.name).unwrap_or_default();
+        caller.deployment_view(configuration, deployment, bound_to)
+    };
+    Answer(Page::whole(configuration.deployments.values().map(view)))
 }
 
 /// Deploys a strategy version: configures, pre-initialises and compiles it, which takes seconds. Bind it to let it serve.
@@ -222,7 +171,7 @@ async fn deploy(
         created_by: caller.by(),
         created_at: now(),
     };
-    let shown = DeploymentView::from(&deployment);
+    let shown = caller.deployment_view(&caller.configuration(), &deployment, Vec::new());
     let command = Command::Put { document: Document::Deployment(Arc::new(deployment)), by: caller.by() };
     caller.lane.command_with(command, vec![installed.component, installed.image]).await?;
     Ok((StatusCode::CREATED, Answer(shown)))
@@ -265,10 +214,10 @@ fn free_name(configuration: &Configuration, strategy: &str) -> Name {
         "" => "strategy",
         stem => stem,
     };
-    let number = |name: &Name| name.as_str().strip_prefix(stem)?.strip_prefix('-')?.parse::<u32>().ok();
+    let number = |name: &Name| name.as_str().strip_prefix(stem)?.strip_prefix('-')?.parse::<u64>().ok();
     let names = configuration.deployments.keys().chain(&configuration.retired);
     let highest = names.filter_map(number).max().unwrap_or_default();
-    let name = format!("{stem}-{}", u64::from(highest) + 1);
+    let name = format!("{stem}-{}", highest.saturating_add(1));
     Name::new(&name).unwrap_or_else(|error| panic!("it is made of what names are made of: {error}"))
 }
 
@@ -283,7 +232,8 @@ async fn get(caller: Caller<Review>, parameters: Parameters) -> Result<Answer<De
     let name: Name = parameters.get("deployment")?;
     let configuration = caller.configuration();
     let deployment = configuration.deployments.get(&name).ok_or_else(|| Problem::unknown("deployment", &name))?;
-    Ok(Answer((&**deployment).into()))
+    let bound_to = BoundView::of(&configuration, &name);
+    Ok(Answer(caller.deployment_view(&configuration, deployment, bound_to)))
 }
 
 /// Deletes a deployment that is not bound.
@@ -378,6 +328,16 @@ impl<G> Caller<G> {
         Arc::clone(&self.lane.published().configuration)
     }
 
+    /// A deployment as it is shown.
+    fn deployment_view(
+        &self,
+        configuration: &Configuration,
+        deployment: &Deployment,
+        bound_to: Vec<BoundView>,
+    ) -> DeploymentView {
+        DeploymentView::new(configuration, deployment, bound_to, self.lane.stats().is_out(&deployment.name))
+    }
+
     /// Bytes of an uploaded binary; 0 of one that is not there.
     fn size(&self, digest: Digest) -> usize {
         let upload = self.upload(digest);
@@ -414,5 +374,7 @@ mod tests {
         let mut configuration = Configuration::default();
         configuration.retired.extend(retired);
         assert_eq!(free_name(&configuration, "screening"), "screening-8");
+        configuration.retired.insert(Name::new("screening-4294967296").unwrap());
+        assert_eq!(free_name(&configuration, "screening"), "screening-4294967297");
     }
 }

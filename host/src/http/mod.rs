@@ -19,6 +19,7 @@ mod calendars;
 mod callbacks;
 mod cursor;
 mod decisions;
+mod deployment;
 mod deployments;
 mod document;
 mod endpoints;

@@ -232,7 +232,7 @@ async fn start(
     caller: Caller<Operate>,
     Json(new): Json<NewReplay>,
 ) -> Result<(StatusCode, Answer<ReplayView>), Problem> {
-    let condition = new.condition.map(|text| Condition::new(&text).map(|condition| (text, condition)));
+    let condition = new.condition.map(|text| Condition::drawn(&text).map(|condition| (text, condition)));
     let condition = condition.transpose().map_err(|error| Problem::value_invalid("condition", error.to_string()))?;
     if condition.as_ref().is_some_and(|(_, condition)| condition.figures().next().is_some()) {
         let why = "figures are as they stand now, and decisions are of then: leave `statistic(…)` out";

@@ -138,4 +138,6 @@ async fn figures_are_those_of_the_tokens_account() {
     assert!(all.contains("account=\"acme\"") && all.contains("account=\"other\""), "{all}");
     let of_store = |text: &str| text.matches("signalbox_store_memory_bytes{kind=").count();
     assert_eq!((of_store(&own), of_store(&all)), (0, 2));
+    let of_sandboxes = |text: &str| text.contains("signalbox_sandboxes_waiting{} ");
+    assert_eq!((of_sandboxes(&own), of_sandboxes(&all)), (false, true));
 }

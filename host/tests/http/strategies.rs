@@ -110,6 +110,13 @@ async fn strategies_of_1_0_and_of_1_1_serve_in_one_server_and_replay_alike() {
     assert_eq!(new.status.as_u16(), 201, "{new:#?}");
     serve(&server, "of-old", "old").await;
     serve(&server, "of-new", "new").await;
+    let beside = json!({"shares": [{"deployment": "new", "weight": 1}], "shadows": ["old"]});
+    server.expect("operator", "PUT /workflows/of-new/elements/ask/binding", beside, 200).await;
+    let places = json!([{"workflow": "of-new", "element": "ask", "part": "shadow"},
+                        {"workflow": "of-old", "element": "ask", "part": "share"}]);
+    let listed = server.expect("operator", "GET /deployments", Value::Null, 200).await;
+    let shown = server.expect("operator", "GET /deployments/old", Value::Null, 200).await;
+    assert_eq!((&listed["items"][1]["bound_to"], &shown["bound_to"]), (&places, &places), "{listed:#}");
 
     let (_, decision) = ask(&server, "of-old", "A refund, please").await;
     assert_eq!((&decision["outcome"], &decision["granted"][0]["answer"]), (&json!("billing"), &json!("gold")));
@@ -227,13 +234,16 @@ async fn an_account_with_a_key_takes_and_deploys_what_that_key_signed_and_nothin
     let shown = server.expect("operator", &path, Value::Null, 200).await;
     assert_eq!(shown["signed_by"], json!({"key": "release", "public_key": release}));
     assert_eq!(upload(&server, OF_1_0, None).await.status.as_u16(), 200, "these bytes are vouched for by now");
-    server.expect("operator", "POST /deployments", deployment("a"), 201).await;
+    let deployed = server.expect("operator", "POST /deployments", deployment("a"), 201).await;
+    assert_eq!(deployed["signed_by"], json!({"key": "release", "public_key": release, "stands": true}));
 
     // Another key under the same name vouches for nothing that the one before signed.
     let (other, _) = signed(OF_1_0);
     server.expect("administrator", "PUT /signing-keys/release", json!({"public_key": other}), 200).await;
     let refused = server.call("operator", "POST /deployments", deployment("b")).await;
     assert_eq!(refused.code(), "strategy-unsigned");
+    let shown = server.expect("operator", "GET /deployments/a", Value::Null, 200).await;
+    assert_eq!((&shown["signed_by"]["key"], &shown["signed_by"]["stands"]), (&json!("release"), &json!(false)));
 
     // With the last key, uploads need no signature any more.
     server.expect("administrator", "DELETE /signing-keys/release", Value::Null, 204).await;

@@ -33,6 +33,13 @@ pub(super) fn deployed(deployment: &Value) -> String {
         let (imports, tables, queues) = (named("imports"), named("tables"), named("queues"));
         lines.push(format!("grants    imports: {imports}; tables: {tables}; queues: {queues}"));
     }
+    lines.extend(Some(signer(deployment)).filter(|key| !key.is_empty()).map(|key| format!("signed    by {key}")));
+    for bound in deployment["bound_to"].as_array().into_iter().flatten() {
+        lines.push(format!("bound to  {}", place(bound)));
+    }
+    if deployment["is_out"] == true {
+        lines.push("taken out half of its last calls failed".into());
+    }
     lines.extend(Some(field("message")).filter(|why| !why.is_empty()).map(|why| format!("message   {why}")));
     for outcome in deployment.pointer("/manifest/outcomes").and_then(Value::as_array).into_iter().flatten() {
         lines.push(format!("outcome   {:16} {}", cell(outcome, "name"), cell(outcome, "description")));
@@ -47,6 +54,9 @@ pub(super) fn deployed(deployment: &Value) -> String {
 
 /// What a deployment has done, for people.
 pub(super) fn used_shown(used: &Value) -> String {
+    if used["calls"] == 0 {
+        return "not called since the server started".into();
+    }
     let mut rows = vec![vec!["calls".to_owned(), cell(used, "calls")]];
     for kind in ["outcomes", "failures"] {
         for (name, count) in used[kind].as_object().into_iter().flatten() {
@@ -74,16 +84,38 @@ pub(super) fn used_shown(used: &Value) -> String {
     rows.iter().map(|row| format!("{:width$}  {}", row[0], row[1])).collect::<Vec<_>>().join("\n")
 }
 
+/// The key that signed a deployment's strategy; nothing where none did.
+fn signer(deployment: &Value) -> String {
+    let key = cell(deployment, "signed_by.key");
+    if deployment["signed_by"]["stands"] == false { format!("{key} (gone)") } else { key }
+}
+
+/// A strategy element that a deployment is bound to, and as what, where it does not simply serve there.
+fn place(bound: &Value) -> String {
+    let place = format!("{}/{}", cell(bound, "workflow"), cell(bound, "element"));
+    if bound["part"] == "share" { place } else { format!("{place} ({})", cell(bound, "part")) }
+}
+
+/// The columns of a list of deployments.
+pub(super) const HEADINGS: [&str; 10] =
+    ["deployment", "strategy", "version", "digest", "grants", "signed by", "bound to", "deployed", "by", "message"];
+
+/// A line of it.
 pub(super) fn row(deployment: &Value) -> Vec<String> {
     let digest: String = cell(deployment, "strategy").chars().take(12).collect();
     let deployed = deployment.get("created_at").and_then(Value::as_u64).map(ago).unwrap_or_default();
     let field = |name| cell(deployment, name);
+    let out = (deployment["is_out"] == true).then(|| "(taken out)".to_owned());
+    let places = deployment["bound_to"].as_array().into_iter().flatten().map(place);
+    let bound: Vec<_> = out.into_iter().chain(places).collect();
     vec![
         field("name"),
         field("manifest.name"),
         field("manifest.version"),
         digest,
         if deployment["grants"].is_object() { "named".into() } else { "all".into() },
+        signer(deployment),
+        shortened(&bound.join(", "), 60),
         deployed,
         field("created_by"),
         shortened(&field("message"), 40),
