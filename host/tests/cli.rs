@@ -347,3 +347,18 @@ fn a_store_that_a_newer_version_wrote_is_refused_with_a_way_out() {
     assert!(err(&output).contains("format 99"), "{}", err(&output));
     assert!(err(&output).contains("restore a backup"), "{}", err(&output));
 }
+
+#[test]
+fn decisions_are_told_with_what_was_asked_and_logged() {
+    let page = r#"{"items": [{"workflow": "support", "element": "screen", "deployment": "rules-7", "answered_at_ms": 1,
+        "outcome": "billing", "reason": "it says refund", "actions": [{"set-priority": 900}],
+        "granted": [{"question": "key ana of table vips", "answer": "gold"}],
+        "log": [{"level": "info", "message": "3 rules"}]}]}"#;
+    let (address, asked) = server("200 OK", page);
+    let output = signalbox(&["interaction", "--server", &address, "--token", "t", "decisions", "0198"]);
+    let told = out(&output);
+    for part in ["support/screen by rules-7", "billing", "it says refund", "900", "table vips: gold", "info  3 rules"] {
+        assert!(told.contains(part), "no {part} in {told}{}", err(&output));
+    }
+    assert!(asked.join().unwrap().contains("/interactions/0198/decisions?"));
+}

@@ -17,6 +17,7 @@ Examples:
   signalbox interaction list --queue billing --limit 20
   signalbox interaction get 0198c0de-7b1a-7c3e-9f00-0123456789ab
   signalbox interaction timeline 0198c0de-7b1a-7c3e-9f00-0123456789ab
+  signalbox interaction decisions 0198c0de-7b1a-7c3e-9f00-0123456789ab   # of strategies, with what they logged
   signalbox interaction resume 0198c0de-7b1a-7c3e-9f00-0123456789ab --element screen
   signalbox interaction cancel 0198c0de-7b1a-7c3e-9f00-0123456789ab --reason 'sent twice'
   signalbox interaction complete 0198c0de-7b1a-7c3e-9f00-0123456789ab --disposition solved
@@ -39,6 +40,11 @@ enum Command {
     List(Filter),
     /// Shows all that happened to one interaction, and why.
     Timeline {
+        /// Its identifier.
+        id: String,
+    },
+    /// Shows what strategies decided about one interaction: why, what they asked, what they logged, and how they failed.
+    Decisions {
         /// Its identifier.
         id: String,
     },
@@ -168,6 +174,14 @@ impl Interaction {
                 let timeline = timeline(&client, &id).await.map_err(|error| error.named(&[("interaction", "ID")]))?;
                 output.result(&timeline, |timeline| lines(timeline, output))
             }
+            Command::Decisions { id } => {
+                let decisions = all(&client, &id, "decisions").await;
+                let decisions = decisions.map_err(|error| error.named(&[("interaction", "ID")]))?;
+                output.result(&decisions, |decisions| match decisions.as_slice() {
+                    [] => "(none)".into(),
+                    some => some.iter().map(|one| decision(one, output)).collect::<Vec<_>>().join("\n\n"),
+                })
+            }
             Command::Cancel { id, reason } => {
                 let body = reason.map_or_else(|| json!({}), |reason| json!({ "reason": reason }));
                 act(&id, "cancel", body, "cancelled").await
@@ -184,14 +198,19 @@ impl Interaction {
     }
 }
 
-/// All pages of an interaction's timeline.
+/// An interaction's timeline.
 pub(super) async fn timeline(client: &Client, id: &str) -> Result<Vec<Value>, Error> {
+    all(client, id, "timeline").await
+}
+
+/// All pages of what there is about an interaction.
+async fn all(client: &Client, id: &str, what: &str) -> Result<Vec<Value>, Error> {
     // A loop that is cut off at the visits that one interaction may make has fewer entries.
     const PAGES_MAX: usize = 1000;
     let mut entries = Vec::new();
     let mut query = vec![("limit", "200".to_owned())];
     for _ in 0..PAGES_MAX {
-        let page = client.get(&["interactions", id, "timeline"], &query).await?;
+        let page = client.get(&["interactions", id, what], &query).await?;
         entries.extend_from_slice(items(&page));
         let Some(next) = next_cursor(&page) else { break };
         query.truncate(1);
@@ -272,6 +291,31 @@ pub(super) fn shown(interaction: &Value, output: &Output) -> String {
     }
     let body = cell(interaction, "message.body");
     if body.is_empty() { lines.join("\n") } else { format!("{}\n\n{body}", lines.join("\n")) }
+}
+
+/// A strategy's decision for people: where and by whom, and a line for each thing that belongs to it.
+fn decision(decision: &Value, output: &Output) -> String {
+    let field = |name| cell(decision, name);
+    let at = decision.get("answered_at_ms").and_then(Value::as_u64).map(ago).unwrap_or_default();
+    let mut lines = vec![format!("{}/{} by {}, {at}", field("workflow"), field("element"), field("deployment"))];
+    let mut line = |name: &str, value: String| {
+        if !value.is_empty() {
+            lines.push(format!("{} {value}", output.paint(Style::Dim, &format!("  {name:<8}"))));
+        }
+    };
+    line("outcome", field("outcome"));
+    line("reason", field("reason"));
+    if decision["failure"].is_object() {
+        line("failure", format!("{} [{}]", field("failure.message"), field("failure.code")));
+    }
+    let each = |name: &str| decision[name].as_array().into_iter().flatten();
+    each("actions").for_each(|action| line("action", action.to_string()));
+    for granted in each("granted") {
+        let answer = granted.get("answer").filter(|answer| !answer.is_null()).map_or("nothing".into(), text);
+        line("asked", format!("{}: {answer}", cell(granted, "question")));
+    }
+    each("log").for_each(|logged| line("log", format!("{:6}{}", cell(logged, "level"), cell(logged, "message"))));
+    lines.join("\n")
 }
 
 /// A timeline for people: when after the beginning, what, and the same in words.

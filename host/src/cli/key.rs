@@ -12,7 +12,7 @@ use super::error::Error;
 use super::output::{Output, ago, cell, table};
 use super::token::write_secret;
 use super::workflow::items;
-use crate::strategy::SecretKey;
+use crate::strategy::{PublicKey, SecretKey};
 
 /// Keeps the keys that strategies are signed with. While an account has one, it takes and deploys signed versions only.
 #[derive(Debug, Args)]
@@ -64,7 +64,11 @@ impl Key {
         match self.command {
             Command::Generate { name } => generate(&name, output),
             Command::Put { name, file } => {
-                let body = json!({ "public_key": read_text(&file)? });
+                let public_key = read_text(&file)?;
+                // Here already: a secret key given by mistake is not to leave this machine.
+                let parsed: Result<PublicKey, _> = public_key.parse();
+                parsed.map_err(|error| Error::usage(format!("{}: {error}", file.display())).at("--file"))?;
+                let body = json!({ "public_key": public_key });
                 let path = ["signing-keys", &name];
                 let put = self.connection.client()?.send(Method::PUT, &path, Body::Json(&body)).await;
                 let put = put.map_err(|error| error.named(&[("public_key", "--file"), ("signing_key", "NAME")]))?;

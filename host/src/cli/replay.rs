@@ -261,23 +261,27 @@ fn shown(report: &Value) -> String {
     }
     let time = |field: &str| format!("{} / {} µs", report["then"][field], report["again"][field]);
     text.push_str(&format!("\n\ntime then / again: p50 {}, p99 {}", time("p50_us"), time("p99_us")));
-    let changes = report["changes"].as_array().map(Vec::as_slice).unwrap_or_default();
+    text.push_str(&differences(report, ["then", "again"]));
+    text
+}
+
+/// From which outcome to which decisions change, and examples with their reasons, after what was said before; `words` are
+/// what the decision that was made and the other are called.
+pub(super) fn differences(compared: &Value, words: [&str; 2]) -> String {
+    let mut text = String::new();
+    let changes = compared["changes"].as_array().map(Vec::as_slice).unwrap_or_default();
     if !changes.is_empty() {
         let row = |change: &Value| ["from", "to", "count"].map(|field| cell(change, field)).to_vec();
         let rows: Vec<_> = changes.iter().map(row).collect();
         text.push_str(&format!("\n\n{}", table(&["from", "to", "number"], &rows)));
     }
-    for example in report["examples"].as_array().into_iter().flatten().take(10) {
+    for example in compared["examples"].as_array().into_iter().flatten().take(10) {
         let side = |side: &str| {
             let reason = shortened(&cell(example, &format!("{side}.reason")), 70);
             format!("{}: {reason}", cell(example, &format!("{side}.outcome")))
         };
-        text.push_str(&format!(
-            "\n\n{}\n  then   {}\n  again  {}",
-            cell(example, "interaction"),
-            side("then"),
-            side("again")
-        ));
+        let ([then, again], interaction) = (words, cell(example, "interaction"));
+        text.push_str(&format!("\n\n{interaction}\n  {then:7}{}\n  {again:7}{}", side("then"), side("again")));
     }
     text
 }

@@ -31,10 +31,11 @@ use serde_json::{Value, json};
 use signalbox_engine::Name;
 
 use self::binding::{element, history, in_words};
-use self::deployment::{Difference, deployed, differences, log_line, row, used_shown};
+use self::deployment::{Difference, HEADINGS, deployed, differences, log_line, row, used_shown};
 use super::client::{Body, Connection};
 use super::error::Error;
 use super::output::{Output, cell, table};
+use super::replay;
 use super::workflow::items;
 
 /// Makes, builds, tests, measures, deploys and binds strategies.
@@ -88,7 +89,7 @@ enum Command {
         /// The deployment.
         deployment: String,
     },
-    /// Shows what those would have decided that are asked without effect.
+    /// Shows what those would have decided that are asked without effect, and how that differs from what was decided.
     Shadows {
         /// The workflow and its strategy element.
         #[arg(value_name = "WORKFLOW/ELEMENT", value_parser = element)]
@@ -106,7 +107,7 @@ enum Command {
         #[arg(value_name = "WORKFLOW/ELEMENT", value_parser = element)]
         place: (String, String),
         /// Why.
-        #[arg(long)]
+        #[arg(long, short)]
         message: Option<String>,
     },
     /// Shows what served an element and serves it now: who put it, when and why.
@@ -134,7 +135,7 @@ enum Command {
         /// The other.
         to: String,
     },
-    /// Lists deployments.
+    /// Lists deployments: what each is, which elements it is bound to, and whether it is taken out.
     List,
     /// Shows what a deployment logged, the newest last.
     Logs {
@@ -173,7 +174,12 @@ impl Strategy {
                         ["shadow", "compared", "other outcome", "other actions", "failed", "mended", "skipped"];
                     let row = |shadow: &Value| fields.map(|field| cell(shadow, field)).to_vec();
                     let rows: Vec<_> = items(shadows).iter().map(row).collect();
-                    table(&headings, &rows)
+                    let differences = items(shadows).iter().map(|shadow| {
+                        let name = cell(shadow, "deployment");
+                        let differences = replay::differences(shadow, ["made", "shadow"]);
+                        if differences.is_empty() { differences } else { format!("\n\n{name}:{differences}") }
+                    });
+                    format!("{}{}", table(&headings, &rows), differences.collect::<String>())
                 })
             }
             Command::Canary { place: (workflow, element) } => {
@@ -219,10 +225,7 @@ impl Strategy {
                 let list = self.connection.client()?.get(&["deployments"], &[]).await?;
                 output.result(&list, |list| {
                     let rows: Vec<_> = items(list).iter().map(row).collect();
-                    table(
-                        &["deployment", "strategy", "version", "digest", "grants", "deployed", "by", "message"],
-                        &rows,
-                    )
+                    table(&HEADINGS, &rows)
                 })
             }
             Command::Logs { deployment, limit } => {

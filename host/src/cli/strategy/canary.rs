@@ -96,7 +96,12 @@ pub(super) fn shown(view: &Value) -> String {
     let since = figures["since"].as_u64().map(ago).unwrap_or_default();
     let over = match view["ends_at"].as_u64() {
         Some(ends_at) => format!("over {} if its guards hold", ago(ends_at)),
-        None => format!("not over before {} calls", cell(canary, "guards.calls_min")),
+        None => {
+            let min = canary["guards"]["calls_min"].as_u64().unwrap_or_default();
+            let has_enough = figures["canary"]["calls"].as_u64().unwrap_or_default() >= min;
+            let what = if has_enough { "decisions of the others, to compare it with" } else { "calls" };
+            format!("not over before {min} {what}")
+        }
     };
     let beside = beside(view).unwrap_or_default();
     let mut lines = vec![format!("{beside}, step {} of {steps}, began {since}, {over}", at + 1)];

@@ -12,6 +12,9 @@ use crate::cli::output::{Output, cell};
 
 const TARGET: &str = "wasm32-unknown-unknown";
 
+/// What cargo takes for `debug` of the profile `release`.
+const RELEASE_DEBUG: &str = "CARGO_PROFILE_RELEASE_DEBUG";
+
 /// Builds the crate in a folder; answers with its module. Without a profile: `strategy` where the workspace has one, else
 /// `release`.
 pub(super) fn build(directory: &Path, wanted: Option<&str>, output: &Output) -> Result<PathBuf, Error> {
@@ -70,7 +73,12 @@ fn profile(directory: &Path) -> Result<String, Error> {
 
 /// The core module that the build made. What the compiler says goes to standard error as it comes.
 fn cargo_build(directory: &Path, profile: &str) -> Result<PathBuf, Error> {
-    let mut child = cargo(directory)
+    let mut command = cargo(directory);
+    if profile == "release" && std::env::var_os(RELEASE_DEBUG).is_none() {
+        // Nobody thinks of it for a plain crate, and a trap would name no file and no line.
+        command.env(RELEASE_DEBUG, "line-tables-only");
+    }
+    let mut child = command
         .args(["build", "--lib", "--target", TARGET, "--profile", profile])
         .args(["--message-format", "json-render-diagnostics"])
         .stdout(Stdio::piped())
