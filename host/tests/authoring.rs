@@ -58,9 +58,9 @@ fn copying(language: &str) -> (TempDir, String) {
     (folder, path)
 }
 
-fn passes_its_cases(language: &str) {
+fn passes_its_cases(language: &str, component: &str) {
     let (_folder, path) = project(language);
-    let report = answer(&["strategy", "test", &path, "--component", &built(language)]);
+    let report = answer(&["strategy", "test", &path, "--component", component]);
     let cases = std::fs::read_dir(starters().join("cases")).unwrap().count();
     assert!(cases >= 14);
     assert_eq!((&report["passed"], &report["differ"]), (&json!(cases), &json!(0)), "{report}");
@@ -68,17 +68,27 @@ fn passes_its_cases(language: &str) {
 
 #[test]
 fn the_starter_in_rust_passes_all_cases() {
-    passes_its_cases("rust");
+    passes_its_cases("rust", &built("rust"));
 }
 
 #[test]
 fn the_starter_in_c_passes_all_cases() {
-    passes_its_cases("c");
+    passes_its_cases("c", &built("c"));
 }
 
 #[test]
 fn the_starter_in_javascript_passes_all_cases() {
-    passes_its_cases("js");
+    passes_its_cases("js", &built("js"));
+}
+
+/// Its component is kept compressed.
+#[test]
+fn the_starter_in_python_passes_all_cases() {
+    let kept = std::fs::File::open(format!("{}.zst", built("python"))).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let component = folder.path().join("python.wasm");
+    zstd::stream::copy_decode(kept, std::fs::File::create(&component).unwrap()).unwrap();
+    passes_its_cases("python", component.to_str().unwrap());
 }
 
 #[test]

@@ -656,6 +656,31 @@ fn a_first_call_alone_makes_no_deployment_slow() {
 }
 
 #[test]
+fn a_call_is_answered_before_its_sandbox_is_cleared_and_the_next_one_made() {
+    let images = tempfile::tempdir().unwrap();
+    let runtime = Arc::new(Runtime::new(&Options::new(images.path().to_owned())).unwrap());
+    let deployment = runtime.load(package(&install("{}").unwrap(), "answered")).unwrap();
+    // Known to be quick, so that one thread makes all calls: the next begins when the one before is cleared up.
+    (0..3).for_each(|_| drop(deployment.call(&request("count"), &nothing())));
+    let pool = Pool::new(NonZero::<usize>::MIN, 100).unwrap();
+    let waiting_when_answered = || {
+        let (sender, receiver) = channel();
+        let looked = Arc::clone(&runtime);
+        let done = move |_| sender.send(looked.waiting()).unwrap();
+        let (deployment, request, grants) = (Arc::clone(&deployment), request("count"), nothing());
+        let job = Job { deployment, request, grants, warm_calls: None, done: Box::new(done) };
+        assert_eq!(pool.submit(job), Ok(()));
+        receiver.recv().unwrap()
+    };
+    for _ in 0..20 {
+        while runtime.waiting() == 0 {
+            waiting_when_answered();
+        }
+        assert_eq!(waiting_when_answered(), 0, "the one that waited was taken, and there is no other yet");
+    }
+}
+
+#[test]
 fn deployments_that_nobody_has_called_yet_never_take_the_last_thread_of_quick_ones() {
     let installed = install("{}").unwrap();
     let fresh = ["one", "two", "three", "four"].map(|name| {
