@@ -158,11 +158,7 @@ async fn misbehave(client: Client, name: &'static str, beside: Beside, stop: Arc
 
 /// Resident memory without what the store holds of what was written and read, which fills up to its bounds with any load.
 async fn beside_the_store(server: &Server) -> Result<u64> {
-    let metrics = reqwest::Client::new().get(format!("{}/metrics", server.url())).bearer_auth(server.token());
-    let metrics = metrics.send().await?.error_for_status()?.text().await?;
-    let of_store = metrics.lines().filter(|line| line.starts_with("signalbox_store_memory_bytes{"));
-    let of_store: Vec<u64> = of_store.filter_map(|line| line.rsplit(' ').next()?.parse().ok()).collect();
-    anyhow::ensure!(of_store.len() == 2, "the store says what it holds: {metrics}");
+    let of_store = server.client().metric("signalbox_store_memory_bytes").await?;
     Ok(server.resident_bytes()?.saturating_sub(of_store.iter().sum()))
 }
 
