@@ -2,15 +2,16 @@
 //! interaction is one agent's at a time and is completed once, and nobody has more than fits.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::process::{Command, Output};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
-use signalbox_tests::{AgentSession, Client, Server, offers_in};
+use signalbox_tests::{AgentSession, Client, Server, offers_in, signalbox};
 use tokio::sync::watch;
 
 const CAPACITY: [(&str, i64); 2] = [("chat", 2), ("email", 1)];
@@ -197,6 +198,35 @@ async fn each_interaction_is_one_agents_at_a_time_and_is_completed_once() -> Res
         task.abort();
     }
     check(&client, &ids).await
+}
+
+/// What all who could take it have declined waits until one of them is ready again: simulated ones see to that.
+#[tokio::test(flavor = "multi_thread")]
+async fn simulated_agents_leave_nothing_that_they_declined() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let server = Server::start(directory.path())?;
+    let client = server.client();
+    set_up(&client, 1).await?;
+    for _ in 0..10 {
+        client.post("/interactions", &json!({"workflow": "desk", "media_type": "chat", "body": "?"})).await?;
+    }
+    let simulate = |reason: &str| -> Result<Output> {
+        let mut command = Command::new(signalbox()?);
+        command.args(["agent", "simulate", "agent-0", "--accept", "40", "--decline", "60", "--seed", "1"]);
+        command.args(["--answer-ms", "1", "--work-ms", "1", "--until-empty", "--json", "--break-reason", reason]);
+        Ok(command.args(["--server", server.url(), "--token", server.token()]).output()?)
+    };
+    // A code that the account does not have is told, rather than waited with.
+    client.put("/agent-rules", &json!({"reasons": ["tea"]})).await?;
+    let refused = simulate("break")?;
+    ensure!(refused.status.code() == Some(3), "{refused:?}");
+    let done = simulate("tea")?;
+    ensure!(done.status.success(), "{done:?}");
+    let completed = client.interactions("state=completed").await?;
+    ensure!(completed.len() == 10, "{} of 10", completed.len());
+    let tally: Value = serde_json::from_slice(&done.stdout)?;
+    ensure!(tally["agent-0"]["declined"].as_u64() > Some(0), "nothing was declined: {tally}");
+    Ok(())
 }
 
 /// Reads every timeline and goes through all that happened, in the order in which it happened.

@@ -28,6 +28,8 @@ const RECONNECT_PAUSE: Duration = Duration::from_millis(500);
 const RECONNECTS_MAX: u32 = 20;
 /// Pause between two looks at whether all is done.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How long interactions may wait, and nobody have any, before they count as nobody's.
+const NOBODYS_MAX: Duration = Duration::from_secs(60);
 
 /// How agents are played.
 #[derive(Debug, Clone, Args)]
@@ -50,6 +52,10 @@ pub(super) struct Simulation {
     /// Disposition code of what is completed.
     #[arg(long, value_name = "CODE", default_value = "solved")]
     disposition: String,
+    /// Reason code of the short break of an agent who declined something and has nothing to do: it is not offered what it
+    /// declined before it is ready again.
+    #[arg(long, value_name = "CODE", default_value = "break")]
+    break_reason: String,
     /// Makes the lots fall as in an earlier run.
     #[arg(long)]
     seed: Option<u64>,
@@ -104,6 +110,7 @@ impl Simulation {
                 random,
                 deeds: deeds.clone(),
                 told: false,
+                has_declined: false,
             };
             playing.spawn(player.run());
         }
@@ -161,16 +168,32 @@ fn shown(tally: &BTreeMap<String, Tally>) -> String {
 }
 
 /// Waits until no interaction waits for an agent or is with one.
+///
+/// # Errors
+/// Where some wait, and for a while none of them was anybody's.
 async fn until_empty(client: &Client) -> Result<(), Error> {
+    let mut nobodys_since = None;
     loop {
-        let mut left = false;
-        for state in ["queued", "offered", "assigned", "wrap-up"] {
-            let query = [("state", state.to_owned()), ("limit", "1".to_owned())];
-            let page = client.get(&["interactions"], &query).await?;
-            left |= !items(&page).is_empty() || !page["next"].is_null();
-        }
-        if !left {
+        let any = async |states: &[&str]| {
+            for state in states {
+                let query = [("state", (*state).to_owned()), ("limit", "1".to_owned())];
+                let page = client.get(&["interactions"], &query).await?;
+                if !items(&page).is_empty() || !page["next"].is_null() {
+                    return Ok::<_, Error>(true);
+                }
+            }
+            Ok(false)
+        };
+        if any(&["offered", "assigned", "wrap-up"]).await? {
+            nobodys_since = None;
+        } else if !any(&["queued"]).await? {
             return Ok(());
+        } else if nobodys_since.get_or_insert_with(Instant::now).elapsed() > NOBODYS_MAX {
+            let what = format!("some interactions wait, and for {} s none was offered", NOBODYS_MAX.as_secs());
+            return Err(Error::new(what).fix(
+                "look at their media types (`signalbox interaction list --state queued`), which the agents' capacity has to \
+                 name, and at the skills and groups that their queues ask for",
+            ));
         }
         sleep(LOOK_EVERY).await;
     }
@@ -185,6 +208,8 @@ struct Player {
     deeds: mpsc::Sender<Deed>,
     /// Its session has told something since it was opened.
     told: bool,
+    /// It has declined something since it last became ready.
+    has_declined: bool,
 }
 
 /// What an agent does when its time has come.
@@ -192,6 +217,7 @@ enum Todo {
     Answer { offer: String, accept: bool },
     Complete(String),
     WrapUp(String),
+    Break,
 }
 
 /// An open session, and what is to be done in it.
@@ -219,6 +245,9 @@ impl Player {
         let socket = self.client.web_socket(&["agents", &self.agent, "session"]).await?;
         let mut desk = Desk { socket, todo: BTreeMap::new(), number: 0 };
         loop {
+            if desk.todo.is_empty() && self.has_declined {
+                self.later(&mut desk, self.plan.answer_ms, Todo::Break);
+            }
             let due = desk.todo.keys().next().map(|(at, _)| *at);
             let next = async {
                 match due {
@@ -269,7 +298,9 @@ impl Player {
                 }
             }
             // Of what was too late, the updates tell the rest. Whoever is not let in has no part to play.
-            "problem" if frame["id"] == "login" || frame["id"].is_null() => {
+            "problem"
+                if frame["id"] == "login" || frame["id"].is_null() || frame["problem"]["code"] == "reason-unknown" =>
+            {
                 let problem = &frame["problem"];
                 let mut error = Error::refused(cell(problem, "detail"));
                 error.code = Some(cell(problem, "code"));
@@ -296,7 +327,10 @@ impl Player {
                 self.later(desk, self.plan.work_ms / 4, Todo::WrapUp(interaction));
             }
             "interaction.work-done" if mine => self.tell(DeedKind::Completed, &cell(event, "interaction")).await,
-            "agent.not-ready" if mine => desk.say(json!({"do": "ready"})).await?,
+            "agent.not-ready" if mine => {
+                self.has_declined = false;
+                desk.say(json!({"do": "ready"})).await?;
+            }
             _ => {}
         }
         Ok(())
@@ -328,6 +362,7 @@ impl Player {
             Todo::Answer { offer, accept: false } => {
                 let interaction = offer.split(':').next().unwrap_or_default().to_owned();
                 self.tell(DeedKind::Declined, &interaction).await;
+                self.has_declined = true;
                 desk.say(json!({"do": "decline", "offer": offer, "reason": "simulated"})).await
             }
             Todo::Complete(interaction) => {
@@ -335,6 +370,10 @@ impl Player {
                 desk.say(json!({"do": "complete", "interaction": interaction, "disposition": disposition})).await
             }
             Todo::WrapUp(interaction) => desk.say(json!({"do": "finish-wrap-up", "interaction": interaction})).await,
+            Todo::Break => {
+                self.has_declined = false;
+                desk.say(json!({"do": "not-ready", "reason": self.plan.break_reason})).await
+            }
         }
     }
 
