@@ -78,7 +78,7 @@ async fn what_would_change_is_known_before_it_goes_live() -> Result<()> {
     let wanted =
         |deployment: &str| json!({"shares": shares(deployment), "gate": gate, "message": format!("to {deployment}")});
     let (status, problem) = bind(&client, &wanted("screening-3")).await?;
-    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{problem}");
+    assert_eq!((status, &problem["code"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!("gate-shut")), "{problem}");
     assert!(problem["detail"].as_str().is_some_and(|detail| detail.contains("replayed on it")), "{problem}");
     replay(&client, "screening-3", json!({"name": "far-wider"})).await?;
     let (_, problem) = bind(&client, &wanted("screening-3")).await?;

@@ -455,8 +455,7 @@ fn check_gate(configuration: &Configuration, binding: &Binding) -> Result<(), Re
         if let Some(why) = why {
             let is_canary = binding.canary.as_ref().is_some_and(|canary| canary.deployment == *new);
             let field = if is_canary { "canary.deployment" } else { "shares" };
-            let meant = "the gate that stands counts, also for the binding that takes it away";
-            return Err(invalid(field, format!("the gate keeps `{new}` out: {why} ({meant})")));
+            return Err(Rejection::GateShut { field, deployment: new.clone(), why });
         }
     }
     Ok(())

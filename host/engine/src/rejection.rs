@@ -72,6 +72,18 @@ pub enum Rejection {
         /// The rule, and what to do.
         message: String,
     },
+    /// A gate keeps a deployment out of a binding: no replay says that it may come in.
+    #[error(
+        "the gate keeps `{deployment}` out: {why} (the gate that stands counts, also for the binding that takes it away)"
+    )]
+    GateShut {
+        /// Which field names the deployment.
+        field: &'static str,
+        /// The deployment.
+        deployment: Name,
+        /// What its replays say, or that there is none.
+        why: String,
+    },
     /// The workflow has faults; all of them.
     #[error("the workflow has {} fault(s)", .0.len())]
     WorkflowFaulty(Vec<Fault>),
@@ -206,6 +218,7 @@ impl Rejection {
             Self::NotDue => "not-due",
             Self::DeliveryUnknown(_) => "delivery-unknown",
             Self::Invalid { .. } => "invalid",
+            Self::GateShut { .. } => "gate-shut",
             Self::WorkflowFaulty(_) => "workflow-faulty",
             Self::OutcomeUnconnected { .. } => "outcome-unconnected",
             Self::DocumentUnknown(_) => "document-unknown",

@@ -306,7 +306,7 @@ fn who_was_rolled_back_is_new_again_to_a_gate_and_who_only_gave_way_is_not() {
     roll_back(&mut world, None, 4).unwrap();
     put(&mut world, gated("old"), 5).unwrap();
     let refused = put(&mut world, gated("new"), 6).unwrap_err();
-    assert!(matches!(refused, Rejection::Invalid { field: "shares", .. }), "{refused}");
+    assert!(matches!(refused, Rejection::GateShut { field: "shares", .. }), "{refused}");
 
     // Let in without the gate it serves again, gives way, and may come back.
     for (at, binding) in [(7, shares(&["old"])), (8, shares(&["new"])), (9, gated("old"))] {

@@ -465,6 +465,7 @@ impl From<Rejection> for Problem {
             Rejection::AssignedToAnother(_) => StatusCode::FORBIDDEN,
             Rejection::ElementNotStrategy(_)
             | Rejection::Invalid { .. }
+            | Rejection::GateShut { .. }
             | Rejection::ReasonUnknown(_)
             | Rejection::DispositionUnknown(_)
             | Rejection::SlotUnknown(_)
@@ -480,6 +481,9 @@ impl From<Rejection> for Problem {
         let problem = Self::new(status, code, rejection.to_string());
         match rejection {
             Rejection::Invalid { field, .. } => problem.field(field),
+            Rejection::GateShut { field, .. } => {
+                problem.field(field).todo("replay recorded decisions on it, and bind it where the report may pass")
+            }
             Rejection::DeploymentExists(_) => problem.todo("choose another name"),
             Rejection::BindingChanged { .. } => problem.todo("read it, and decide again"),
             Rejection::BindingWithoutPast { .. } => problem.todo("put the binding that is wanted"),

@@ -145,8 +145,7 @@ fn unbound(error: Error, name: &str, (workflow, element): &(String, String), on_
     let outcome = outcome.map(|outcome| format!(" --on-failure {outcome}"));
     let (retries, outcome) = (retries.unwrap_or_default(), outcome.unwrap_or_default());
     let first = error.fix.as_ref().map(|fix| format!("{fix}; then ")).unwrap_or_default();
-    // Of one that was made just now, and has the only share, a gate alone finds fault with the share itself.
-    let is_kept_out = error.at.iter().any(|place| place == "DEPLOYMENT");
+    let is_kept_out = error.code.as_deref() == Some("gate-shut");
     let replayed = format!("run `signalbox replay --strategy SERVING --against {name}`, and where it may pass ");
     let first = if is_kept_out { replayed } else { first };
     let error = error.after(&format!("deployed as {name}, not bound"));
