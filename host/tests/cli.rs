@@ -180,6 +180,23 @@ fn a_failing_server_is_4_and_a_token_is_never_printed() {
 }
 
 #[test]
+fn a_secret_key_given_for_a_public_one_is_not_sent() {
+    let folder = tempfile::tempdir().unwrap();
+    let name = folder.path().join("release");
+    assert_eq!(code(&signalbox(&["key", "generate", name.to_str().unwrap()])), 0);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let secret = name.with_extension("key");
+    let arguments = ["key", "put", "release", "--token", "sbx_test", "--server", &address, "--file"];
+    let output = signalbox(&[&arguments[..], &[secret.to_str().unwrap()]].concat());
+    assert_eq!(code(&output), 2, "{}", err(&output));
+    assert!(err(&output).contains("--file"), "{}", err(&output));
+    let asked = listener.accept().map(drop).map_err(|error| error.kind());
+    assert_eq!(asked, Err(std::io::ErrorKind::WouldBlock), "the server was asked");
+}
+
+#[test]
 fn an_endpoint_is_put_with_its_key_from_a_file() {
     let folder = tempfile::tempdir().unwrap();
     let key = folder.path().join("crm.key");
