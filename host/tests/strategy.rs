@@ -338,6 +338,15 @@ fn memory_and_recursion_end_at_their_limits() {
 }
 
 #[test]
+fn what_nests_where_it_serves_nests_where_it_is_configured() {
+    let serves = |n: &u64| call(&format!("nest {n}")).outcome.is_ok();
+    let deepest = (10..30).map(|log| 1_u64 << log).take_while(serves).last().unwrap();
+    let configured = |n: u64| install(&format!("\"nest {n}\"")).map(drop).map_err(|error| error.code());
+    assert_eq!(configured(2 * deepest), Ok(()));
+    assert_eq!(configured(1 << 40), Err("strategy-configure-failed"), "a stack has an end");
+}
+
+#[test]
 fn an_answer_out_of_bounds_is_refused_with_the_bound() {
     assert_eq!(refusal("outcome"), "outcome `nowhere` is none of the manifest's: ok");
     assert_eq!(refusal("actions 65"), "65 actions, and at most 64 are taken");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::error::Error;
-use crate::strategy::{self, Compiler, Options};
+use crate::strategy::{self, Compiler, Options, Tier};
 
 /// Compiles a component from standard input to an image on standard output.
 #[derive(Debug, Args)]
@@ -18,6 +18,9 @@ pub(super) struct Compile {
     /// Processor time that it may take.
     #[arg(long, value_name = "SECONDS")]
     seconds: u64,
+    /// Makes code that runs only once: sooner made, and slower.
+    #[arg(long)]
+    baseline: bool,
 }
 
 impl Compile {
@@ -28,7 +31,8 @@ impl Compile {
             memory_bytes_max: self.memory_bytes_max,
             ..Options::new(std::path::PathBuf::new())
         };
-        let code = strategy::compile(&options, Duration::from_secs(self.seconds));
+        let tier = if self.baseline { Tier::Baseline } else { Tier::Optimized };
+        let code = strategy::compile(&options, tier, Duration::from_secs(self.seconds));
         code.map(ExitCode::from).map_err(|error| Error::new("nothing can be compiled").because(&error))
     }
 }

@@ -12,7 +12,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use super::error::InstallError;
-use super::machine::Machine;
+use super::machine::{Machine, Tier};
 use super::{Options, Unfit, answer, thread};
 
 /// Exit code of a process that found fault with the component, and said which.
@@ -23,7 +23,7 @@ const LOOK: Duration = Duration::from_millis(5);
 /// How components are compiled for strangers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Compiler {
-    /// A program that calls [`compile`], and its arguments.
+    /// A program that calls [`compile`], and its arguments; `--baseline` follows where the code runs only once.
     pub command: Vec<OsString>,
     /// Processor time of one compilation, in whole seconds. On several cores it passes faster than the clock.
     pub processor_time: Duration,
@@ -33,11 +33,11 @@ pub struct Compiler {
 
 impl Compiler {
     /// The component's image; `folder` is for files that nobody else sees.
-    pub(super) fn compile(&self, folder: &Path, component: &[u8]) -> Result<Vec<u8>, InstallError> {
+    pub(super) fn compile(&self, folder: &Path, component: &[u8], tier: Tier) -> Result<Vec<u8>, InstallError> {
         let unavailable = |error: io::Error| InstallError::Unavailable(format!("it cannot be compiled: {error}"));
         let files = || io::Result::Ok([filled(folder, component)?, filled(folder, b"")?, filled(folder, b"")?]);
         let [input, mut output, mut fault] = files().map_err(unavailable)?;
-        let ended = self.run(&input, &output, &fault).map_err(unavailable)?;
+        let ended = self.run([&input, &output, &fault], tier).map_err(unavailable)?;
         let read = |file: &mut File| {
             let mut bytes = Vec::new();
             file.rewind().and_then(|()| file.read_to_end(&mut bytes)).map_err(unavailable).map(|_| bytes)
@@ -64,10 +64,11 @@ impl Compiler {
         }
     }
 
-    fn run(&self, input: &File, output: &File, fault: &File) -> io::Result<Ended> {
+    fn run(&self, [input, output, fault]: [&File; 3], tier: Tier) -> io::Result<Ended> {
         let (program, arguments) = self.command.split_first().ok_or(io::ErrorKind::InvalidInput)?;
         let mut child = Command::new(program)
             .args(arguments)
+            .args((tier == Tier::Baseline).then_some("--baseline"))
             .env_clear()
             .stdin(Stdio::from(input.try_clone()?))
             .stdout(Stdio::from(output.try_clone()?))
@@ -110,13 +111,13 @@ fn filled(folder: &Path, bytes: &[u8]) -> io::Result<File> {
 ///
 /// # Errors
 /// Where the engine cannot start, or the input not be read, or the output not be written.
-pub fn compile(options: &Options, processor_time: Duration) -> Result<u8, CompilerError> {
+pub fn compile(options: &Options, tier: Tier, processor_time: Duration) -> Result<u8, CompilerError> {
     thread::limit_processor_time(processor_time)?;
     // Where memory runs out, it is this that should go, not the server.
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
     let mut component = Vec::new();
     io::stdin().read_to_end(&mut component)?;
-    match Machine::new(options)?.compile(&component) {
+    match Machine::new(options)?.compile(&component, tier) {
         Ok(image) => {
             io::stdout().write_all(&image)?;
             Ok(0)

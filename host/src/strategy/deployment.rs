@@ -15,7 +15,7 @@ use super::error::InstallError;
 use super::manifest::Asset;
 use super::pool::SLOW;
 use super::sandbox::{Bounds, Sandbox};
-use super::{Runtime, idle, image};
+use super::{Runtime, Tier, idle, image};
 
 /// Time that a call has where nobody says otherwise.
 pub const DEADLINE: Duration = Duration::from_millis(50);
@@ -98,8 +98,11 @@ impl Runtime {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let (component, recompiled) = self.component(&package)?;
         let imports: Vec<String> =
-            component.component_type().imports(&self.machine.engine).map(|(name, _)| name.to_owned()).collect();
-        let pre = self.instantiate_pre(&component, &imports).and_then(StrategyPre::new).map_err(LoadError::World)?;
+            component.component_type().imports(component.engine()).map(|(name, _)| name.to_owned()).collect();
+        let pre = self
+            .instantiate_pre(&component, Tier::Optimized, &imports)
+            .and_then(StrategyPre::new)
+            .map_err(LoadError::World)?;
         Ok(Arc::new(Deployment {
             name: package.name,
             id: NEXT.fetch_add(1, Ordering::Relaxed),
@@ -121,7 +124,7 @@ impl Runtime {
 
     /// The code, and a new image where the old one did not serve.
     fn component(&self, package: &Package<'_>) -> Result<(Component, Option<Vec<u8>>), LoadError> {
-        let engine = &self.machine.engine;
+        let engine = self.machine.engines.of(Tier::Optimized);
         match self.images.map(engine, package.image) {
             Ok(component) => return Ok((component, None)),
             Err(error) => {
@@ -129,7 +132,7 @@ impl Runtime {
                 tracing::info!(deployment = %package.name, %image, error = %format_args!("{error:#}"), "compiling anew");
             }
         }
-        let image = self.compile(package.component).map_err(LoadError::Compile)?;
+        let image = self.compile(package.component, Tier::Optimized).map_err(LoadError::Compile)?;
         // From the file, so that its memory is mapped from there and shared; else what is at hand serves as well.
         let component = self.images.map(engine, &image).or_else(|_| image::code(engine, &image));
         Ok((component.map_err(LoadError::Image)?, Some(image)))

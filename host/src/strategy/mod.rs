@@ -60,7 +60,7 @@ pub use error::InstallError;
 pub use grants::{Grants, Nothing, ObjectKind, RenderedText};
 pub use inspect::{COMPONENT_BYTES_MAX, FUNCTION_BYTES_MAX, FUNCTIONS_MAX, Shape, check_imports, interfaces};
 pub use install::{CONFIGURE_DEADLINE, Inspection, Installed};
-pub use machine::{STACK_BYTES, Unfit};
+pub use machine::{STACK_BYTES, Tier, Unfit};
 pub use manifest::{ASSET_BYTES_MAX, Asset};
 pub use pool::{Full, Job, Pool};
 pub use record::{Answer, Granted, Level, LogLine, Question, Recorded, Unreadable};
@@ -116,7 +116,8 @@ impl Options {
 /// The Wasm engine, ready to install and load strategies. One for a process.
 pub struct Runtime {
     machine: machine::Machine,
-    linker: Linker<Sandbox>,
+    /// What there is to import, for each tier.
+    linkers: machine::Tiered<Linker<Sandbox>>,
     images: image::Images,
     options: Options,
     idle: Arc<idle::Idle<call::Made>>,
@@ -133,13 +134,13 @@ impl Runtime {
     /// [`description`](Self::description) says so.
     pub fn new(options: &Options) -> Result<Self, Unfit> {
         let machine = machine::Machine::new(options)?;
-        let linker = sandbox::linker(&machine.engine).map_err(Unfit::Engine)?;
+        let linkers = machine.engines.try_map(sandbox::linker).map_err(Unfit::Engine)?;
         let images =
             image::Images::open(&options.images).map_err(|error| Unfit::Images(options.images.clone(), error))?;
         let idle = Arc::new(idle::Idle::new(machine.sandboxes()));
         Ok(Self {
             machine,
-            linker,
+            linkers,
             images,
             options: options.clone(),
             idle,
@@ -149,20 +150,26 @@ impl Runtime {
     }
 
     /// A component with all that it imports.
-    fn instantiate_pre(&self, component: &Component, imports: &[String]) -> wasmtime::Result<InstancePre<Sandbox>> {
-        match wasi::linker(&self.linker, component, imports)? {
+    fn instantiate_pre(
+        &self,
+        component: &Component,
+        tier: Tier,
+        imports: &[String],
+    ) -> wasmtime::Result<InstancePre<Sandbox>> {
+        let linker = self.linkers.of(tier);
+        match wasi::linker(linker, component, imports)? {
             Some(linker) => linker.instantiate_pre(component),
-            None => self.linker.instantiate_pre(component),
+            None => linker.instantiate_pre(component),
         }
     }
 
     /// A component's image.
-    fn compile(&self, component: &[u8]) -> Result<Vec<u8>, InstallError> {
+    fn compile(&self, component: &[u8], tier: Tier) -> Result<Vec<u8>, InstallError> {
         match &self.options.compiler {
-            Some(compiler) => compiler.compile(self.images.folder(), component),
+            Some(compiler) => compiler.compile(self.images.folder(), component, tier),
             None => self
                 .machine
-                .compile(component)
+                .compile(component, tier)
                 .map_err(|error| InstallError::Malformed(answer::cut(format!("{error:#}"), 1000))),
         }
     }

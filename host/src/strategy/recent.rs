@@ -1,26 +1,28 @@
-//! Images that were made lately, by the component: what was uploaded a moment ago is deployed next, and often more than
-//! once.
+//! Images that were made lately, by the component and the tier: what was uploaded a moment ago is deployed next, and often
+//! more than once.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use signalbox_engine::Digest;
 
-/// Bytes of all that are kept: of an interpreter in Wasm there is room for one, Python's has 36 MB.
-const BYTES_MAX: usize = 40 << 20;
+use super::Tier;
+
+/// Bytes of all that are kept: of an interpreter in Wasm there is room for one, Python's has 52 MB.
+const BYTES_MAX: usize = 56 << 20;
 
 /// The images, the latest first.
 #[derive(Debug, Default)]
-pub(super) struct Recent(Mutex<VecDeque<(Digest, Arc<[u8]>)>>);
+pub(super) struct Recent(Mutex<VecDeque<((Digest, Tier), Arc<[u8]>)>>);
 
 impl Recent {
     /// The image of a component; `make` makes it where it is not at hand. Two who ask at once both make it.
     ///
     /// # Errors
     /// Those of `make`.
-    pub(super) fn get<E>(&self, component: Digest, make: impl FnOnce() -> Result<Vec<u8>, E>) -> Result<Arc<[u8]>, E> {
+    pub(super) fn get<E>(&self, of: (Digest, Tier), make: impl FnOnce() -> Result<Vec<u8>, E>) -> Result<Arc<[u8]>, E> {
         let kept = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, image)) = kept().iter().find(|(of, _)| *of == component) {
+        if let Some((_, image)) = kept().iter().find(|(other, _)| *other == of) {
             return Ok(Arc::clone(image));
         }
         let image: Arc<[u8]> = make()?.into();
@@ -28,8 +30,8 @@ impl Recent {
             return Ok(image);
         }
         let mut kept = kept();
-        kept.retain(|(of, _)| *of != component);
-        kept.push_front((component, Arc::clone(&image)));
+        kept.retain(|(other, _)| *other != of);
+        kept.push_front((of, Arc::clone(&image)));
         let mut bytes = 0;
         kept.retain(|(_, image)| {
             bytes += image.len();
@@ -48,9 +50,9 @@ mod tests {
         let recent = Recent::default();
         let mut made = Vec::new();
         for (name, bytes) in
-            [(1, 20 << 20), (2, 10 << 20), (1, 0), (3, 20 << 20), (2, 0), (1, 20 << 20), (4, 41 << 20), (4, 0)]
+            [(1, 20 << 20), (2, 20 << 20), (1, 0), (3, 30 << 20), (2, 0), (1, 20 << 20), (4, 57 << 20), (4, 0)]
         {
-            let image = recent.get(Digest([name; 32]), || {
+            let image = recent.get((Digest([name; 32]), Tier::Baseline), || {
                 made.push(name);
                 Ok::<_, ()>(vec![name; bytes])
             });

@@ -66,6 +66,10 @@ impl Guest for Hostile {
                 tables::lookup("vip", "ana");
             }
             r#""log""# => log::write(log::Level::Info, "configured"),
+            order if order.starts_with(r#""nest "#) => {
+                let n = order.trim_matches('"').trim_start_matches("nest ").parse().unwrap_or(0);
+                black_box(nest(n, [1, 2, 3, 5, 7, 11, 13, 17]));
+            }
             _ => {}
         }
         COUNT.set(u32::try_from(assets.iter().map(|asset| asset.content.len()).sum::<usize>()).unwrap_or(0));
@@ -101,6 +105,7 @@ impl Guest for Hostile {
             "loop" => forever(),
             "memory" => allocate(),
             "recurse" => reason = recurse(1).to_string(),
+            "nest" => reason = nest(argument.parse().unwrap_or(0), [1, 2, 3, 5, 7, 11, 13, 17]).to_string(),
             "stack" => reason = stack(1).to_string(),
             "outcome" => outcome = "nowhere",
             "reason" => reason = "x".repeat(n),
@@ -136,7 +141,6 @@ impl Guest for Hostile {
                 let waiting = statistics::value(statistics::ObjectKind::Queue, argument, "waiting");
                 reason = format!("{waiting:?}");
             }
-            "route-to" => actions.push(Action::RouteTo(Target::Queue(argument.into()))),
             "forward" => actions.push(Action::Forward(Destination::Queue(argument.into()))),
             "unsuitable" => return Err(Failure::Unsuitable(argument.into())),
             "missing" => return Err(Failure::Missing(argument.into())),
@@ -252,4 +256,19 @@ fn stack(n: u64) -> u64 {
 #[allow(unconditional_recursion, reason = "that is the point")]
 fn recurse(n: u64) -> u64 {
     black_box(recurse(black_box(n) + 1)) + 1
+}
+
+/// Calls itself so often, and keeps as much meanwhile as an interpreter does.
+fn nest(n: u64, [a, b, c, d, e, f, g, h]: [u64; 8]) -> u64 {
+    if n == 0 {
+        return a;
+    }
+    let below = nested(n - 1, b ^ n, c ^ a, d ^ b, e ^ c, f ^ d, g ^ e, h ^ f, a ^ g);
+    (below ^ a).wrapping_mul(b | 1) ^ c.rotate_left(5) ^ d.wrapping_add(e) ^ f.wrapping_mul(g) ^ h
+}
+
+#[inline(never)]
+#[allow(clippy::too_many_arguments, reason = "an array would lie in linear memory")]
+fn nested(n: u64, a: u64, b: u64, c: u64, d: u64, e: u64, f: u64, g: u64, h: u64) -> u64 {
+    nest(n, [a, b, c, d, e, f, g, h])
 }
