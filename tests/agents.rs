@@ -1,5 +1,6 @@
 //! Many agents and clients, random accepts, declines, silences and losses of connection, a server that is killed: each
-//! interaction is one agent's at a time and is completed once, and nobody has more than fits.
+//! interaction is one agent's at a time and is completed once, and nobody has more than fits. Agents that are simulated
+//! leave nothing undone.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::{Command, Output};

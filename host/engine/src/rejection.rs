@@ -72,7 +72,7 @@ pub enum Rejection {
         /// The rule, and what to do.
         message: String,
     },
-    /// A gate keeps a deployment out of a binding: no replay says that it may come in.
+    /// A gate keeps a new deployment out of a binding: no replay says that it may come in.
     #[error(
         "the gate keeps `{deployment}` out: {why} (the gate that stands counts, also for the binding that takes it away)"
     )]

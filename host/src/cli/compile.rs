@@ -25,7 +25,7 @@ pub(super) struct Compile {
 
 impl Compile {
     pub fn run(self) -> Result<ExitCode, Error> {
-        // It keeps no sandbox and no file: one thread's worth of both is as little as there can be.
+        // It runs nothing and keeps no file: sandboxes for one thread are as few as there can be.
         let options = Options {
             threads: NonZero::<usize>::MIN,
             memory_bytes_max: self.memory_bytes_max,

@@ -2,7 +2,7 @@
 //!
 //! Each agent holds a session as a desktop does. What it does with an offer is drawn by lot, from a seed that is printed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use clap::Args;
@@ -28,7 +28,7 @@ const RECONNECT_PAUSE: Duration = Duration::from_millis(500);
 const RECONNECTS_MAX: u32 = 20;
 /// Pause between two looks at whether all is done.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// How long interactions may wait, and nobody have any, before they count as nobody's.
+/// How long interactions may wait, and nobody have any, before they count as nobody's; and twice the time of an answer.
 const NOBODYS_MAX: Duration = Duration::from_secs(60);
 
 /// How agents are played.
@@ -119,7 +119,7 @@ impl Simulation {
             self.agents.iter().map(|agent| (agent.clone(), Tally::default())).collect();
         let end = async {
             if self.until_empty {
-                return until_empty(client).await;
+                return until_empty(client, NOBODYS_MAX + 2 * Duration::from_millis(self.answer_ms.into())).await;
             }
             tokio::signal::ctrl_c().await.map_err(|error| Error::new("Ctrl-C cannot be waited for").because(&error))
         };
@@ -170,9 +170,10 @@ fn shown(tally: &BTreeMap<String, Tally>) -> String {
 /// Waits until no interaction waits for an agent or is with one.
 ///
 /// # Errors
-/// Where some wait, and for a while none of them was anybody's.
-async fn until_empty(client: &Client) -> Result<(), Error> {
+/// Where some wait, and for so long none of them was seen to be anybody's.
+async fn until_empty(client: &Client, nobodys_max: Duration) -> Result<(), Error> {
     let mut nobodys_since = None;
+    let mut was_empty = false;
     loop {
         let any = async |states: &[&str]| {
             for state in states {
@@ -184,12 +185,17 @@ async fn until_empty(client: &Client) -> Result<(), Error> {
             }
             Ok(false)
         };
-        if any(&["offered", "assigned", "wrap-up"]).await? {
-            nobodys_since = None;
-        } else if !any(&["queued"]).await? {
+        // In the order in which they go on. One that comes back meanwhile is missed, and seen by the next look.
+        let (waits, is_somebodys) = (any(&["queued"]).await?, any(&["offered", "assigned", "wrap-up"]).await?);
+        let is_empty = !waits && !is_somebodys;
+        if is_empty && was_empty {
             return Ok(());
-        } else if nobodys_since.get_or_insert_with(Instant::now).elapsed() > NOBODYS_MAX {
-            let what = format!("some interactions wait, and for {} s none was offered", NOBODYS_MAX.as_secs());
+        }
+        was_empty = is_empty;
+        if is_empty || is_somebodys {
+            nobodys_since = None;
+        } else if nobodys_since.get_or_insert_with(Instant::now).elapsed() > nobodys_max {
+            let what = format!("some interactions wait, and for {} s none was seen offered", nobodys_max.as_secs());
             return Err(Error::new(what).fix(
                 "look at their media types (`signalbox interaction list --state queued`), which the agents' capacity has to \
                  name, and at the skills and groups that their queues ask for",
@@ -225,6 +231,8 @@ struct Desk {
     socket: WebSocketStream<Upgraded>,
     todo: BTreeMap<(Instant, u64), Todo>,
     number: u64,
+    /// Offers that have not ended.
+    ringing: BTreeSet<String>,
 }
 
 impl Player {
@@ -243,9 +251,9 @@ impl Player {
     /// One session, until it is lost.
     async fn sit(&mut self) -> Result<std::convert::Infallible, Error> {
         let socket = self.client.web_socket(&["agents", &self.agent, "session"]).await?;
-        let mut desk = Desk { socket, todo: BTreeMap::new(), number: 0 };
+        let mut desk = Desk { socket, todo: BTreeMap::new(), number: 0, ringing: BTreeSet::new() };
         loop {
-            if desk.todo.is_empty() && self.has_declined {
+            if self.has_declined && desk.is_clear() {
                 self.later(&mut desk, self.plan.answer_ms, Todo::Break);
             }
             let due = desk.todo.keys().next().map(|(at, _)| *at);
@@ -297,13 +305,18 @@ impl Player {
                     self.happened(desk, event).await?;
                 }
             }
-            // Of what was too late, the updates tell the rest. Whoever is not let in has no part to play.
-            "problem"
-                if frame["id"] == "login" || frame["id"].is_null() || frame["problem"]["code"] == "reason-unknown" =>
-            {
+            "problem" => {
                 let problem = &frame["problem"];
-                let mut error = Error::refused(cell(problem, "detail"));
-                error.code = Some(cell(problem, "code"));
+                let code = cell(problem, "code");
+                let fix = match code.as_str() {
+                    "reason-unknown" => Some("give one of the account's codes with --break-reason"),
+                    "disposition-unknown" => Some("give one of the account's codes with --disposition"),
+                    // Of what was too late, the updates tell the rest. Whoever is not let in has no part to play.
+                    _ if frame["id"] != "login" && !frame["id"].is_null() => return Ok(()),
+                    _ => None,
+                };
+                let mut error = Error::refused(cell(problem, "detail")).code(Some(code));
+                error.fix = fix.map(str::to_owned);
                 return Err(error);
             }
             _ => {}
@@ -317,6 +330,7 @@ impl Player {
             "offer.made" if event["offer"]["agent"] == self.agent.as_str() => {
                 self.offered(desk, &cell(event, "offer.id"));
             }
+            "offer.ended" => drop(desk.ringing.remove(&cell(event, "offer"))),
             "interaction.assigned" if mine => {
                 let interaction = cell(event, "interaction");
                 self.tell(DeedKind::Accepted, &interaction).await;
@@ -337,6 +351,7 @@ impl Player {
     }
 
     fn offered(&mut self, desk: &mut Desk, offer: &str) {
+        desk.ringing.insert(offer.to_owned());
         let drawn = self.random.random_range(0..100);
         if drawn < self.plan.accept + self.plan.declined() {
             let todo = Todo::Answer { offer: offer.to_owned(), accept: drawn < self.plan.accept };
@@ -370,10 +385,13 @@ impl Player {
                 desk.say(json!({"do": "complete", "interaction": interaction, "disposition": disposition})).await
             }
             Todo::WrapUp(interaction) => desk.say(json!({"do": "finish-wrap-up", "interaction": interaction})).await,
-            Todo::Break => {
+            Todo::Break if desk.is_clear() => {
                 self.has_declined = false;
-                desk.say(json!({"do": "not-ready", "reason": self.plan.break_reason})).await
+                let reason = &self.plan.break_reason;
+                desk.say(json!({"do": "not-ready", "reason": reason, "after_work": true})).await
             }
+            // Something came in between: later.
+            Todo::Break => Ok(()),
         }
     }
 
@@ -385,6 +403,11 @@ impl Player {
 }
 
 impl Desk {
+    /// Nothing rings and nothing is to be done.
+    fn is_clear(&self) -> bool {
+        self.todo.is_empty() && self.ringing.is_empty()
+    }
+
     /// Asks for something under its own name.
     async fn say(&mut self, mut request: Value) -> Result<(), Error> {
         request["id"] = request["do"].clone();

@@ -482,7 +482,10 @@ impl From<Rejection> for Problem {
         match rejection {
             Rejection::Invalid { field, .. } => problem.field(field),
             Rejection::GateShut { field, .. } => {
-                problem.field(field).todo("replay recorded decisions on it, and bind it where the report may pass")
+                problem.field(field).todo(
+                    "replay the decisions of one that serves here on it, without a condition; where the gate lets that report \
+                     pass, bind it",
+                )
             }
             Rejection::DeploymentExists(_) => problem.todo("choose another name"),
             Rejection::BindingChanged { .. } => problem.todo("read it, and decide again"),

@@ -98,11 +98,8 @@ impl Runtime {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let (component, recompiled) = self.component(&package)?;
         let imports: Vec<String> =
-            component.component_type().imports(component.engine()).map(|(name, _)| name.to_owned()).collect();
-        let pre = self
-            .instantiate_pre(&component, Tier::Optimized, &imports)
-            .and_then(StrategyPre::new)
-            .map_err(LoadError::World)?;
+            component.component_type().imports(&self.machine.engine).map(|(name, _)| name.to_owned()).collect();
+        let pre = self.instantiate_pre(&component, &imports).and_then(StrategyPre::new).map_err(LoadError::World)?;
         Ok(Arc::new(Deployment {
             name: package.name,
             id: NEXT.fetch_add(1, Ordering::Relaxed),
@@ -124,7 +121,7 @@ impl Runtime {
 
     /// The code, and a new image where the old one did not serve.
     fn component(&self, package: &Package<'_>) -> Result<(Component, Option<Vec<u8>>), LoadError> {
-        let engine = self.machine.engines.of(Tier::Optimized);
+        let engine = &self.machine.engine;
         match self.images.map(engine, package.image) {
             Ok(component) => return Ok((component, None)),
             Err(error) => {

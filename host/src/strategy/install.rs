@@ -21,7 +21,7 @@ use super::sandbox::{Sandbox, Source};
 use super::settings::Schema;
 use super::snapshot::Instrumented;
 use super::wasi::Moment;
-use super::{Runtime, Tier, answer, image, thread, trap};
+use super::{Runtime, Tier, answer, image, machine, thread, trap};
 
 /// Time that `configure` has.
 pub const CONFIGURE_DEADLINE: Duration = Duration::from_secs(10);
@@ -68,7 +68,7 @@ impl Runtime {
         apart(|| self.install_here(component, settings, assets))
     }
 
-    /// What a component says of itself. Takes about a second, as it must be compiled.
+    /// What a component says of itself. Takes up to seconds, as it must be compiled.
     ///
     /// # Errors
     /// As [`install`](Self::install), as far as it comes without settings.
@@ -76,9 +76,9 @@ impl Runtime {
         apart(|| {
             let shape = inspect::shape(component)?;
             let instrumented = Instrumented::new(component);
-            let (image, tier) = self.first(component, instrumented.as_ref().ok())?;
+            let image = self.first(component, instrumented.as_ref().ok())?;
             let _alone = self.alone();
-            let (manifest, _) = self.bind(&image, tier, &shape)?.describe(self)?;
+            let (manifest, _) = self.bind(&image, &shape)?.describe(self)?;
             Ok(Inspection { manifest, shape, digest: image::digest(component) })
         })
     }
@@ -87,9 +87,9 @@ impl Runtime {
         let shape = inspect::shape(component)?;
         let settings = if settings.trim().is_empty() { "{}" } else { settings };
         let instrumented = Instrumented::new(component);
-        let (image, tier) = self.first(component, instrumented.as_ref().ok())?;
+        let image = self.first(component, instrumented.as_ref().ok())?;
         let alone = self.alone();
-        let bound = self.bind(&image, tier, &shape)?;
+        let bound = self.bind(&image, &shape)?;
         let (manifest, schema) = bound.describe(self)?;
         schema.check(settings)?;
         manifest::check_assets(&manifest, assets)?;
@@ -111,7 +111,7 @@ impl Runtime {
         drop((configured, alone));
         let image = self.compile(&snapshot, Tier::Optimized)?;
         let _alone = self.alone();
-        let (manifest, _) = self.bind(&image, Tier::Optimized, &shape)?.describe(self)?;
+        let (manifest, _) = self.bind(&image, &shape)?.describe(self)?;
         Ok(Installed { manifest, snapshotted: true, unsnapshotted_because: None, component: snapshot, image, log })
     }
 
@@ -121,25 +121,20 @@ impl Runtime {
 
     /// The image that a component is described and configured by, kept for whoever asks next: of what is uploaded the same
     /// is compiled as when it is deployed. Where there will be no snapshot it is the one that serves.
-    fn first(
-        &self,
-        component: &[u8],
-        instrumented: Option<&Instrumented<'_>>,
-    ) -> Result<(Arc<[u8]>, Tier), InstallError> {
+    fn first(&self, component: &[u8], instrumented: Option<&Instrumented<'_>>) -> Result<Arc<[u8]>, InstallError> {
         let (component, tier) = match instrumented {
             Some(instrumented) => (&*instrumented.component, Tier::Baseline),
             None => (component, Tier::Optimized),
         };
-        let image = self.recent.get((image::digest(component), tier), || self.compile(component, tier))?;
-        Ok((image, tier))
+        self.recent.get((image::digest(component), tier), || self.compile(component, tier))
     }
 
-    fn bind(&self, image: &[u8], tier: Tier, shape: &Shape) -> Result<Bound, InstallError> {
+    fn bind(&self, image: &[u8], shape: &Shape) -> Result<Bound, InstallError> {
         // It was compiled a moment ago: what is wrong is that it asks for more than a sandbox has.
         let beyond = |error: wasmtime::Error| InstallError::Malformed(answer::cut(format!("{error:#}"), 1000));
-        let component = image::code(self.machine.engines.of(tier), image).map_err(beyond)?;
+        let component = image::code(&self.machine.engine, image).map_err(beyond)?;
         let mismatch = |error: wasmtime::Error| InstallError::WorldMismatch(answer::cut(format!("{error:#}"), 1000));
-        let pre = self.instantiate_pre(&component, tier, &shape.imports).map_err(mismatch)?;
+        let pre = self.instantiate_pre(&component, &shape.imports).map_err(mismatch)?;
         StrategyPre::new(pre).map(Bound).map_err(mismatch)
     }
 }
@@ -173,8 +168,7 @@ impl Bound {
     fn instantiate(&self, runtime: &Runtime, deadline: Duration) -> Result<Live, signalbox_engine::Failure> {
         let bounds = runtime.bounds(deadline);
         let instance = || {
-            let engine = self.0.engine();
-            let mut store = Sandbox::store(engine, Source::Nobody, Moment::default(), bounds, None);
+            let mut store = Sandbox::store(&runtime.machine.engine, Source::Nobody, Moment::default(), bounds, None);
             let made = self.0.instance_pre().instantiate(&mut store).and_then(|instance| {
                 let strategy = Strategy::new(&mut store, &instance)?;
                 Ok((instance, strategy))
@@ -205,7 +199,7 @@ fn apart<T: Send>(work: impl FnOnce() -> Result<T, InstallError> + Send) -> Resu
         work()
     };
     std::thread::scope(|scope| {
-        let builder = Builder::new().name("install".into()).stack_size(Tier::Baseline.stack_bytes());
+        let builder = Builder::new().name("install".into()).stack_size(machine::STACK_BYTES);
         let spawned = builder
             .spawn_scoped(scope, lowered)
             .map_err(|error| InstallError::Unavailable(format!("no thread for it: {error}")))?;

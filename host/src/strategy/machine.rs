@@ -10,8 +10,7 @@ use std::num::NonZero;
 use std::time::Duration;
 
 use wasmtime::{
-    Config, Enabled, Engine, EngineWeak, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig,
-    RegallocAlgorithm, WasmBacktraceDetails,
+    Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, WasmBacktraceDetails,
 };
 
 use super::{Options, Purpose, thread};
@@ -31,38 +30,22 @@ pub(super) const MEMORIES_MAX: usize = 8;
 /// Memory of an idle sandbox that stays mapped, so that its next call meets no page fault.
 const RESIDENT_BYTES_MAX: u64 = 8 << 20;
 
-/// Stack of a thread that runs Wasm: its own part is at most 1 MiB, the rest is for the server's code around it.
-pub const STACK_BYTES: usize = Tier::Optimized.stack_bytes();
+/// Stack of a thread that runs Wasm: its own part is at most 4 MiB, the rest is for the server's code around it.
+pub const STACK_BYTES: usize = 8 << 20;
 
-/// Stack of the server's code around Wasm's.
-const HOST_STACK_BYTES: usize = 3 << 20;
+/// Room for an interpreter to be configured: code that is not optimized has larger frames.
+const WASM_STACK_BYTES: usize = 4 << 20;
 
 /// Fewest sandboxes worth starting with.
 const SLOTS_MIN: u32 = 8;
 
-/// How much work goes into native code. Code of one tier does the same as that of the other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// How much work goes into native code. One engine runs both, and both do the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tier {
-    /// Made in half the time, and slow: what runs once, to describe and to configure.
+    /// Not optimized, and made sooner: what runs once, to describe and to configure.
     Baseline,
     /// What serves.
     Optimized,
-}
-
-impl Tier {
-    /// Stack of a thread that runs such code.
-    pub(super) const fn stack_bytes(self) -> usize {
-        self.wasm_stack_bytes() + HOST_STACK_BYTES
-    }
-
-    /// Frames of baseline code are up to forty times as large: what an interpreter can nest when it serves, it has to be able
-    /// to nest when it is configured.
-    const fn wasm_stack_bytes(self) -> usize {
-        match self {
-            Self::Baseline => 64 << 20,
-            Self::Optimized => 1 << 20,
-        }
-    }
 }
 
 /// The engine could not be made at all.
@@ -79,29 +62,11 @@ pub enum Unfit {
     Images(std::path::PathBuf, #[source] std::io::Error),
 }
 
-/// One for each tier.
-pub(super) struct Tiered<T> {
-    baseline: T,
-    optimized: T,
-}
-
-impl<T> Tiered<T> {
-    pub(super) fn of(&self, tier: Tier) -> &T {
-        match tier {
-            Tier::Baseline => &self.baseline,
-            Tier::Optimized => &self.optimized,
-        }
-    }
-
-    pub(super) fn try_map<U, E>(&self, make: impl Fn(&T) -> Result<U, E>) -> Result<Tiered<U>, E> {
-        Ok(Tiered { baseline: make(&self.baseline)?, optimized: make(&self.optimized)? })
-    }
-}
-
-/// The engines, their clock and the threads that compile.
+/// The engine, its clock and the threads that compile.
 pub(super) struct Machine {
-    /// In the baseline's one strategy at a time is installed.
-    pub(super) engines: Tiered<Engine>,
+    pub(super) engine: Engine,
+    /// Runs nothing, but makes code of its tier for the other.
+    baseline: Engine,
     compilers: rayon::ThreadPool,
     description: String,
     sandboxes: u32,
@@ -110,13 +75,12 @@ pub(super) struct Machine {
 impl Machine {
     pub(super) fn new(options: &Options) -> Result<Self, Unfit> {
         let threads = options.threads.get();
-        let few = Size { slots: SLOTS_MIN, resident_bytes: 0 };
-        let baseline = config(few, options.memory_bytes_max, options.purpose, Tier::Baseline);
-        let baseline = Engine::new(&baseline).map_err(Unfit::Engine)?;
         let size = Size::of(threads, available_bytes());
-        let (optimized, size, note) = largest(size, options.memory_bytes_max, options.purpose)?;
-        tick([optimized.weak(), baseline.weak()])?;
-        let engines = Tiered { baseline, optimized };
+        let (engine, size, note) = largest(size, options.memory_bytes_max, options.purpose)?;
+        tick(&engine)?;
+        let none = Size { slots: 1, resident_bytes: 0 };
+        let baseline = config(none, options.memory_bytes_max, options.purpose, Tier::Baseline);
+        let baseline = Engine::new(&baseline).map_err(Unfit::Engine)?;
         let compilers = rayon::ThreadPoolBuilder::new()
             .num_threads(cores())
             .thread_name(|n| format!("compile-{n}"))
@@ -138,7 +102,7 @@ impl Machine {
         if let Some(note) = note {
             let _ = write!(description, "; {note}");
         }
-        Ok(Self { engines, compilers, description, sandboxes: size.slots })
+        Ok(Self { engine, baseline, compilers, description, sandboxes: size.slots })
     }
 
     /// One line for the start-up log.
@@ -153,7 +117,11 @@ impl Machine {
 
     /// Compiles to an image on threads of low priority; the caller waits.
     pub(super) fn compile(&self, component: &[u8], tier: Tier) -> wasmtime::Result<Vec<u8>> {
-        self.compilers.install(|| self.engines.of(tier).precompile_component(component))
+        let engine = match tier {
+            Tier::Baseline => &self.baseline,
+            Tier::Optimized => &self.engine,
+        };
+        self.compilers.install(|| engine.precompile_component(component))
     }
 }
 
@@ -232,16 +200,17 @@ fn config(size: Size, memory_bytes: usize, purpose: Purpose, tier: Tier) -> Conf
         .cranelift_nan_canonicalization(true)
         .wasm_simd(true)
         .relaxed_simd_deterministic(true)
-        .max_wasm_stack(tier.wasm_stack_bytes())
-        .async_stack_size(tier.stack_bytes())
+        .cranelift_opt_level(match tier {
+            Tier::Baseline => OptLevel::None,
+            Tier::Optimized => OptLevel::Speed,
+        })
+        .max_wasm_stack(WASM_STACK_BYTES)
+        .async_stack_size(STACK_BYTES)
         .consume_fuel(purpose == Purpose::Counting)
         .wasm_backtrace_details(match purpose {
             Purpose::Authoring => WasmBacktraceDetails::Enable,
             Purpose::Serving | Purpose::Counting => WasmBacktraceDetails::Disable,
         });
-    if tier == Tier::Baseline {
-        config.cranelift_opt_level(OptLevel::None).cranelift_regalloc_algorithm(RegallocAlgorithm::SinglePass);
-    }
     config
 }
 
@@ -261,16 +230,15 @@ fn available_bytes() -> u64 {
     known().map_or(2 << 30, |kib| kib * 1024)
 }
 
-/// Moves the epochs on for as long as the engines live. At the usual priority, or a busy machine would stretch deadlines.
-fn tick(engines: [EngineWeak; 2]) -> Result<(), Unfit> {
+/// Moves the epoch on for as long as the engine lives. At the usual priority, or a busy machine would stretch deadlines.
+fn tick(engine: &Engine) -> Result<(), Unfit> {
+    let engine = engine.weak();
     let clock = move || {
         loop {
             std::thread::sleep(TICK);
-            for engine in &engines {
-                match engine.upgrade() {
-                    Some(engine) => engine.increment_epoch(),
-                    None => return,
-                }
+            match engine.upgrade() {
+                Some(engine) => engine.increment_epoch(),
+                None => return,
             }
         }
     };

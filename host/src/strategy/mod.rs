@@ -116,8 +116,7 @@ impl Options {
 /// The Wasm engine, ready to install and load strategies. One for a process.
 pub struct Runtime {
     machine: machine::Machine,
-    /// What there is to import, for each tier.
-    linkers: machine::Tiered<Linker<Sandbox>>,
+    linker: Linker<Sandbox>,
     images: image::Images,
     options: Options,
     idle: Arc<idle::Idle<call::Made>>,
@@ -134,13 +133,13 @@ impl Runtime {
     /// [`description`](Self::description) says so.
     pub fn new(options: &Options) -> Result<Self, Unfit> {
         let machine = machine::Machine::new(options)?;
-        let linkers = machine.engines.try_map(sandbox::linker).map_err(Unfit::Engine)?;
+        let linker = sandbox::linker(&machine.engine).map_err(Unfit::Engine)?;
         let images =
             image::Images::open(&options.images).map_err(|error| Unfit::Images(options.images.clone(), error))?;
         let idle = Arc::new(idle::Idle::new(machine.sandboxes()));
         Ok(Self {
             machine,
-            linkers,
+            linker,
             images,
             options: options.clone(),
             idle,
@@ -150,16 +149,10 @@ impl Runtime {
     }
 
     /// A component with all that it imports.
-    fn instantiate_pre(
-        &self,
-        component: &Component,
-        tier: Tier,
-        imports: &[String],
-    ) -> wasmtime::Result<InstancePre<Sandbox>> {
-        let linker = self.linkers.of(tier);
-        match wasi::linker(linker, component, imports)? {
+    fn instantiate_pre(&self, component: &Component, imports: &[String]) -> wasmtime::Result<InstancePre<Sandbox>> {
+        match wasi::linker(&self.linker, component, imports)? {
             Some(linker) => linker.instantiate_pre(component),
-            None => linker.instantiate_pre(component),
+            None => self.linker.instantiate_pre(component),
         }
     }
 

@@ -8,8 +8,8 @@ use signalbox_engine::Digest;
 
 use super::Tier;
 
-/// Bytes of all that are kept: of an interpreter in Wasm there is room for one, Python's has 52 MB.
-const BYTES_MAX: usize = 56 << 20;
+/// Bytes of all that are kept: of an interpreter in Wasm there is room for one, Python's has 38 MB.
+const BYTES_MAX: usize = 40 << 20;
 
 /// The images, the latest first.
 #[derive(Debug, Default)]
@@ -50,7 +50,7 @@ mod tests {
         let recent = Recent::default();
         let mut made = Vec::new();
         for (name, bytes) in
-            [(1, 20 << 20), (2, 20 << 20), (1, 0), (3, 30 << 20), (2, 0), (1, 20 << 20), (4, 57 << 20), (4, 0)]
+            [(1, 20 << 20), (2, 10 << 20), (1, 0), (3, 20 << 20), (2, 0), (1, 20 << 20), (4, 41 << 20), (4, 0)]
         {
             let image = recent.get((Digest([name; 32]), Tier::Baseline), || {
                 made.push(name);

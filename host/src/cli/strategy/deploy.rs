@@ -144,10 +144,11 @@ fn unbound(error: Error, name: &str, (workflow, element): &(String, String), on_
     let outcome = on_failure.as_deref().map(|outcome| if is_at_fault { "OUTCOME" } else { outcome });
     let outcome = outcome.map(|outcome| format!(" --on-failure {outcome}"));
     let (retries, outcome) = (retries.unwrap_or_default(), outcome.unwrap_or_default());
-    let first = error.fix.as_ref().map(|fix| format!("{fix}; then ")).unwrap_or_default();
-    let is_kept_out = error.code.as_deref() == Some("gate-shut");
-    let replayed = format!("run `signalbox replay --strategy SERVING --against {name}`, and where it may pass ");
-    let first = if is_kept_out { replayed } else { first };
+    let first = if error.code.as_deref() == Some("gate-shut") {
+        format!("run `signalbox replay --strategy SERVING --against {name}`, and where it may pass ")
+    } else {
+        error.fix.as_ref().map(|fix| format!("{fix}; then ")).unwrap_or_default()
+    };
     let error = error.after(&format!("deployed as {name}, not bound"));
     error.fix(format!("{first}run `signalbox strategy bind {workflow}/{element} {name}{retries}{outcome}`"))
 }
