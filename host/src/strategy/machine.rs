@@ -30,11 +30,10 @@ pub(super) const MEMORIES_MAX: usize = 8;
 /// Memory of an idle sandbox that stays mapped, so that its next call meets no page fault.
 const RESIDENT_BYTES_MAX: u64 = 8 << 20;
 
-/// Stack of a thread that runs Wasm: its own part is at most 4 MiB, the rest is for the server's code around it.
-pub const STACK_BYTES: usize = 8 << 20;
+/// Stack of a thread that runs Wasm: its own part is at most 1 MiB, the rest is for the server's code around it.
+pub const STACK_BYTES: usize = 4 << 20;
 
-/// Room for an interpreter to be configured: code that is not optimized has larger frames.
-const WASM_STACK_BYTES: usize = 4 << 20;
+const WASM_STACK_BYTES: usize = 1 << 20;
 
 /// Fewest sandboxes worth starting with.
 const SLOTS_MIN: u32 = 8;
@@ -42,7 +41,7 @@ const SLOTS_MIN: u32 = 8;
 /// How much work goes into native code. One engine runs both, and both do the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tier {
-    /// Not optimized, and made sooner: what runs once, to describe and to configure.
+    /// Not optimized, and made sooner: what runs once, to describe and to configure. Its frames are larger.
     Baseline,
     /// What serves.
     Optimized,
