@@ -288,6 +288,7 @@ impl Player {
                 if state["state"] == "logged-out" {
                     desk.say(json!({"do": "login"})).await?;
                 }
+                desk.ringing.clear();
                 for offer in state["offers"].as_array().into_iter().flatten() {
                     self.offered(desk, &cell(offer, "id"));
                 }
