@@ -11,16 +11,19 @@ use super::Tier;
 /// Bytes of all that are kept: of an interpreter in Wasm there is room for one, Python's has 38 MB.
 const BYTES_MAX: usize = 40 << 20;
 
+/// The component that an image is of, and how much work went into it.
+type Of = (Digest, Tier);
+
 /// The images, the latest first.
 #[derive(Debug, Default)]
-pub(super) struct Recent(Mutex<VecDeque<((Digest, Tier), Arc<[u8]>)>>);
+pub(super) struct Recent(Mutex<VecDeque<(Of, Arc<[u8]>)>>);
 
 impl Recent {
     /// The image of a component; `make` makes it where it is not at hand. Two who ask at once both make it.
     ///
     /// # Errors
     /// Those of `make`.
-    pub(super) fn get<E>(&self, of: (Digest, Tier), make: impl FnOnce() -> Result<Vec<u8>, E>) -> Result<Arc<[u8]>, E> {
+    pub(super) fn get<E>(&self, of: Of, make: impl FnOnce() -> Result<Vec<u8>, E>) -> Result<Arc<[u8]>, E> {
         let kept = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, image)) = kept().iter().find(|(other, _)| *other == of) {
             return Ok(Arc::clone(image));
