@@ -74,12 +74,13 @@ pub(super) struct Machine {
 impl Machine {
     pub(super) fn new(options: &Options) -> Result<Self, Unfit> {
         let threads = options.threads.get();
-        let size = Size::of(threads, available_bytes());
-        let (engine, size, note) = largest(size, options.memory_bytes_max, options.purpose)?;
-        tick(&engine)?;
+        // First, while there is room: the other takes what is left.
         let none = Size { slots: 1, resident_bytes: 0 };
         let baseline = config(none, options.memory_bytes_max, options.purpose, Tier::Baseline);
         let baseline = Engine::new(&baseline).map_err(Unfit::Engine)?;
+        let size = Size::of(threads, available_bytes());
+        let (engine, size, note) = largest(size, options.memory_bytes_max, options.purpose)?;
+        tick(&engine)?;
         let compilers = rayon::ThreadPoolBuilder::new()
             .num_threads(cores())
             .thread_name(|n| format!("compile-{n}"))
